@@ -1,0 +1,89 @@
+"""What an engine offers: the interface that the kernel and the virtual machine share. Protocols only, no code.
+
+Keys and values are bytes in the target's byte order. A per-CPU value is one value per possible CPU, each padded to a
+multiple of 8 bytes, joined. What an engine cannot do raises `Unsupported` with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from purebpf.spec import MapSpec, ProgramSpec
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """One test run: the program's result (unsigned 32-bit), the packet and the context afterwards, mean time of a run."""
+
+    value: int
+    data: bytes = b""
+    context: bytes = b""
+    duration_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One record from a perf event array: the bytes as sent (the kernel may pad them to a multiple of 8, less 4), and its CPU.
+    `lost` counts records the kernel had to drop just before; such an event carries no data."""
+
+    cpu: int
+    data: bytes
+    lost: int = 0
+
+
+class EngineMap(Protocol):
+    @property
+    def spec(self) -> MapSpec: ...
+    def lookup(self, key: bytes) -> bytes | None:
+        """The value, or None when the map has no such key."""
+    def update(self, key: bytes, value: bytes, flags: int = 0) -> None: ...
+    def delete(self, key: bytes) -> bool:
+        """True if there was such a key."""
+    def next_key(self, key: bytes | None) -> bytes | None:
+        """The key after `key` (the first for None), or None at the end."""
+    def close(self) -> None: ...
+
+
+class EngineProgram(Protocol):
+    @property
+    def spec(self) -> ProgramSpec: ...
+    @property
+    def handle(self) -> int:
+        """What a program array stores as its 32-bit value."""
+    def run(self, *, data: bytes | None = None, context: bytes | None = None, repeat: int = 1) -> RunResult:
+        """Run it once (or `repeat` times) on a packet and/or a context, both as bytes."""
+    def close(self) -> None: ...
+
+
+class EngineLink(Protocol):
+    """An attached program. Closing it detaches. `mechanism` names how it is attached (such as "xdp link")."""
+
+    @property
+    def mechanism(self) -> str: ...
+    def close(self) -> None: ...
+
+
+class EventReader(Protocol):
+    """Reads a perf event array. `fileno` can be given to select or asyncio (-1 where there is none)."""
+
+    def read(self, timeout: float | None = None) -> list[Event]:
+        """All events that are there; waits up to `timeout` seconds (None: without end) for the first, [] when none came."""
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
+
+
+class Engine(Protocol):
+    @property
+    def name(self) -> str:
+        """"kernel" or "vm"."""
+    @property
+    def possible_cpus(self) -> int: ...
+    def create_map(self, spec: MapSpec) -> EngineMap:
+        """Create it, write its contents, freeze it if it is to be frozen."""
+    def load_program(self, spec: ProgramSpec, maps: Mapping[str, EngineMap]) -> EngineProgram: ...
+    def attach(self, program: EngineProgram, options: Mapping[str, object]) -> EngineLink:
+        """Attach by the program's type; the options are those of `Program.attach` (interface, mode, direction, pid, cpu ...)."""
+    def open_events(self, events: EngineMap) -> EventReader:
+        """Start reading a perf event array; sets its entries for every CPU."""

@@ -1,0 +1,49 @@
+"""The exceptions of purebpf: one small tree under `Error`.
+
+Errors that come from a system call are also `OSError`s and keep their `errno`.
+"""
+
+from __future__ import annotations
+
+
+class Error(Exception):
+    """Anything purebpf refuses or could not do. The text is a sentence: what, where, why, what to do."""
+
+
+class CompileError(Error):
+    """A program that cannot be compiled; the text shows the file, the line, a caret and a hint."""
+
+
+class AssemblerError(Error):
+    """Text or bytes that are no valid eBPF instructions."""
+
+
+class Unsupported(Error):
+    """This engine, kernel or machine cannot do it; the text says which and what is needed (a minimum kernel, a feature)."""
+
+
+class VmError(Error):
+    """A program did something in the embedded virtual machine that is not allowed; names the instruction and the source line."""
+
+
+class NotLoaded(Error):
+    """A map or program was used before it was loaded, or after its collection was closed."""
+
+
+class KernelError(Error, OSError):
+    """A system call failed. `errno` and `strerror` are the kernel's; the text names the missing privilege or feature."""
+
+    def __init__(self, number: int, message: str) -> None:
+        OSError.__init__(self, number, message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class VerifierError(KernelError):
+    """The kernel's verifier rejected a program. `log` is its whole log."""
+
+    def __init__(self, number: int, message: str, log: str) -> None:
+        super().__init__(number, message)
+        self.log = log

@@ -1,0 +1,44 @@
+"""One eBPF instruction as plain data.
+
+An instruction is 8 bytes (RFC 9669, section 3); a wide load (`LD | IMM | DW`) takes two such slots but is one `Instruction`
+whose `imm` holds the whole 64-bit constant. What an instruction refers to by name (a map, a function, a kfunc) stays a
+name in `symbol` until an engine loads the program.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+WIDE_LOAD = 0x18
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLine:
+    """Where an instruction comes from, for verifier logs, error messages and line info."""
+
+    file: str
+    line: int
+    column: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """`imm` is signed 32-bit, for wide loads any 64-bit value kept unsigned (0 <= imm < 2**64).
+
+    `symbol` names the map of a wide load with a map pseudo source, the function of a local call or function address,
+    or the kfunc of a kernel call. Jump offsets count slots from the next instruction, as in the encoding.
+    """
+
+    opcode: int
+    dst: int = 0
+    src: int = 0
+    offset: int = 0
+    imm: int = 0
+    symbol: str | None = None
+    source: SourceLine | None = field(default=None, compare=False)
+
+    @property
+    def slots(self) -> int:
+        """How many 8-byte slots it takes in a program: 2 for a wide load, else 1."""
+        return 2 if self.opcode == WIDE_LOAD else 1

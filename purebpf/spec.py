@@ -1,0 +1,98 @@
+"""Specs: programs and maps as plain, deterministic data.
+
+This is the narrow waist of purebpf. Whatever makes bytecode (the compiler, the assembler) makes a `CollectionSpec`; whatever
+uses bytecode (the kernel, the virtual machine, the disassembler) takes one. No descriptor, no system call, no engine here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from purebpf.isa.instruction import Instruction
+from purebpf.tables.enums import AttachType, MapType, ProgramType
+
+
+@dataclass(frozen=True, slots=True)
+class MapSpec:
+    """A map to be created. Sizes are bytes. `contents` are (key, value) pairs written before the first program is loaded;
+    a map that is `frozen` can afterwards not be written from user space."""
+
+    name: str
+    type: MapType
+    key_size: int
+    value_size: int
+    max_entries: int
+    flags: int = 0
+    contents: tuple[tuple[bytes, bytes], ...] = ()
+    frozen: bool = False
+
+    @property
+    def per_cpu(self) -> bool:
+        return self.type in PER_CPU_MAPS
+
+
+PER_CPU_MAPS = frozenset({MapType.PERCPU_HASH, MapType.PERCPU_ARRAY, MapType.LRU_PERCPU_HASH, MapType.PERCPU_CGROUP_STORAGE})
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSpec:
+    """A function inside a program: its name and the slot its first instruction is at. The first one is the program itself."""
+
+    name: str
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramSpec:
+    """A program: the main function's instructions, followed by those of its subprograms.
+
+    Local calls are resolved (`imm` is the distance in slots); wide loads of maps carry the map's name in `symbol`.
+    `attach_to` is the hook that the section names (`syscalls/sys_enter_openat`), `stack` the bytes of stack that the deepest
+    chain of calls needs, `requires` features beyond the instruction set (such as "may_goto").
+    """
+
+    name: str
+    type: ProgramType
+    instructions: tuple[Instruction, ...]
+    license: str = "GPL"
+    section: str = ""
+    attach_type: AttachType | None = None
+    attach_to: str = ""
+    flags: int = 0
+    functions: tuple[FunctionSpec, ...] = ()
+    stack: int = 0
+    requires: tuple[str, ...] = ()
+
+    @property
+    def slots(self) -> int:
+        """The program's size in 8-byte instruction slots."""
+        return sum(instruction.slots for instruction in self.instructions)
+
+    @property
+    def maps(self) -> tuple[str, ...]:
+        """Names of the maps the program refers to, in order of first use."""
+        names = (i.symbol for i in self.instructions if i.slots == 2 and i.src in MAP_SOURCES and i.symbol)
+        return tuple(dict.fromkeys(names))
+
+
+MAP_SOURCES = frozenset({1, 2, 5, 6})  # BPF_PSEUDO_MAP_FD, _MAP_VALUE, _MAP_IDX, _MAP_IDX_VALUE
+
+
+@dataclass(frozen=True, slots=True)
+class VariableSpec:
+    """A named variable inside a data-section map; `offset` and `size` are bytes."""
+
+    name: str
+    map: str
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionSpec:
+    """Programs and maps that belong together."""
+
+    programs: Mapping[str, ProgramSpec] = field(default_factory=dict)
+    maps: Mapping[str, MapSpec] = field(default_factory=dict)
+    variables: Mapping[str, VariableSpec] = field(default_factory=dict)
