@@ -1,4 +1,4 @@
-"""`python -m purebpf.tables.generate [--check] [NAME...]`: write the generated tables again, or check that they are up to date."""
+"""`python -m purebpf.tables.generate [--check] [NAME...]`: write the tables again, or check that they are up to date."""
 
 from __future__ import annotations
 
