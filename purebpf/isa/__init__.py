@@ -1,1 +1,1 @@
-"""The instruction set."""
+"""The instruction set: instructions, their bytes, constructors to write assembly in Python, text assembler and disassembler."""
