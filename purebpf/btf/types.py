@@ -1,0 +1,217 @@
+"""The kinds of BTF types as plain data (Documentation/bpf/btf.rst, include/uapi/linux/btf.h).
+
+A type refers to another by its number in the same BTF; 0 is `void`. Offsets and widths of members are bits, as in the format;
+sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Kind(IntEnum):
+    """The number a type's kind has in the encoding."""
+
+    VOID = 0
+    INT = 1
+    PTR = 2
+    ARRAY = 3
+    STRUCT = 4
+    UNION = 5
+    ENUM = 6
+    FWD = 7
+    TYPEDEF = 8
+    VOLATILE = 9
+    CONST = 10
+    RESTRICT = 11
+    FUNC = 12
+    FUNC_PROTO = 13
+    VAR = 14
+    DATASEC = 15
+    FLOAT = 16
+    DECL_TAG = 17
+    TYPE_TAG = 18
+    ENUM64 = 19
+
+
+class Linkage(IntEnum):
+    """Linkage of a function or a variable."""
+
+    STATIC = 0
+    GLOBAL = 1
+    EXTERN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    """Type number 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Int:
+    """`bits` may be fewer than `size` has; `offset` is the first bit (0 in everything compilers write today)."""
+
+    name: str
+    size: int
+    bits: int
+    offset: int = 0
+    signed: bool = False
+    char: bool = False
+    bool: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ptr:
+    type: int
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    type: int
+    index: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """`bit_size` is 0 for a member that is no bit field. `name` is "" for an anonymous struct or union."""
+
+    name: str
+    type: int
+    bit_offset: int
+    bit_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Struct:
+    """A struct or a union, as `kind` says."""
+
+    kind: Kind
+    name: str
+    size: int
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Enum:
+    """An enum of 32-bit values (`kind` ENUM) or of 64-bit ones (ENUM64, Linux 6.0)."""
+
+    kind: Kind
+    name: str
+    size: int
+    signed: bool
+    values: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fwd:
+    """A struct (or union) that is declared and defined nowhere."""
+
+    name: str
+    union: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Typedef:
+    name: str
+    type: int
+
+
+@dataclass(frozen=True, slots=True)
+class Qualifier:
+    """`const`, `volatile` or `restrict`, as `kind` says."""
+
+    kind: Kind
+    type: int
+
+
+@dataclass(frozen=True, slots=True)
+class TypeTag:
+    """`__attribute__((btf_type_tag("name")))`, or any attribute by its name when `attribute` is set (Linux 6.15)."""
+
+    name: str
+    type: int
+    attribute: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Func:
+    """A function; `type` is the number of its `FuncProto`."""
+
+    name: str
+    type: int
+    linkage: Linkage
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A last parameter without name and type stands for `...`."""
+
+    name: str
+    type: int
+
+
+@dataclass(frozen=True, slots=True)
+class FuncProto:
+    returns: int
+    parameters: tuple[Parameter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Var:
+    name: str
+    type: int
+    linkage: Linkage
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A variable's place in a data section: bytes."""
+
+    type: int
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class DataSec:
+    name: str
+    size: int
+    variables: tuple[Section, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Float:
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeclTag:
+    """`__attribute__((btf_decl_tag("name")))` on a type, or on its member or parameter number `component` (-1: on itself)."""
+
+    name: str
+    type: int
+    component: int
+    attribute: bool = False
+
+
+Type = (
+    Void
+    | Int
+    | Ptr
+    | Array
+    | Struct
+    | Enum
+    | Fwd
+    | Typedef
+    | Qualifier
+    | TypeTag
+    | Func
+    | FuncProto
+    | Var
+    | DataSec
+    | Float
+    | DeclTag
+)
