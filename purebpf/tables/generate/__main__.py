@@ -6,11 +6,12 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from purebpf.tables.generate import enums
+from purebpf.btf.reader import kernel_btf
+from purebpf.tables.generate import attr, enums
 from purebpf.tables.generate.kernelbtf import KernelBtf
 
 HERE = Path(__file__).resolve().parent.parent
-TABLES: dict[str, Callable[[KernelBtf], str]] = {"enums": enums.render}
+TABLES: dict[str, Callable[[KernelBtf], str]] = {"attr": lambda _: attr.render(kernel_btf()), "enums": enums.render}
 
 
 def main() -> int:
