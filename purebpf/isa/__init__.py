@@ -1,1 +1,57 @@
-"""The instruction set: instructions, their bytes, constructors to write assembly in Python, text assembler and disassembler."""
+"""The instruction set: instructions, their bytes, constructors to write assembly in Python, text assembler and disassembler.
+
+Everything public can be imported from here. What is not needed for plain data (`Instruction`) is loaded when it is first
+used, because every use of purebpf imports this package. `from purebpf.isa.asm import *` gives all one needs to write a program.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from purebpf.isa.instruction import Instruction as Instruction
+from purebpf.isa.instruction import SourceLine as SourceLine
+
+TYPE_CHECKING = False  # the checker takes it as true; importing it from typing would cost milliseconds
+if TYPE_CHECKING:
+    from purebpf.isa.asm import *  # noqa: F403
+    from purebpf.isa.assembler import parse as parse
+    from purebpf.isa.assembler import parse_instruction as parse_instruction
+    from purebpf.isa.assembler import parse_items as parse_items
+    from purebpf.isa.codec import ByteOrder as ByteOrder
+    from purebpf.isa.codec import decode as decode
+    from purebpf.isa.codec import encode as encode
+    from purebpf.isa.disassembler import disassemble as disassemble
+    from purebpf.isa.disassembler import format_instruction as format_instruction
+    from purebpf.isa.forms import cpu_level as cpu_level
+    from purebpf.isa.forms import minimum_kernel as minimum_kernel
+    from purebpf.isa.labels import label_slots as label_slots
+
+MODULES = {
+    "parse": "assembler",
+    "parse_instruction": "assembler",
+    "parse_items": "assembler",
+    "decode": "codec",
+    "encode": "codec",
+    "disassemble": "disassembler",
+    "format_instruction": "disassembler",
+    "cpu_level": "forms",
+    "minimum_kernel": "forms",
+    "label_slots": "labels",
+}
+"""Where a public name is, other than a constructor."""
+
+
+def __getattr__(name: str) -> object:
+    if name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"{__name__}.{MODULES.get(name, 'asm')}")
+    if name not in MODULES and name not in module.__all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    asm = import_module(f"{__name__}.asm")
+    return sorted({*globals(), *MODULES, *asm.__all__})

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from struct import Struct
-from typing import Literal
 
 from purebpf.errors import AssemblerError
 from purebpf.isa.forms import form_of
 from purebpf.isa.instruction import WIDE_LOAD, Instruction
 from purebpf.isa.opcodes import PSEUDO_FUNC
 
-ByteOrder = Literal["little", "big"]
+TYPE_CHECKING = False  # the checker takes it as true; importing it from typing would cost milliseconds
+if TYPE_CHECKING:
+    from typing import Literal, TypeAlias
+
+    ByteOrder: TypeAlias = Literal["little", "big"]
+
 SLOT_BYTES = 8
 UNRESOLVED = 0xFFFF_FFFF  # the distance of a call to a function that has a name but no place yet, as clang marks it
 

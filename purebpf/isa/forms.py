@@ -186,12 +186,8 @@ def rows() -> Iterator[Form]:
     yield from jumps()
 
 
-@dataclass(frozen=True, slots=True)
-class Variants:
-    """The forms that share an opcode, and the field (src, offset or imm) whose value tells them apart, if there are several."""
-
-    selector: str
-    forms: dict[int, Form]
+Variants = tuple[str, dict[int, Form]]
+"""The field (src, offset or imm) whose value tells the forms of an opcode apart, "" if there is only one; and the forms."""
 
 
 @cache
@@ -205,11 +201,11 @@ def variants() -> dict[int, Variants]:
 
 def group(forms: list[Form]) -> Variants:
     if len(forms) == 1:
-        return Variants("", {0: forms[0]})
+        return "", {0: forms[0]}
     for selector in ("src", "offset", "imm"):
         values = {getattr(form, selector) for form in forms}
         if None not in values and len(values) == len(forms):
-            return Variants(selector, {getattr(form, selector): form for form in forms})
+            return selector, {getattr(form, selector): form for form in forms}
     raise AssertionError(f"no field tells the forms of opcode {forms[0].opcode:#04x} apart")
 
 
@@ -218,12 +214,13 @@ def form_of(instruction: Instruction) -> Form:
     candidates = variants().get(instruction.opcode)
     if candidates is None:
         raise AssemblerError(f"{instruction.opcode:#04x} is not the opcode of any eBPF instruction")
-    selected = getattr(instruction, candidates.selector) if candidates.selector else 0
-    form = candidates.forms.get(selected)
+    selector, forms = candidates
+    selected = getattr(instruction, selector) if selector else 0
+    form = forms.get(selected)
     if form is None:
-        known = ", ".join(f"{value:#x}" for value in sorted(candidates.forms))
+        known = ", ".join(f"{value:#x}" for value in sorted(forms))
         raise AssemblerError(
-            f"opcode {instruction.opcode:#04x} has no variant with {candidates.selector} {selected:#x}; there are {known}"
+            f"opcode {instruction.opcode:#04x} has no variant with {selector} {selected:#x}; there are {known}"
         )
     check_fields(instruction, form)
     return form
@@ -244,8 +241,30 @@ def check_fields(instruction: Instruction, form: Form) -> None:
         raise AssemblerError(f"the offset {offset} of {summary(form)} does not fit in 16 bits (-32768 to 32767)")
     if not least <= imm <= most:
         raise AssemblerError(f"the constant {imm} of {summary(form)} is not between {least} and {most}")
-    if instruction.symbol is not None and not form.symbolic:
-        raise AssemblerError(f"{summary(form)} refers to nothing by name, but has the symbol {instruction.symbol!r}")
+    if instruction.symbol is not None:
+        check_symbol(instruction, instruction.symbol, form)
+
+
+def check_symbol(instruction: Instruction, symbol: str, form: Form) -> None:
+    """Raise AssemblerError for a symbol on an instruction that has none, and for a jump with a bad label."""
+    if not form.symbolic:
+        raise AssemblerError(f"{summary(form)} refers to nothing by name, but has the symbol {symbol!r}")
+    if "{label}" in form.symbolic:
+        check_label(symbol)
+        distance = instruction.imm if form.opcode == op.GOTOL_OPCODE else instruction.offset
+        if distance:
+            raise AssemblerError(
+                f"{summary(form)} has both a label ({symbol!r}) and a distance ({distance:+d}); give one of them"
+            )
+
+
+def check_label(name: str) -> None:
+    """Raise AssemblerError for a name that the text form could not tell from something else."""
+    register = name[:1] in ("r", "w") and name[1:].isdigit()
+    if not (name.isascii() and name.replace(".", "_").replace("$", "_").isidentifier()) or register or name == "pc":
+        raise AssemblerError(
+            f"{name!r} is no label: letters, digits, '_', '.' and '$', not a digit first, and neither a register nor 'pc'"
+        )
 
 
 def summary(form: Form) -> str:
