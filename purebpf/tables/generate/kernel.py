@@ -83,6 +83,7 @@ class Kernel:
         self._log = ctypes.create_string_buffer(LOG_SIZE)
         self._program = btf.attribute("prog_type")
         self._map = btf.attribute("map_type")
+        self._element = btf.attribute("map_fd")
 
     def _bpf(self, command: Command, layout: dict[str, tuple[int, int]], values: dict[str, int]) -> tuple[int, int]:
         attribute = bytearray(max(offset + size for offset, size in layout.values()))
@@ -123,3 +124,13 @@ class Kernel:
         if fd < 0:
             raise OSError(errno, f"BPF_MAP_CREATE of {type.name} failed: {os.strerror(errno)}")
         return fd
+
+    def map_command(self, command: Command, fd: int, key: bytes = b"", value: bytes = b"") -> None:
+        """BPF_MAP_UPDATE_ELEM or BPF_MAP_FREEZE. Raises OSError."""
+        key_buffer, value_buffer = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value, len(value))
+        values = {"map_fd": fd}
+        if key:
+            values |= {"key": ctypes.addressof(key_buffer), "value": ctypes.addressof(value_buffer)}
+        _result, errno = self._bpf(command, self._element, values)
+        if errno:
+            raise OSError(errno, f"BPF_{command.name} failed: {os.strerror(errno)}")

@@ -1,0 +1,72 @@
+"""What the generator asks the kernel about: every program type, with each attach type that may change the answer."""
+
+from __future__ import annotations
+
+from purebpf.tables.enums import AttachType, ProgramType
+from purebpf.tables.generate.kernel import Target
+from purebpf.tables.generate.kernelbtf import FUNC, STRUCT, TYPEDEF, KernelBtf
+
+SLEEPABLE = 1 << 4  # BPF_F_SLEEPABLE
+
+# Program types whose helpers and context fields depend on the attach type; "" stands for none given.
+ATTACH: dict[ProgramType, tuple[str, ...]] = {
+    ProgramType.KPROBE: ("", "TRACE_KPROBE_MULTI", "TRACE_KPROBE_SESSION", "TRACE_UPROBE_MULTI", "TRACE_UPROBE_SESSION"),
+    ProgramType.CGROUP_SKB: ("CGROUP_INET_INGRESS", "CGROUP_INET_EGRESS"),
+    ProgramType.CGROUP_SOCK: (
+        "CGROUP_INET_SOCK_CREATE",
+        "CGROUP_INET_SOCK_RELEASE",
+        "CGROUP_INET4_POST_BIND",
+        "CGROUP_INET6_POST_BIND",
+    ),
+    ProgramType.CGROUP_SOCK_ADDR: tuple(
+        [f"CGROUP_INET{v}_{what}" for what in ("BIND", "CONNECT", "GETPEERNAME", "GETSOCKNAME") for v in "46"]
+        + [f"CGROUP_UDP{v}_{what}" for what in ("SENDMSG", "RECVMSG") for v in "46"]
+        + [f"CGROUP_UNIX_{what}" for what in ("CONNECT", "SENDMSG", "RECVMSG", "GETPEERNAME", "GETSOCKNAME")]
+    ),
+    ProgramType.CGROUP_SOCKOPT: ("CGROUP_GETSOCKOPT", "CGROUP_SETSOCKOPT"),
+    ProgramType.SK_REUSEPORT: ("SK_REUSEPORT_SELECT", "SK_REUSEPORT_SELECT_OR_MIGRATE"),
+    ProgramType.SK_LOOKUP: ("SK_LOOKUP",),
+    ProgramType.NETFILTER: ("NETFILTER",),
+    ProgramType.XDP: ("XDP", "XDP_DEVMAP", "XDP_CPUMAP"),
+    ProgramType.TRACING: ("TRACE_RAW_TP", "TRACE_FENTRY", "TRACE_FEXIT", "MODIFY_RETURN", "TRACE_ITER"),
+    ProgramType.LSM: ("LSM_MAC", "LSM_CGROUP"),
+}
+
+# The functions that programs of a BTF-typed attach type are loaded for, by what they are in BTF.
+HOOKS: dict[str, tuple[tuple[int, str], ...]] = {
+    "TRACE_RAW_TP": ((TYPEDEF, "btf_trace_sched_switch"), (TYPEDEF, "btf_trace_kfree_skb")),
+    "TRACE_FENTRY": ((FUNC, "vfs_getattr"),),
+    "TRACE_FEXIT": ((FUNC, "vfs_getattr"),),
+    "MODIFY_RETURN": ((FUNC, "security_file_open"), (FUNC, "bpf_modify_return_test")),
+    "TRACE_ITER": ((FUNC, "bpf_iter_task"), (FUNC, "bpf_iter_bpf_map_elem")),
+    "LSM_MAC": ((FUNC, "bpf_lsm_file_open"), (FUNC, "bpf_lsm_bprm_committed_creds")),
+    "LSM_CGROUP": ((FUNC, "bpf_lsm_socket_post_create"), (FUNC, "bpf_lsm_inet_conn_established")),
+}
+STRUCT_OPS = ("tcp_congestion_ops", "bpf_dummy_ops")  # the functions a struct_ops program may be differ in their helpers
+MEMBERS = 4  # of each such structure; the helpers differ between `init`, `release` and the others
+SLEEPABLE_HOOKS = {"LSM_MAC"}  # program types where a sleepable program is loaded besides the plain one
+
+
+def targets(btf: KernelBtf) -> dict[str, list[Target]]:
+    """By name, such as "XDP" or "CGROUP_SKB/CGROUP_INET_EGRESS": the ways to load such a program, of which one has to allow a
+    helper for the helper to count as allowed. A hook that this kernel does not have is left out."""
+    found: dict[str, list[Target]] = {}
+    for type in ProgramType:
+        if type in (ProgramType.UNSPEC, ProgramType.EXT):
+            continue  # an extension has the helpers of the program it extends
+        if type is ProgramType.STRUCT_OPS:
+            numbers = [btf.names[STRUCT, name] for name in STRUCT_OPS if (STRUCT, name) in btf.names]
+            found[type.name] = [Target(type, AttachType(member), number) for number in numbers for member in range(MEMBERS)]
+            continue
+        flags = SLEEPABLE if type is ProgramType.SYSCALL else 0
+        for attach in ATTACH.get(type, ("",)):
+            name = f"{type.name}/{attach}" if len(ATTACH.get(type, ())) > 1 else type.name
+            value = AttachType[attach] if attach else None
+            if attach in HOOKS:
+                numbers = [btf.names[hook] for hook in HOOKS[attach] if hook in btf.names]
+                found[name] = [Target(type, value, number) for number in numbers]
+                if attach in SLEEPABLE_HOOKS:
+                    found[name] += [Target(type, value, number, SLEEPABLE) for number in numbers]
+            else:
+                found[name] = [Target(type, value, flags=flags)]
+    return found
