@@ -1,0 +1,63 @@
+"""Compile errors: one sentence, the source line with a caret under the place, why, and what to write instead."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+
+from purebpf.errors import CompileError
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A span of source text: 1-based line, 0-based columns."""
+
+    file: str
+    line: int
+    column: int
+    end: int
+    text: str
+
+
+def render(message: str, place: Place | None, label: str = "", hint: str = "") -> str:
+    """The error as it is shown, without colour: message, position, excerpt, caret, help."""
+    lines = [f"error: {message}"]
+    if place is not None:
+        number = str(place.line)
+        pad = " " * len(number)
+        text = place.text.rstrip("\n").expandtabs(1)
+        end = place.end if place.column < place.end <= len(text) else len(text)
+        carets = " " * place.column + "^" * max(1, end - place.column)
+        lines += [f"{pad} --> {place.file}:{place.line}:{place.column + 1}", f"{pad} |", f"{number} | {text}"]
+        lines += [f"{pad} | {carets}{' ' + label if label else ''}"]
+        if hint:
+            lines.append(f"{pad} = help: {hint}")
+    elif hint:
+        lines.append(f"  = help: {hint}")
+    return "\n".join(lines)
+
+
+class ProgramError(CompileError):
+    """A compile error at a place. `message`, `label` (beside the caret) and `hint` (what to do) are its parts."""
+
+    def __init__(self, message: str, place: Place | None, label: str = "", hint: str = "") -> None:
+        super().__init__(render(message, place, label, hint))
+        self.message = message
+        self.place = place
+        self.label = label
+        self.hint = hint
+
+
+def place_of(node: ast.AST, file: str, lines: list[str], first_line: int = 1) -> Place:
+    """Where a syntax node stands. Columns of the syntax tree count UTF-8 bytes; here they count characters."""
+    line = getattr(node, "lineno", 1)
+    text = lines[line - first_line] if 0 <= line - first_line < len(lines) else ""
+    raw = text.encode()
+
+    def characters(offset: int) -> int:
+        return len(raw[:offset].decode(errors="replace"))
+
+    start = characters(getattr(node, "col_offset", 0))
+    last = getattr(node, "end_lineno", line)
+    end = characters(getattr(node, "end_col_offset", 0)) if last == line else len(text.rstrip())
+    return Place(file, line, start, end, text)

@@ -1,0 +1,263 @@
+"""Calls: casts, records, builtins, intrinsics, methods, and the author's own functions (inlined or as subprograms)."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import replace
+from types import FunctionType
+from typing import Any
+
+from purebpf.compiler.frontend import arithmetic, conditions, context, functions, helpers, intrinsics, maps, memory
+from purebpf.compiler.frontend.flow import as_int
+from purebpf.compiler.frontend.lower import Lowering, lowers
+from purebpf.compiler.frontend.values import Bound, Const, Context, IntValue, Packet, Ref, TupleValue, Value, describe
+from purebpf.compiler.ir.ops import I64
+from purebpf.lang.idioms import HelperName
+from purebpf.lang.maps import MapDeclaration
+from purebpf.lang.types import BytesType, CharsType, IntType, StructType, type_of
+
+
+@lowers(ast.Call)
+def call(cx: Lowering, node: ast.Call) -> Value:
+    for argument in node.args:
+        if isinstance(argument, ast.Starred):
+            cx.fail(argument, "`*` arguments are not available in a program")
+    for keyword in node.keywords:
+        if keyword.arg is None:
+            cx.fail(keyword.value, "`**` arguments are not available in a program")
+    target = cx.expression(node.func)
+    if isinstance(target, Bound):
+        return _method(cx, node, target)
+    if not isinstance(target, Const):
+        cx.usable(node.func, target)
+        cx.fail(node.func, f"{describe(target)} cannot be called")
+    return _call_constant(cx, node, target.value)
+
+
+def _call_constant(cx: Lowering, node: ast.Call, value: Any) -> Value:
+    if isinstance(value, HelperName):
+        return helpers.call(cx, node, value.name)
+    if isinstance(value, type):
+        layout = type_of(value)
+        if isinstance(layout, StructType):
+            return construct(cx, node, layout)
+        if isinstance(layout, IntType):
+            return cast(cx, node, layout)
+    handler = _lookup(intrinsics.INTRINSICS, value) or _lookup(BUILTINS, value)
+    if handler is not None:
+        return handler(cx, node)
+    if isinstance(value, FunctionType):
+        return functions.call(cx, node, value)
+    if hasattr(value, "__bpf_program__"):
+        cx.fail(node, f"`{ast.unparse(node.func)}` is a program and cannot be called from another one",
+                hint="put it into a ProgArray and `table.tail_call(ctx, index)`, or move the shared code to a plain function")
+    if isinstance(value, MapDeclaration):
+        cx.fail(node, "a map cannot be called", hint="look up with `m.get(key)`")
+    arguments = [cx.expression(a) for a in node.args]
+    keywords = {k.arg: cx.expression(k.value) for k in node.keywords if k.arg}
+    if callable(value) and all(isinstance(a, Const) for a in (*arguments, *keywords.values())):
+        if isinstance(value, type) and issubclass(value, list | dict | set | bytearray):
+            cx.fail(node, f"a {value.__name__} lives on the heap, which a program does not have", hint="use a map, or a tuple of constants")
+        if value is float:
+            cx.fail(node, "there are no floating-point numbers in the kernel", hint="scale to integers")
+        plain = {k: a.value for k, a in keywords.items() if isinstance(a, Const)}
+        if isinstance(value, type) or type(value).__name__ == "builtin_function_or_method":
+            if value in (print, input, open, exec, eval):
+                cx.fail(node, f"`{value.__name__}` cannot be called in a program")
+            return Const(cx.python(node, lambda: value(*(a.value for a in arguments if isinstance(a, Const)), **plain)))
+    shown = ast.unparse(node.func)
+    cx.fail(node, f"`{shown}` cannot be called in a program", hint="call functions written in Python, types, maps' methods and `bpf.helpers.…`")
+
+
+def _lookup(table: dict[Any, Callable[[Lowering, ast.Call], Value]], value: Any) -> Callable[[Lowering, ast.Call], Value] | None:
+    try:
+        return table.get(value)
+    except TypeError:
+        return None
+
+
+def _method(cx: Lowering, node: ast.Call, method: Bound) -> Value:
+    match method.receiver:
+        case Const(MapDeclaration() as declaration):
+            return maps.method(cx, node, declaration, method.name)
+        case Packet() as packet:
+            return context.packet_method(cx, node, packet, method.name)
+        case Context() as ctx:
+            return context.method(cx, node, ctx, method.name)
+        case IntValue() as number if method.name in INT_METHODS and not node.args and not node.keywords:
+            return INT_METHODS[method.name](cx, node, number)
+        case Const(value):
+            arguments = [cx.expression(a) for a in node.args]
+            if all(isinstance(a, Const) for a in arguments) and not node.keywords and hasattr(value, method.name):
+                return Const(cx.python(node, lambda: getattr(value, method.name)(*(a.value for a in arguments if isinstance(a, Const)))))
+    cx.fail(node.func, f"{describe(method.receiver)} has no method `{method.name}` in a program")
+
+
+def cast(cx: Lowering, node: ast.Call, type: IntType) -> Value:
+    """`u16(x)`: the low bits, as storing it would keep them."""
+    if len(node.args) != 1 or node.keywords:
+        cx.fail(node, f"`{type}(x)` takes one value")
+    value = cx.expression(node.args[0])
+    if isinstance(value, Const) and isinstance(value.value, int):
+        low = value.value & ((1 << type.bits) - 1)
+        return Const(low - (1 << type.bits) if type.signed and low >> (type.bits - 1) else low)
+    number = cx.integer(node.args[0], value)
+    return arithmetic.narrow(cx, replace(number, boolean=False), type.bits, type.signed)
+
+
+def construct(cx: Lowering, node: ast.Call, type: StructType) -> Ref:
+    """`Record(field=value, ...)` on the stack, padding zeroed."""
+    place = memory.temporary(cx, type, type.name)
+    fill_record(cx, node, type, place)
+    return place
+
+
+def fill_record(cx: Lowering, node: ast.Call, type: StructType, place: Ref) -> None:
+    """Evaluate a constructor call into a place."""
+    if node.args:
+        cx.fail(node.args[0], f"`{type}` takes its fields by keyword", hint=f"{type}({', '.join(f.name + '=...' for f in type.fields)})")
+    given: dict[str, tuple[ast.expr, Value]] = {}
+    for keyword in node.keywords:
+        assert keyword.arg is not None
+        if type.field(keyword.arg) is None:
+            cx.fail(keyword.value, f"`{type}` has no field `{keyword.arg}`", hint=f"its fields are: {', '.join(f.name for f in type.fields)}")
+        given[keyword.arg] = (keyword.value, cx.expression(keyword.value))
+    covered = 0
+    whole = any(f.bits for f in type.fields)
+    if whole:
+        memory.zero(cx, node, place)
+    for field in type.fields:
+        if field.offset > covered and not whole:
+            memory.store_bytes(cx, node, replace(place, type=BytesType(field.offset)), bytes(field.offset), covered)
+        if field.name in given:
+            at, value = given[field.name]
+            memory.store_member(cx, at, place, field.name, value)
+        elif field.required:
+            cx.fail(node, f"`{type}` needs `{field.name}`", hint=f"{type}({', '.join(f.name + '=...' for f in type.fields if f.required)})")
+        elif not field.bits:
+            target = replace(place, offset=place.offset + field.offset, type=field.type)
+            memory.store_bytes(cx, node, target, field.type.encode(field.default))
+        elif field.default:
+            memory.store_member(cx, node, place, field.name, Const(field.default))
+        covered = max(covered, field.offset + field.type.size)
+    if covered < type.size and not whole:
+        memory.store_bytes(cx, node, replace(place, type=BytesType(type.size)), bytes(type.size), covered)
+
+
+# -- builtins
+
+
+def _bool(cx: Lowering, node: ast.Call) -> Value:
+    if len(node.args) != 1 or node.keywords:
+        cx.fail(node, "bool() takes one value here")
+    yes, no = conditions.test(cx, node.args[0])
+    from purebpf.compiler.frontend.expressions import _chosen
+
+    return _chosen(cx, [(yes, Const(True)), (no, Const(False))])
+
+
+def _int(cx: Lowering, node: ast.Call) -> Value:
+    values = [cx.expression(a) for a in node.args]
+    if all(isinstance(v, Const) for v in values) and not node.keywords:
+        return Const(cx.python(node, lambda: int(*(v.value for v in values if isinstance(v, Const)))))
+    if len(values) != 1 or node.keywords:
+        cx.fail(node, "int() takes one integer or bool here")
+    return replace(cx.integer(node.args[0], values[0]), boolean=False)
+
+
+def _abs(cx: Lowering, node: ast.Call) -> Value:
+    if len(node.args) != 1 or node.keywords:
+        cx.fail(node, "abs() takes one integer")
+    value = cx.expression(node.args[0])
+    if isinstance(value, Const):
+        return Const(cx.python(node, lambda: abs(value.value)))
+    number = cx.integer(node.args[0], value)
+    if number.low >= 0:
+        return number
+    sign = cx.builder.emit("ashr", I64, [number.op, cx.const(63)])
+    op = cx.builder.emit("sub", I64, [cx.builder.emit("xor", I64, [number.op, sign]), sign])
+    return IntValue(op, 0 if number.high >= 0 else -number.high, max(-number.low, number.high))
+
+
+def _extreme(symbol: str) -> Callable[[Lowering, ast.Call], Value]:
+    """min() and max(): the later argument wins only when it is strictly smaller (greater), as in Python."""
+
+    def lower(cx: Lowering, node: ast.Call) -> Value:
+        name = "min" if symbol == "<" else "max"
+        if node.keywords or not node.args:
+            cx.fail(node, f"{name}() takes two or more integers here")
+        values = [cx.expression(a) for a in node.args]
+        nodes: list[ast.AST] = list(node.args)
+        if len(values) == 1:
+            only = values[0]
+            if isinstance(only, Const) and isinstance(only.value, tuple):
+                return Const(cx.python(node, lambda: min(only.value) if symbol == "<" else max(only.value)))
+            if not isinstance(only, TupleValue) or not only.items:
+                cx.fail(node, f"{name}() takes two or more integers, or a tuple of them")
+            values, nodes = list(only.items), [node.args[0]] * len(only.items)
+        if all(isinstance(v, Const) for v in values):
+            plain = [v.value for v in values if isinstance(v, Const)]
+            return Const(cx.python(node, lambda: min(plain) if symbol == "<" else max(plain)))
+        best = cx.integer(nodes[0], values[0])
+        for at, value in zip(nodes[1:], values[1:], strict=True):
+            other = cx.integer(at, value)
+            keep = best
+            best = _select(cx, conditions.integer_compare(cx, symbol, other, keep), other, keep)
+            low, high = (min, max)[symbol == ">"](keep.low, other.low), (min, max)[symbol == ">"](keep.high, other.high)
+            best = replace(best, low=low, high=high)
+        return best
+
+    return lower
+
+
+def _select(cx: Lowering, condition: Any, yes: IntValue, no: IntValue) -> IntValue:
+    value = cx.diamond(condition, lambda: yes, lambda: no)
+    if not isinstance(value, IntValue):
+        number = as_int(cx.builder, value)
+        assert number is not None
+        return number
+    return value
+
+
+def _len(cx: Lowering, node: ast.Call) -> Value:
+    if len(node.args) != 1 or node.keywords:
+        cx.fail(node, "len() takes one value")
+    value = cx.expression(node.args[0])
+    match value:
+        case Const(v) if not isinstance(v, MapDeclaration):
+            return Const(cx.python(node, lambda: len(v)))
+        case TupleValue(items=items):
+            return Const(len(items))
+        case Packet() as packet:
+            return context.packet_length(cx, node, packet)
+        case Ref(type=type) if hasattr(type, "count"):
+            return Const(type.count)
+        case Ref(type=BytesType() as type):
+            return Const(type.size)
+        case Ref(type=CharsType()):
+            cx.fail(node, "the length of a text in memory is not available yet", hint="keep its length in a field")
+    cx.usable(node.args[0], value)
+    cx.fail(node, f"{describe(value)} has no len() in a program")
+
+
+BUILTINS: dict[Any, Callable[[Lowering, ast.Call], Value]] = {
+    bool: _bool, int: _int, abs: _abs, min: _extreme("<"), max: _extreme(">"), len: _len, print: intrinsics.printk,
+}  # fmt: skip
+
+
+def _bit_count(cx: Lowering, node: ast.Call, number: IntValue) -> Value:
+    """The number of one bits (of the absolute value, as Python has it), by parallel sums."""
+    if number.low < 0:
+        cx.fail(node, "bit_count() wants an unsigned integer here", hint="cast it: `u64(x).bit_count()`")
+    e, k = cx.builder.emit, cx.const
+    x = number.op
+    x = e("sub", I64, [x, e("and", I64, [e("lshr", I64, [x, k(1)]), k(0x5555555555555555)])])
+    pairs = k(0x3333333333333333)
+    x = e("add", I64, [e("and", I64, [x, pairs]), e("and", I64, [e("lshr", I64, [x, k(2)]), pairs])])
+    x = e("and", I64, [e("add", I64, [x, e("lshr", I64, [x, k(4)])]), k(0x0F0F0F0F0F0F0F0F)])
+    x = e("lshr", I64, [e("mul", I64, [x, k(0x0101010101010101)]), k(56)])
+    return IntValue(x, 0, min(64, number.high.bit_length()))
+
+
+INT_METHODS: dict[str, Callable[[Lowering, ast.Call, IntValue], Value]] = {"bit_count": _bit_count}

@@ -1,0 +1,224 @@
+"""The context: its fields, and the packet behind it.
+
+`ctx.packet.at(offset, T)` becomes the bounds check that the verifier wants, and a reference that is None where it fails. The packet's
+bounds are read once; a helper that may move the packet makes earlier references unusable.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from purebpf.compiler.frontend import helpers, memory
+from purebpf.compiler.frontend.values import NONE, Const, Context, IntValue, MaybeInt, MaybeRef, Packet, Ref, TupleValue, Value, describe
+from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Op, Ptr
+from purebpf.lang.types import ArrayType, BoolType, BytesType, CharsType, IntType, Type, type_of
+from purebpf.tables.enums import ProgramType
+
+if TYPE_CHECKING:
+    from purebpf.compiler.frontend.lower import Lowering
+    from purebpf.tables.contexts import ContextField
+
+MAX_PACKET = 0xFFFF  # the verifier follows packet offsets up to here (MAX_PACKET_OFF, kernel/bpf/verifier.c)
+PACKET_FIELDS = ("data", "data_end", "data_meta")
+
+
+def attribute(cx: Lowering, node: ast.Attribute, context: Context) -> Value:
+    """`ctx.field`, `ctx.packet`."""
+    kind = cx.unit.kind
+    if node.attr == "packet":
+        if not kind.packet:
+            cx.fail(node, f"a program of type `{kind.decorator}` sees no packet")
+        return Packet(context)
+    if kind.type == ProgramType.TRACEPOINT:
+        return _tracepoint_field(cx, node, context)
+    if kind.type == ProgramType.RAW_TRACEPOINT and node.attr == "args":
+        return Ref(context.op, 0, ArrayType(IntType(64), 12), "ctx", writable=False)
+    field = _field(cx, node, node.attr)
+    if not field.readable and not cx.flow.dead:
+        cx.fail(node, f"`{node.attr}` cannot be read in a program of type `{kind.decorator}`")
+    layout = _layout(field)
+    if isinstance(layout, ArrayType):
+        return Ref(context.op, field.offset, layout, "ctx", writable=field.writable)
+    value = memory.load(cx, node, Ref(context.op, field.offset, layout, "ctx"))
+    return value
+
+
+def _fields(cx: Lowering) -> dict[str, ContextField]:
+    from purebpf.tables.contexts import context as context_of
+
+    table = context_of(cx.unit.kind.type)
+    return {} if table is None else dict(table.fields)
+
+
+def _field(cx: Lowering, node: ast.AST, name: str) -> ContextField:
+    fields = {n: f for n, f in _fields(cx).items() if n not in PACKET_FIELDS and f.kind == "scalar"}
+    field = fields.get(name)
+    if field is None:
+        if name in PACKET_FIELDS:
+            cx.fail(node, f"`{name}` is a pointer, which a program does not handle itself", hint="`ctx.packet.at(offset, T)` reads the packet, `len(ctx.packet)` is its size")
+        known = ["packet"] * bool(cx.unit.kind.packet) + sorted(n for n, f in fields.items() if f.readable or f.writable)
+        cx.fail(node, f"the context of a program of type `{cx.unit.kind.decorator}` has no field `{name}`", hint=f"it has: {', '.join(known)}")
+    return field
+
+
+def _layout(field: Any) -> Type:
+    element = IntType(8 * field.size // max(field.count, 1), field.signed, field.big_endian)
+    return ArrayType(element, field.count) if field.count > 1 else element
+
+
+def assign(cx: Lowering, node: ast.AST, context: Context, name: str, value: Value) -> None:
+    """`ctx.field = value`."""
+    if cx.unit.kind.type in (ProgramType.TRACEPOINT, ProgramType.RAW_TRACEPOINT):
+        cx.fail(node, "the context of a tracepoint cannot be written")
+    field = _field(cx, node, name)
+    if not field.writable and not cx.flow.dead:
+        fields = _fields(cx)
+        able = ", ".join(sorted(n for n, f in fields.items() if f.writable)) or "none"
+        cx.fail(node, f"`{name}` cannot be written in a program of type `{cx.unit.kind.decorator}`", hint=f"fields that can: {able}")
+    memory.store(cx, node, Ref(context.op, field.offset, _layout(field), "ctx"), value)
+
+
+def _tracepoint_field(cx: Lowering, node: ast.Attribute, context: Context) -> Value:
+    from purebpf.lang.tracepoints import event_fields
+
+    fields = event_fields(cx.unit.hook)
+    field = fields.get(node.attr)
+    if field is None:
+        cx.fail(node, f"tracepoint `{cx.unit.hook}` has no field `{node.attr}`", hint=f"it has: {', '.join(fields)}")
+    if field.type is None:
+        cx.fail(node, f"field `{node.attr}` has the C type `{field.c_type}`, which a program cannot read yet")
+    return memory.load(cx, node, Ref(context.op, field.offset, field.type, "ctx", writable=False))
+
+
+# -- the packet
+
+
+def bases(cx: Lowering, context: Context) -> tuple[Op, Op]:
+    """The packet's start and end, loaded once for each layout of the packet."""
+    known = cx.flow.state.get("bases")
+    if isinstance(known, TupleValue):
+        start, end = (item for item in known.items if isinstance(item, Ref))
+        return start.op, end.op
+    table = _fields(cx)
+    imm = [(table[name].size, 0, table[name].offset) for name in ("data", "data_end")]
+    if cx.packet_generation == 0 and context.op.block is cx.fn.entry:
+        entry = cx.fn.entry.ops
+        for kind, spec in zip(("packet", "packet_end"), imm, strict=True):
+            if not any(op.kind == "load" and op.type == Ptr(kind) for op in entry):
+                cx.builder.entry_op("load", Ptr(kind), [context.op], spec)
+        first = next(op for op in entry if op.kind == "load" and op.type == Ptr("packet"))
+        return first, next(op for op in entry if op.kind == "load" and op.type == Ptr("packet_end"))
+    start_op = cx.builder.emit("load", Ptr("packet"), [context.op], imm[0])
+    end_op = cx.builder.emit("load", Ptr("packet_end"), [context.op], imm[1])
+    byte, generation = BytesType(1), cx.packet_generation
+    pair = (Ref(start_op, 0, byte, "packet", generation=generation), Ref(end_op, 0, byte, "packet", generation=generation))
+    cx.flow.state["bases"] = TupleValue(pair)
+    return start_op, end_op
+
+
+def packet_length(cx: Lowering, node: ast.AST, packet: Packet) -> Value:
+    """`len(ctx.packet)`: an skb's length with its paged part, an XDP frame's linear part."""
+    if cx.unit.kind.type != ProgramType.XDP:
+        return memory.load(cx, node, Ref(packet.context.op, _fields(cx)["len"].offset, IntType(32), "ctx"))
+    start, end = bases(cx, packet.context)
+    return IntValue(cx.builder.emit("sub", I64, [end, start]), 0, (1 << 32) - 1)
+
+
+def packet_method(cx: Lowering, node: ast.Call, packet: Packet, name: str) -> Value:
+    methods: dict[str, Callable[[Lowering, ast.Call, Packet], Value]] = {"at": at}
+    if cx.unit.kind.type == ProgramType.XDP:
+        methods |= {f"adjust_{part}": _adjust(part) for part in ("head", "tail", "meta")}
+    if name not in methods:
+        cx.fail(node.func, f"the packet has no method `{name}` in a program of type `{cx.unit.kind.decorator}`", hint=f"it has: {', '.join(methods)}")
+    return methods[name](cx, node, packet)
+
+
+def _adjust(part: str) -> Callable[[Lowering, ast.Call, Packet], Value]:
+    def lower(cx: Lowering, node: ast.Call, packet: Packet) -> Value:
+        if len(node.args) != 1 or node.keywords:
+            cx.fail(node, f"`adjust_{part}` takes the number of bytes")
+        delta = cx.integer(node.args[0], cx.expression(node.args[0]))
+        result = helpers.scalar(cx, node, f"xdp_adjust_{part}", [packet.context.op, delta.op], -(1 << 63), (1 << 63) - 1)
+        helpers.changed(cx)
+        return result
+
+    return lower
+
+
+def at(cx: Lowering, node: ast.Call, packet: Packet) -> Value:
+    """`ctx.packet.at(offset, T)`: `T | None`."""
+    if len(node.args) != 2 or node.keywords:
+        cx.fail(node, "`at` takes an offset and a type", hint="ctx.packet.at(14, IPv4)")
+    offset_value = cx.expression(node.args[0])
+    named = cx.expression(node.args[1]) if not isinstance(node.args[1], ast.Call) else NONE
+    layout = type_of(named.value) if isinstance(named, Const) and named != NONE else None
+    if layout is None or isinstance(layout, CharsType | BytesType | ArrayType):
+        cx.fail(node.args[1], "the second argument of `at` is a type: a @bpf.struct class or a scalar such as u16", hint="ctx.packet.at(14, IPv4)")
+    if isinstance(offset_value, Const) and isinstance(offset_value.value, int) and not 0 <= offset_value.value <= MAX_PACKET - layout.size:
+        return NONE
+    offset = cx.integer(node.args[0], offset_value, "an offset")
+    why = f"the packet may be too short for `{ast.unparse(node.args[1])}` at {ast.unparse(node.args[0])}"
+    if cx.unit.kind.packet == "copy":
+        return _copied(cx, node, packet, offset, layout, why)
+    return _direct(cx, node, packet, offset, layout, why)
+
+
+def _direct(cx: Lowering, node: ast.Call, packet: Packet, offset: IntValue, layout: Type, why: str) -> Value:
+    start, end = bases(cx, packet.context)
+    generation = cx.packet_generation
+
+    def found(base: Op, fixed: int) -> Value:
+        limit = cx.builder.emit("add", Ptr("packet"), [base, cx.const(fixed + layout.size)])
+        inside = cx.builder.emit("ule", BOOL, [limit, end])
+
+        def there() -> Value:
+            guarded = cx.builder.emit("guard", Ptr("packet"), [base], ("packet", fixed + layout.size, 0))
+            return memory.load(cx, node, Ref(guarded, fixed, layout, "packet", generation=generation))
+
+        return cx.diamond(inside, there, lambda: NONE)
+
+    if offset.op.is_const:
+        return _named(found(start, offset.low), why)
+
+    def moved(index: Op) -> Value:
+        return found(cx.builder.emit("add", Ptr("packet"), [start, index]), 0)
+
+    if 0 <= offset.low and offset.high <= MAX_PACKET - layout.size:
+        return _named(moved(offset.op), why)
+    small = cx.builder.emit("ule", BOOL, [offset.op, cx.const(MAX_PACKET - layout.size)])
+
+    def near() -> Value:
+        return moved(cx.builder.emit("guard", offset.op.type, [offset.op], ("range", 0, MAX_PACKET - layout.size)))
+
+    return _named(cx.diamond(small, near, lambda: NONE), why)
+
+
+def _named(value: Value, why: str) -> Value:
+    return replace(value, why=why) if isinstance(value, MaybeRef | MaybeInt) else value
+
+
+def _copied(cx: Lowering, node: ast.Call, packet: Packet, offset: IntValue, layout: Type, why: str) -> Value:
+    """Where the kernel gives no direct access: a read-only copy on the stack."""
+    helpers.allowed(cx, node, "skb_load_bytes")
+    place = memory.temporary(cx, layout, "packet")
+    bounded = 0 <= offset.low and offset.high <= MAX_PACKET
+
+    def loaded() -> Value:
+        result = cx.call("skb_load_bytes", [packet.context.op, offset.op, place.op, cx.const(layout.size)])
+        ok = cx.builder.emit("eq", BOOL, [result, cx.const(0)])
+        return cx.diamond(ok, lambda: memory.load(cx, node, replace(place, writable=False)), lambda: NONE)
+
+    if bounded:
+        return _named(loaded(), why)
+    small = cx.builder.emit("ule", BOOL, [offset.op, cx.const(MAX_PACKET)])
+    return _named(cx.diamond(small, loaded, lambda: NONE), why)
+
+
+def method(cx: Lowering, node: ast.Call, context: Context, name: str) -> Value:
+    cx.fail(node.func, f"the context has no method `{name}`", hint="the packet is `ctx.packet`")
+
+
+__all__ = ["I32", "VOID", "BoolType", "describe"]

@@ -1,0 +1,328 @@
+"""Expressions: names, constants, operators, attributes, subscripts, conditional values."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import operator
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+from purebpf.compiler.frontend import arithmetic, conditions, context, maps, memory
+from purebpf.compiler.frontend.flow import as_int
+from purebpf.compiler.frontend.lower import Lowering, lowers
+from purebpf.compiler.frontend.values import (
+    Bound,
+    Conflict,
+    Const,
+    Context,
+    Fill,
+    IntValue,
+    MaybeInt,
+    MaybeRef,
+    Packet,
+    Ref,
+    TupleValue,
+    Unset,
+    Value,
+    describe,
+)
+from purebpf.compiler.ir.ops import BOOL
+from purebpf.lang import idioms
+from purebpf.lang.maps import MapDeclaration
+from purebpf.lang.types import type_of
+
+PYTHON: dict[type[ast.AST], Any] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.BitAnd: operator.and_,
+    ast.BitOr: operator.or_, ast.BitXor: operator.xor, ast.LShift: operator.lshift, ast.RShift: operator.rshift, ast.Div: operator.truediv, ast.Pow: operator.pow,
+    ast.USub: operator.neg, ast.UAdd: operator.pos, ast.Invert: operator.invert, ast.Not: operator.not_, ast.MatMult: operator.matmul,
+}  # fmt: skip
+
+
+@lowers(ast.Constant)
+def constant(cx: Lowering, node: ast.Constant) -> Value:
+    if isinstance(node.value, float | complex):
+        cx.fail(node, "there are no floating-point numbers in the kernel", hint="scale to integers, for example thousandths")
+    if node.value is ...:
+        cx.fail(node, "`...` has no meaning in a program", hint="write `pass` for an empty block")
+    return Const(node.value)
+
+
+@lowers(ast.Name)
+def name(cx: Lowering, node: ast.Name) -> Value:
+    frame = cx.frame
+    if node.id in frame.local:
+        value = cx.flow.names.get(node.id, Unset(node.id))
+        if isinstance(value, Unset | Conflict):
+            cx.usable(node, value)
+        return value
+    return resolve(cx, node, node.id)
+
+
+def resolve(cx: Lowering, node: ast.AST, name: str) -> Value:
+    """A name that the function does not assign: closure, module, builtins, in this order."""
+    function = cx.frame.function
+    code = function.__code__
+    if name in code.co_freevars and function.__closure__ is not None:
+        cell = function.__closure__[code.co_freevars.index(name)]
+        try:
+            return external(cx, node, name, cell.cell_contents)
+        except ValueError:
+            cx.fail(node, f"`{name}` has no value yet", "the enclosing function assigns it later", "compile after it is assigned")
+    if name in function.__globals__:
+        return external(cx, node, name, function.__globals__[name])
+    if hasattr(builtins, name):
+        return Const(getattr(builtins, name))
+    import difflib
+
+    near = difflib.get_close_matches(name, [*cx.flow.names, *function.__globals__, *dir(builtins)], 1)
+    cx.fail(node, f"the name `{name}` is not defined", hint=f"did you mean `{near[0]}`?" if near else "define it at module level or assign it before")
+
+
+def external(cx: Lowering, node: ast.AST, name: str, value: Any) -> Value:
+    """An object of the Python around the program."""
+    if isinstance(value, MapDeclaration):
+        value.name = value.name or name
+    if isinstance(value, float | complex):
+        cx.fail(node, f"`{name}` is {value!r}: there are no floating-point numbers in the kernel", hint="scale to integers, for example thousandths")
+    return Const(value)
+
+
+@lowers(ast.Attribute)
+def attribute(cx: Lowering, node: ast.Attribute) -> Value:
+    base = cx.expression(node.value)
+    match base:
+        case Const(value):
+            return _python_attribute(cx, node, value)
+        case Ref(type=type) as ref:
+            cx.usable(node.value, ref)
+            if type_has_field(type, node.attr):
+                place, field = memory.member(cx, node, ref, node.attr)
+                if not field.bits:
+                    cx.places[node] = place
+                return memory.load_member(cx, node, ref, node.attr)
+            if hasattr(type, "fields"):
+                memory.member(cx, node, ref, node.attr)
+            return Bound(ref, node.attr)
+        case Context():
+            return context.attribute(cx, node, base)
+        case IntValue():
+            return Bound(base, node.attr)
+        case Packet():
+            return Bound(base, node.attr)
+    cx.usable(node.value, base)
+    cx.fail(node, f"{describe(base)} has no attribute `{node.attr}`")
+
+
+def type_has_field(type: object, name: str) -> bool:
+    field = getattr(type, "field", None)
+    return field is not None and field(name) is not None
+
+
+def _python_attribute(cx: Lowering, node: ast.Attribute, value: Any) -> Value:
+    """`module.name`, `Class.name`, `Color.RED`: dotted through at compile time; methods of maps are bound."""
+    if isinstance(value, MapDeclaration):
+        return Bound(Const(value), node.attr)
+    if isinstance(value, idioms.Current):
+        return idioms_current(cx, node)
+    if value is idioms.helpers:
+        from purebpf.tables.helpers import helper
+
+        if helper(node.attr) is None:
+            from purebpf.compiler.frontend.helpers import unknown
+
+            unknown(cx, node, node.attr)
+        return Const(idioms.HelperName(node.attr))
+    if isinstance(value, int | str | bytes | tuple) and not hasattr(type(value), "__members__"):
+        return Bound(Const(value), node.attr)
+    try:
+        return external(cx, node, node.attr, getattr(value, node.attr))
+    except AttributeError:
+        shown = f"module `{value.__name__}`" if isinstance(value, ModuleType) else describe(Const(value))
+        import difflib
+
+        near = difflib.get_close_matches(node.attr, dir(value), 1)
+        cx.fail(node, f"{shown} has no attribute `{node.attr}`", hint=f"did you mean `{near[0]}`?" if near else "")
+
+
+def idioms_current(cx: Lowering, node: ast.Attribute) -> Value:
+    from purebpf.compiler.frontend.intrinsics import current
+
+    return current(cx, node, node.attr)
+
+
+@lowers(ast.Subscript)
+def subscript(cx: Lowering, node: ast.Subscript) -> Value:
+    base = cx.expression(node.value)
+    if isinstance(base, Const) and isinstance(base.value, MapDeclaration):
+        return maps.item(cx, node, base.value)
+    if isinstance(node.slice, ast.Slice):
+        if isinstance(base, Const):
+            bounds = [cx.expression(b) if b is not None else Const(None) for b in (node.slice.lower, node.slice.upper, node.slice.step)]
+            if all(isinstance(b, Const) for b in bounds):
+                return Const(cx.python(node, lambda: base.value[slice(*(b.value for b in bounds if isinstance(b, Const)))]))
+        cx.fail(node, f"{describe(base)} cannot be sliced here")
+    index = cx.expression(node.slice)
+    if isinstance(base, Const):
+        if isinstance(index, Const):
+            return external(cx, node, ast.unparse(node), cx.python(node, lambda: base.value[index.value]))
+        return _table(cx, node, base.value, index)
+    if isinstance(base, TupleValue):
+        if not isinstance(index, Const) or not isinstance(index.value, int):
+            cx.fail(node.slice, "a tuple of run-time values needs a constant index")
+        return cx.python(node, lambda: base.items[index.value])  # type: ignore[no-any-return]
+    if isinstance(base, Ref):
+        cx.usable(node.value, base)
+        place = memory.element(cx, node, base, index)
+        cx.places[node] = place
+        return memory.load(cx, node, place)
+    cx.usable(node.value, base)
+    cx.fail(node, f"{describe(base)} cannot be indexed")
+
+
+def _table(cx: Lowering, node: ast.Subscript, values: Any, index: Value) -> Value:
+    """A constant tuple of integers (or bytes) indexed at run time: a table in the read-only data."""
+    from purebpf.compiler.ir.ops import Ptr
+    from purebpf.compiler.frontend.lower import RODATA
+    from purebpf.lang.types import ArrayType, IntType
+
+    if isinstance(values, list | dict | set):
+        cx.fail(node, f"a {type(values).__name__} may change while the program runs, so it cannot be read from it", hint="make it a tuple, or a map")
+    if not isinstance(values, tuple | bytes) or not values or not all(isinstance(v, int) for v in values):
+        cx.fail(node, f"{describe(Const(values))} cannot be indexed at run time", hint="a tuple of integers can")
+    low, high = min(values), max(values)
+    element = next((t for t in (*(IntType(b) for b in (8, 16, 32, 64)), *(IntType(b, True) for b in (8, 16, 32, 64))) if t.low <= low and high <= t.high), None)
+    if element is None:
+        cx.fail(node, "the numbers of this tuple fit no 64-bit type")
+    number = cx.integer(node.slice, index)
+    if number.low < 0 or number.high >= len(values):
+        cx.fail(node.slice, f"the index may be outside the tuple of {len(values)}", f"{number.low}..{number.high}", f"test it first: `if {ast.unparse(node.slice)} < {len(values)}:`")
+    layout = ArrayType(element, len(values))
+    data = layout.encode(values)
+    padding = -len(cx.unit.rodata) % element.size
+    if data not in cx.unit.literals and padding:
+        cx.unit.rodata += bytes(padding)
+    base = cx.builder.emit("map_value", Ptr("map_value"), [], (RODATA, cx.unit.literal(data)))
+    ref = Ref(base, 0, layout, "map_value", writable=False)
+    loaded = memory.load(cx, node, memory.element(cx, node, ref, number))
+    return replace(loaded, low=low, high=high, signed=low < 0) if isinstance(loaded, IntValue) else loaded
+
+
+@lowers(ast.BinOp)
+def binary(cx: Lowering, node: ast.BinOp) -> Value:
+    return operate(cx, node, node.op, node.left, cx.expression(node.left), node.right, cx.expression(node.right))
+
+
+def operate(cx: Lowering, node: ast.AST, op: ast.operator, left_node: ast.AST, left: Value, right_node: ast.AST, right: Value) -> Value:
+    symbol = arithmetic.SYMBOLS[type(op)]
+    if isinstance(left, Const) and isinstance(right, Const):
+        if symbol in ("//", "%") and right.value == 0 and isinstance(left.value, int):
+            cx.fail(node, "division by the constant 0")
+        result = cx.python(node, lambda: PYTHON[type(op)](left.value, right.value))
+        if isinstance(result, float):
+            cx.fail(node, "there are no floating-point numbers in the kernel", hint="use `//`, which rounds down")
+        return Const(result)
+    if symbol == "**" and isinstance(right, Const) and isinstance(right.value, int) and 0 <= right.value <= 64:
+        base = cx.integer(left_node, left)
+        result_value = cx.int_const(1)
+        for _ in range(right.value):
+            result_value = arithmetic.binary(cx, node, "*", base, result_value)
+        return result_value
+    return arithmetic.binary(cx, node, symbol, cx.integer(left_node, left), cx.integer(right_node, right))
+
+
+@lowers(ast.UnaryOp)
+def unary(cx: Lowering, node: ast.UnaryOp) -> Value:
+    if isinstance(node.op, ast.Not):
+        return boolean(cx, node)
+    value = cx.expression(node.operand)
+    if isinstance(value, Const):
+        return Const(cx.python(node, lambda: PYTHON[type(node.op)](value.value)))
+    number = cx.integer(node.operand, value)
+    if isinstance(node.op, ast.USub):
+        return arithmetic.negate(cx, node, number)
+    if isinstance(node.op, ast.Invert):
+        return arithmetic.invert(cx, node, number)
+    return replace(number, boolean=False)
+
+
+@lowers(ast.Compare)
+def comparison(cx: Lowering, node: ast.Compare) -> Value:
+    """A comparison as a value. A single one of integers is one op; the rest goes through the flow."""
+    return boolean(cx, node)
+
+
+def boolean(cx: Lowering, node: ast.expr) -> Value:
+    """A condition as a bool."""
+    yes, no = conditions.test(cx, node)
+    return _chosen(cx, [(yes, Const(True)), (no, Const(False))])
+
+
+def _chosen(cx: Lowering, ways: list[tuple[Any, Value]]) -> Value:
+    """One value where several flows meet, each with its own."""
+    flows = []
+    for flow, value in ways:
+        if flow is not None:
+            flow.names["?"] = value
+            flows.append(flow)
+    cx.go(cx.join(*flows))
+    return cx.flow.names.pop("?")
+
+
+@lowers(ast.BoolOp)
+def either(cx: Lowering, node: ast.BoolOp) -> Value:
+    """`a and b`, `a or b` give an operand, as in Python."""
+    if all(isinstance(v, ast.Compare) or (isinstance(v, ast.UnaryOp) and isinstance(v.op, ast.Not)) for v in node.values):
+        return boolean(cx, node)
+    ways: list[tuple[Any, Value]] = []
+    for i, operand in enumerate(node.values):
+        value = cx.expression(operand)
+        if i + 1 == len(node.values):
+            ways.append((cx.current, value))
+            break
+        cx.flow.names["?left"] = value
+        yes, no = conditions.truth(cx, operand, value, "?left")
+        go_on, leave = (yes, no) if isinstance(node.op, ast.And) else (no, yes)
+        for flow in (go_on, leave):
+            if flow is not None:
+                kept = flow.names.pop("?left", value)
+                if flow is leave:
+                    ways.append((flow, kept))
+        cx.go(go_on)
+    return _chosen(cx, ways)
+
+
+@lowers(ast.IfExp)
+def conditional(cx: Lowering, node: ast.IfExp) -> Value:
+    yes, no = conditions.test(cx, node.test)
+    ways: list[tuple[Any, Value]] = []
+    for flow, branch in ((yes, node.body), (no, node.orelse)):
+        if flow is not None:
+            cx.go(flow)
+            ways.append((flow, cx.expression(branch)))
+            ways[-1] = (cx.current, ways[-1][1])
+    value = _chosen(cx, ways)
+    if isinstance(value, Conflict):
+        cx.fail(node, f"the two sides of this `if` have no common type: {value.first} and {value.second}")
+    return value
+
+
+@lowers(ast.NamedExpr)
+def walrus(cx: Lowering, node: ast.NamedExpr) -> Value:
+    from purebpf.compiler.frontend.statements import assign
+
+    value = cx.expression(node.value)
+    assign(cx, node, node.target, value)
+    return cx.flow.names[node.target.id]
+
+
+@lowers(ast.Tuple)
+def tuple_(cx: Lowering, node: ast.Tuple) -> Value:
+    items = tuple(cx.expression(item) for item in node.elts)
+    if all(isinstance(item, Const) for item in items):
+        return Const(tuple(item.value for item in items if isinstance(item, Const)))
+    return TupleValue(items)
+
+
+__all__ = ["BOOL", "Fill", "MaybeInt", "MaybeRef", "as_int", "type_of"]

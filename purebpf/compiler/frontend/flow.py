@@ -1,0 +1,205 @@
+"""Control flow while lowering: where we are, what the names mean there, and how ways join.
+
+A `Flow` is a position in the graph with the names' values. `join` makes block parameters for names that differ; it also
+decides what two different kinds of values become (`None` and a reference: a reference or None).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from purebpf.compiler.frontend.values import (
+    NONE,
+    S64_HIGH,
+    U64,
+    Conflict,
+    Const,
+    IntValue,
+    MaybeInt,
+    MaybeRef,
+    Ref,
+    TupleValue,
+    Unset,
+    Value,
+    describe,
+    parts,
+    rebuilt,
+)
+from purebpf.compiler.ir.build import Builder, Scope, common_scope
+from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Block, Op, Ptr, Target, Type
+
+
+@dataclass(slots=True)
+class Flow:
+    """A place where code can be appended. `names` are the function's variables, `state` what the compiler keeps about memory;
+    `dead` marks code that a constant switched off: it is checked, then dropped."""
+
+    block: Block
+    scope: Scope
+    names: dict[str, Value] = field(default_factory=dict)
+    state: dict[object, Value] = field(default_factory=dict)
+    dead: bool = False
+
+    def fork(self, block: Block, dead: bool = False) -> Flow:
+        """The same names at another block."""
+        return Flow(block, Scope(self.scope), dict(self.names), dict(self.state), self.dead or dead)
+
+
+def as_int(builder: Builder, value: Value) -> IntValue | None:
+    """An integer or bool as a run-time value; None for anything else."""
+    if isinstance(value, IntValue):
+        return value
+    if isinstance(value, Const) and isinstance(value.value, int):
+        number = int(value.value)
+        boolean = isinstance(value.value, bool)
+        if -(1 << 63) <= number <= U64:
+            return IntValue(builder.const(number, BOOL if boolean else None), number, number, number < 0, boolean)
+    return None
+
+
+def unify(builder: Builder, name: str, a: Value, b: Value) -> tuple[Value, Value, Value]:
+    """Bring two values of a name to one shape: (shape, a in that shape, b in that shape)."""
+    if a == b:
+        return a, a, b
+    for value in (a, b):
+        if isinstance(value, Unset | Conflict):
+            return value, value, value
+    x, y = as_int(builder, a), as_int(builder, b)
+    if x is not None and y is not None:
+        low, high = min(x.low, y.low), max(x.high, y.high)
+        if low < 0 and high > S64_HIGH:
+            bad = Conflict(name, f"an integer up to {high}", f"one down to {low}, which no 64 bits hold together")
+            return bad, bad, bad
+        shape = IntValue(x.op, low, high, (x.signed or y.signed or low < 0), x.boolean and y.boolean)
+        return shape, x, y
+    maybe = _unify_maybe(builder, a, b, x, y)
+    if maybe is not None:
+        return maybe
+    if isinstance(a, Ref) and isinstance(b, Ref) and (a.type, a.region) == (b.type, b.region):
+        if a.generation == b.generation:
+            shape_ref = replace(a, shared=a.shared or b.shared, writable=a.writable and b.writable)
+            if a.offset == b.offset:
+                return shape_ref, a, b
+            return replace(shape_ref, offset=0), replace(a, offset=0), replace(b, offset=0)
+    if isinstance(a, TupleValue) and isinstance(b, TupleValue) and len(a.items) == len(b.items):
+        triples = [unify(builder, name, i, j) for i, j in zip(a.items, b.items, strict=True)]
+        bad_item = next((t[0] for t in triples if isinstance(t[0], Unset | Conflict)), None)
+        if bad_item is None:
+            return (TupleValue(tuple(t[0] for t in triples)), TupleValue(tuple(t[1] for t in triples)), TupleValue(tuple(t[2] for t in triples)))
+    conflict = Conflict(name, describe(a), describe(b))
+    return conflict, conflict, conflict
+
+
+def _unify_maybe(builder: Builder, a: Value, b: Value, x: IntValue | None, y: IntValue | None) -> tuple[Value, Value, Value] | None:
+    """`T` or `T | None` on one way, `T`, None or `T | None` on the other."""
+    ref = next((v if isinstance(v, Ref) else v.ref for v in (a, b) if isinstance(v, Ref | MaybeRef)), None)
+    if ref is not None:
+        kind = Ptr(ref.op.type.kind, nullable=True) if isinstance(ref.op.type, Ptr) else ref.op.type
+
+        def shaped(value: Value) -> MaybeRef | None:
+            if value == NONE:
+                return MaybeRef(builder.const(0, kind), replace(ref, op=builder.const(0, kind)), "it is None on one of the ways that lead here")
+            if isinstance(value, Ref) and value.offset == ref.offset:
+                return MaybeRef(value.op, value, "it is None on one of the ways that lead here")
+            return value if isinstance(value, MaybeRef) else None
+
+        p, q = shaped(a), shaped(b)
+        if p is None or q is None or (p.ref.type, p.ref.region, p.ref.offset, p.ref.generation) != (q.ref.type, q.ref.region, q.ref.offset, q.ref.generation):
+            return None
+        shape_ref = replace(ref, shared=p.ref.shared or q.ref.shared)
+        return MaybeRef(p.op, shape_ref, p.why if a != NONE else q.why), p, q
+    inner = [v.inner if isinstance(v, MaybeInt) else i for v, i in ((a, x), (b, y))]
+    if (inner[0] is None and a != NONE) or (inner[1] is None and b != NONE):
+        return None
+    known = [i for i in inner if i is not None]
+
+    def whole(value: Value, number: IntValue | None) -> MaybeInt:
+        if isinstance(value, MaybeInt):
+            return value
+        zero = IntValue(builder.const(0), known[0].low, known[0].low, known[0].signed, known[0].boolean)
+        return MaybeInt(builder.const(int(number is not None), BOOL), number or zero, "it is None on one of the ways that lead here")
+
+    m, n = whole(a, inner[0]), whole(b, inner[1])
+    low, high = min(i.low for i in known), max(i.high for i in known)
+    shape = IntValue(known[0].op, low, high, any(i.signed for i in known), all(i.boolean for i in known))
+    return MaybeInt(m.present, shape, m.why if isinstance(a, MaybeInt) else n.why), m, n
+
+
+def _column_type(shape: Value, index: int, column: list[Op]) -> Type:
+    """The type of the block parameter that takes these values."""
+    types = [op.type for op in column]
+    if isinstance(types[0], Ptr):
+        nullable = any(isinstance(t, Ptr) and t.nullable for t in types) or any(op.is_const for op in column)
+        return Ptr(types[0].kind, nullable)
+    if all(t == BOOL for t in types):
+        return BOOL
+    return I32 if all(t in (I32, BOOL) for t in types) else I64
+
+
+def join(builder: Builder, flows: list[Flow], move: Callable[[Flow, Ref], Ref]) -> Flow | None:
+    """One flow where several meet; None if none arrives. Dead ones do not count while a live one is there.
+    `move(flow, ref)` folds a reference's constant offset into its pointer, on that flow."""
+    alive = [flow for flow in flows if not flow.dead] or flows
+    if not alive:
+        return None
+    if len(alive) == 1:
+        return alive[0]
+    block = builder.new_block()
+    scope = alive[0].scope
+    for flow in alive[1:]:
+        scope = common_scope(scope, flow.scope)
+    result = Flow(block, Scope(scope), {}, {}, alive[0].dead)
+    columns: list[list[Op]] = [[] for _ in alive]
+    for table in ("names", "state"):
+        tables = [getattr(flow, table) for flow in alive]
+        out = getattr(result, table)
+        if table == "names":
+            keys = list(dict.fromkeys(key for t in tables for key in t))
+        else:
+            keys = [key for key in tables[0] if all(key in t for t in tables[1:])]
+        for key in keys:
+            values = [t.get(key, Unset(str(key))) for t in tables]
+            merged = _merge(builder, str(key), values, alive, columns, block, move)
+            if table == "names" or not isinstance(merged, Unset | Conflict):
+                out[key] = merged
+    for flow, column in zip(alive, columns, strict=True):
+        flow.block.ops.append(_jump(builder, flow.block, block, column))
+    return result
+
+
+def _jump(builder: Builder, source: Block, target: Block, args: list[Op]) -> Op:
+    return Op("jump", VOID, [], (), builder.loc, [Target(target, args)], source)
+
+
+def _merge(
+    builder: Builder,
+    name: str,
+    values: list[Value],
+    flows: list[Flow],
+    columns: list[list[Op]],
+    block: Block,
+    move: Callable[[Flow, Ref], Ref],
+) -> Value:
+    shape = values[0]
+    if all(value == shape for value in values[1:]):
+        return shape
+    for value in values[1:]:
+        shape = unify(builder, name, shape, value)[0]
+    if isinstance(shape, Unset | Conflict):
+        return shape
+    shaped: list[Value] = []
+    for value, flow in zip(values, flows, strict=True):
+        if isinstance(shape, Ref) and isinstance(value, Ref) and value.offset != shape.offset:
+            value = move(flow, value)
+        shaped.append(unify(builder, name, shape, value)[2])
+    rows = [parts(value) for value in shaped]
+    ops: list[Op] = []
+    for i in range(len(rows[0])):
+        if all(row[i] is rows[0][i] for row in rows):
+            ops.append(rows[0][i])
+            continue
+        ops.append(builder.add_param(block, _column_type(shape, i, [row[i] for row in rows])))
+        for row, column in zip(rows, columns, strict=True):
+            column.append(row[i])
+    return rebuilt(shape, ops)

@@ -1,0 +1,331 @@
+"""The author's functions: the program itself, functions inlined into it, and subprograms.
+
+A function that is small or called once is inlined, so that ranges and records cross the call; another becomes a subprogram of
+its own when its parameters are annotated integers. Recursion is refused.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+from types import FunctionType
+from typing import Any
+
+from purebpf.compiler.frontend.flow import Flow, as_int
+from purebpf.compiler.frontend.loops import assigned_names
+from purebpf.compiler.frontend.lower import Frame, Lowering, Unit
+from purebpf.compiler.frontend.source import Source, source_of
+from purebpf.compiler.frontend.statements import annotation_type, bind
+from purebpf.compiler.frontend.values import NONE, Conflict, Const, Context, IntValue, Value, describe
+from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Block, Function, Op, Ptr
+from purebpf.lang.types import BoolType, IntType, type_of
+
+INLINE_NODES = 150  # a function of at most so many syntax nodes is inlined wherever it is called
+MAX_INLINE_DEPTH = 16
+
+
+def frame_for(cx: Lowering, function: FunctionType, source: Source) -> Frame:
+    """A frame with the function's variables and what their annotations say."""
+    node = source.node
+    if function.__code__.co_flags & 0x2A0:  # generator, coroutine, async generator
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Yield | ast.YieldFrom | ast.Await):
+                from purebpf.compiler.diagnostics import ProgramError
+                from purebpf.compiler.frontend.unsupported import UNSUPPORTED
+
+                raise ProgramError(UNSUPPORTED[type(inner)][0], source.place(inner), hint=UNSUPPORTED[type(inner)][2])
+    parameters = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+    local = frozenset(assigned_names(node.body)) | frozenset(parameters)
+    frame = Frame(function, source, local)
+    cx.frames.append(frame)
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.AnnAssign) and isinstance(inner.target, ast.Name):
+            layout = annotation_type(cx, inner.annotation)
+            if layout is not None:
+                if frame.types.get(inner.target.id, layout) != layout:
+                    cx.fail(inner, f"`{inner.target.id}` is annotated twice, as `{frame.types[inner.target.id]}` and `{layout}`", hint="an annotation holds in the whole function")
+                frame.types[inner.target.id] = layout
+    for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
+        if argument.annotation is not None:
+            layout = annotation_type(cx, argument.annotation)
+            if layout is not None:
+                frame.types[argument.arg] = layout
+    if node.args.vararg or node.args.kwarg:
+        cx.fail(node, f"`{node.name}` takes `*` or `**` arguments, which a program cannot have", hint="name the parameters")
+    cx.frames.pop()
+    return frame
+
+
+def lower_program(unit: Unit, function: FunctionType) -> Function:
+    """The program itself: its only parameter is the context."""
+    source = source_of(function)
+    fn = Function(unit.name, [], I64)
+    cx = Lowering(unit, fn)
+    unit.functions[unit.name] = fn
+    frame = frame_for(cx, function, source)
+    cx.frames.append(frame)
+    arguments = source.node.args
+    names = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
+    if len(names) != 1 or arguments.kwonlyargs:
+        cx.fail(source.node, f"a program takes one parameter, its context: `def {function.__name__}(ctx: bpf.{unit.kind.context}):`")
+    cx.context = Op("param", Ptr("ctx"), [], (), None, block=fn.entry)
+    fn.params.append(cx.context)
+    cx.flow.names[names[0]] = Context(cx.context)
+    with cx.at(source.node):
+        cx.statements(source.node.body)
+        if cx.current is not None:
+            frame.returns.append((cx.flow, NONE, source.node))
+        _finish(cx, frame, unit.kind.returns)
+    return fn
+
+
+def _finish(cx: Lowering, frame: Frame, returns: str) -> None:
+    """One exit for all returns of a program or subprogram."""
+    live = [entry for entry in frame.returns if not entry[0].dead]
+    some = [(flow, value, node) for flow, value, node in live if value != NONE]
+    for flow, value, node in live:
+        if value == NONE and (some or returns):
+            where = node if node is not frame.source.node else frame.source.node.body[-1]
+            what = f"returns {returns}" if returns else "returns a value elsewhere"
+            if node is frame.source.node:
+                cx.fail(where, f"`{frame.function.__name__}` can end without a result", f"it {what}", "add a `return` at the end")
+            cx.fail(where, "this `return` gives no result", f"the program {what}")
+        cx.go(flow)
+        number = cx.integer(node, value, "a result") if value != NONE else cx.int_const(0)
+        flow.names.clear()
+        flow.names["?"] = number
+        with cx.at(node):
+            pass
+    for flow, value, node in frame.returns:
+        if flow.dead and value != NONE:
+            cx.go(flow)
+            cx.usable(node, value)
+    end = cx.join(*(flow for flow, _, _ in live))
+    cx.go(end)
+    if end is None:
+        return
+    number = end.names["?"]
+    assert isinstance(number, IntValue)
+    cx.builder.block.ops.append(Op("ret", VOID, [number.op], (), cx.builder.loc, block=cx.builder.block))
+
+
+def call(cx: Lowering, node: ast.Call, function: FunctionType) -> Value:
+    """A call of a plain function."""
+    if any(frame.function.__code__ is function.__code__ for frame in cx.frames) or function.__code__ in cx.unit.subprograms.get("active", ()):
+        cx.fail(node, f"`{function.__name__}` calls itself, which the kernel cannot do", hint="write a loop")
+    source = _source(cx, node, function)
+    values = [cx.expression(a) for a in node.args]
+    keywords = {k.arg: (k.value, cx.expression(k.value)) for k in node.keywords if k.arg}
+    arguments = _arguments(cx, node, function, source, values, keywords)
+    if not _inlined(cx, function, source):
+        result = _subprogram(cx, node, function, source, arguments)
+        if result is not None:
+            return result
+    return inline(cx, node, function, source, arguments)
+
+
+def _source(cx: Lowering, node: ast.AST, function: FunctionType) -> Source:
+    from purebpf.compiler.diagnostics import ProgramError
+
+    try:
+        return source_of(function)
+    except ProgramError as error:
+        cx.fail(node, error.message, error.label, error.hint)
+
+
+def _arguments(
+    cx: Lowering, node: ast.Call, function: FunctionType, source: Source, values: list[Value], keywords: dict[str, tuple[ast.expr, Value]]
+) -> dict[str, tuple[ast.AST, Value]]:
+    """Python's own rules for matching arguments with parameters; defaults are those of the function object."""
+    parameters = source.node.args
+    positional = [a.arg for a in (*parameters.posonlyargs, *parameters.args)]
+    if len(values) > len(positional):
+        cx.fail(node.args[len(positional)], f"`{function.__name__}` takes {len(positional)} arguments, not {len(values)}")
+    bound: dict[str, tuple[ast.AST, Value]] = {name: (at, value) for name, at, value in zip(positional, node.args, values, strict=False)}
+    for name, (at, value) in keywords.items():
+        if name in bound:
+            cx.fail(at, f"`{function.__name__}` got `{name}` twice")
+        if name not in positional and name not in [a.arg for a in parameters.kwonlyargs]:
+            cx.fail(at, f"`{function.__name__}` has no parameter `{name}`")
+        bound[name] = (at, value)
+    defaults: dict[str, Any] = dict(zip(positional[len(positional) - len(function.__defaults__ or ()) :], function.__defaults__ or (), strict=True))
+    defaults |= function.__kwdefaults__ or {}
+    for name in (*positional, *(a.arg for a in parameters.kwonlyargs)):
+        if name not in bound:
+            if name not in defaults:
+                cx.fail(node, f"`{function.__name__}` needs an argument for `{name}`")
+            bound[name] = (node, Const(defaults[name]))
+    return bound
+
+
+def _inlined(cx: Lowering, function: FunctionType, source: Source) -> bool:
+    """Small functions and functions that are called once are inlined."""
+    if sum(1 for _ in ast.walk(source.node)) <= INLINE_NODES:
+        return True
+    if not cx.unit.call_counts:
+        _count_calls(cx.unit, cx.frames[0].function, set())
+    return cx.unit.call_counts.get(function.__code__, 0) <= 1
+
+
+def _count_calls(unit: Unit, function: FunctionType, seen: set[object]) -> None:
+    """How often each function is called by name, from the program down."""
+    if function.__code__ in seen:
+        return
+    seen.add(function.__code__)
+    try:
+        source = source_of(function)
+    except Exception:
+        return  # told when the call itself is lowered
+    closure = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=False))
+    for inner in ast.walk(source.node):
+        if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name):
+            cell = closure.get(inner.func.id)
+            target = cell.cell_contents if cell is not None else function.__globals__.get(inner.func.id)
+            if isinstance(target, FunctionType):
+                unit.call_counts[target.__code__] = unit.call_counts.get(target.__code__, 0) + 1
+                _count_calls(unit, target, seen)
+
+
+def inline(cx: Lowering, node: ast.Call, function: FunctionType, source: Source, arguments: dict[str, tuple[ast.AST, Value]]) -> Value:
+    """Lower the body in place; the results of its returns join."""
+    if len(cx.frames) > MAX_INLINE_DEPTH:
+        cx.fail(node, f"calls are nested deeper than {MAX_INLINE_DEPTH}")
+    frame = frame_for(cx, function, source)
+    outer = cx.flow.names
+    loc = cx.builder.loc
+    cx.flow.names = {}
+    for name, (at, value) in arguments.items():
+        keep, frame_types = cx.frames, frame.types
+        cx.frames = [*keep, replace(keep[-1], types=frame_types)]
+        bind(cx, at, name, value)
+        cx.frames = keep
+    cx.frames.append(frame)
+    cx.last = cx.current
+    cx.statements(source.node.body)
+    if cx.current is not None:
+        frame.returns.append((cx.flow, NONE, source.node))
+    cx.frames.pop()
+    cx.builder.loc = loc
+    ends: list[Flow] = []
+    for flow, value, _ in frame.returns:
+        flow.names = {"?": value}
+        ends.append(flow)
+    dead = cx.flow if cx.current is not None else None
+    cx.go(cx.join(*ends))
+    if cx.current is None:
+        cx.go(dead or cx.unreachable_flow())
+        cx.flow.names["?"] = Const(0)
+    result = cx.flow.names.pop("?")
+    cx.flow.names = dict(outer)
+    cx.last = cx.current
+    if isinstance(result, Conflict):
+        cx.fail(node, f"`{function.__name__}` returns {result.first} on one way and {result.second} on another")
+    layout = _result_type(function)
+    if isinstance(layout, IntType | BoolType):
+        number = as_int(cx.builder, result)
+        if number is not None and not isinstance(result, Const):
+            from purebpf.compiler.frontend.memory import clipped
+
+            return clipped(cx, number, layout)
+    return result
+
+
+def _result_type(function: FunctionType) -> object:
+    annotation = function.__annotations__.get("return")
+    if isinstance(annotation, str):
+        annotation = function.__globals__.get(annotation.rpartition(".")[2])
+    return type_of(annotation)
+
+
+def _subprogram(cx: Lowering, node: ast.Call, function: FunctionType, source: Source, arguments: dict[str, tuple[ast.AST, Value]]) -> Value | None:
+    """Call it as a function of its own; None when its parameters or result need inlining."""
+    frame = frame_for(cx, function, source)
+    if len(arguments) > 5:
+        return None
+    for name in arguments:
+        if not isinstance(frame.types.get(name), IntType | BoolType) and not isinstance(arguments[name][1], Context):
+            return None
+    known = cx.unit.subprograms.get(function.__code__)
+    if known is None:
+        known = _lower_subprogram(cx, function, frame, list(arguments), [isinstance(v, Context) for _, v in arguments.values()])
+        cx.unit.subprograms[function.__code__] = known
+    name, low, high, signed, boolean = known
+    if name is None:
+        return None
+    ops: list[Op] = []
+    for parameter, (at, value) in arguments.items():
+        if isinstance(value, Context):
+            ops.append(value.op)
+            continue
+        cx.frames.append(replace(cx.frame, types=frame.types))
+        bind(cx, at, f"?{parameter}", value)
+        cx.frames.pop()
+        cx.flow.names.pop(f"?{parameter}")
+        layout = frame.types[parameter]
+        from purebpf.compiler.frontend.memory import clipped
+
+        ops.append(clipped(cx, cx.integer(at, value), layout).op)
+    cx.forget()
+    op = cx.builder.emit("callsub", I64, ops, (name,))
+    return IntValue(op, low, high, signed, boolean)
+
+
+def _lower_subprogram(
+    cx: Lowering, function: FunctionType, frame: Frame, names: list[str], contexts: list[bool]
+) -> tuple[str | None, int, int, bool, bool]:
+    """Lower a function on its own, with parameters of their annotated ranges."""
+    unit = cx.unit
+    name, n = function.__name__, 1
+    while name in unit.functions:
+        n += 1
+        name = f"{function.__name__}_{n}"
+    fn = Function(name, [], I64)
+    inner = Lowering(unit, fn)
+    inner.frames.append(frame)
+    for parameter, is_context in zip(names, contexts, strict=True):
+        layout = frame.types.get(parameter)
+        if is_context:
+            op = Op("param", Ptr("ctx"), [], (), None, block=fn.entry)
+            inner.context = op
+            inner.flow.names[parameter] = Context(op)
+        elif isinstance(layout, IntType):
+            kind = I32 if not layout.signed and layout.bits <= 32 else I64
+            op = Op("param", kind, [], (), None, block=fn.entry)
+            inner.flow.names[parameter] = IntValue(op, layout.low, layout.high, layout.signed)
+        else:
+            op = Op("param", BOOL, [], (), None, block=fn.entry)
+            inner.flow.names[parameter] = IntValue(op, 0, 1, False, True)
+        fn.params.append(op)
+    active = unit.subprograms.setdefault("active", [])
+    active.append(function.__code__)
+    unit.functions[name] = fn
+    with inner.at(frame.source.node):
+        inner.statements(frame.source.node.body)
+        if inner.current is not None:
+            frame.returns.append((inner.flow, NONE, frame.source.node))
+    live = [value for flow, value, _ in frame.returns if not flow.dead]
+    if any(value != NONE and not isinstance(value, IntValue) and not (isinstance(value, Const) and isinstance(value.value, int)) for value in live):
+        active.pop()
+        del unit.functions[name]
+        return None, 0, 0, False, False
+    numbers = [n for value in live if (n := as_int(inner.builder, value)) is not None]
+    layout = _result_type(function)
+    if isinstance(layout, IntType | BoolType):
+        from purebpf.compiler.frontend.memory import clipped
+
+        returns = []
+        for flow, value, at in frame.returns:
+            inner.go(flow)
+            if value != NONE and not flow.dead:
+                value = clipped(inner, inner.integer(at, value), layout)
+            returns.append((flow, value, at))
+        frame.returns = returns
+        numbers = [value for _, value, _ in returns if isinstance(value, IntValue)]
+    _finish(inner, frame, "")
+    active.pop()
+    if not numbers:
+        return name, 0, 0, False, False
+    return (name, min(n.low for n in numbers), max(n.high for n in numbers), any(n.signed or n.low < 0 for n in numbers), all(n.boolean for n in numbers))
+
+
+__all__ = ["Block", "describe"]

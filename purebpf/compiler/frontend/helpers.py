@@ -1,0 +1,232 @@
+"""Helper calls by name: `bpf.helpers.ktime_get_ns()`, checked against the generated signatures.
+
+A map stands for its address; a record, array or text for its pointer, and where the helper takes a size beside a pointer, for
+both (the size may still be given, by keyword or in its place). Scalars are integers of the argument's width.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from purebpf.compiler.frontend import memory
+from purebpf.compiler.frontend.flow import as_int
+from purebpf.compiler.frontend.values import NONE, Const, Context, Fill, IntValue, MaybeInt, MaybeRef, Ref, Value, describe
+from purebpf.compiler.ir.ops import I32, I64, Op, Ptr
+from purebpf.lang.maps import MapDeclaration
+from purebpf.lang.types import BoolType, BytesType, IntType
+from purebpf.spec import PER_CPU_MAPS
+
+if TYPE_CHECKING:
+    from purebpf.compiler.frontend.lower import Lowering
+    from purebpf.tables.helpers import Arg, Helper
+
+
+def unknown(cx: Lowering, node: ast.AST, name: str) -> None:
+    import difflib
+
+    from purebpf.tables.helpers import HELPER_NAMES
+
+    near = difflib.get_close_matches(name, HELPER_NAMES, 1)
+    hint = f"did you mean `{near[0]}`?" if near else "names are the kernel's without `bpf_`, such as `bpf.helpers.ktime_get_ns()`"
+    cx.fail(node, f"the kernel has no helper `{name}`", hint=hint)
+
+
+def allowed(cx: Lowering, node: ast.AST, name: str) -> Helper:
+    """The helper's description, or an error: unknown, not for this program type, GPL-only under another licence."""
+    from purebpf.tables.helpers import helper
+
+    found = helper(name)
+    if found is None:
+        unknown(cx, node, name)
+    assert found is not None
+    if cx.flow.dead:
+        return found
+    if cx.unit.kind.type not in found.programs:
+        from purebpf.lang.program_types import KINDS
+
+        ours = [kind.decorator for kind in KINDS.values() if kind.type in found.programs]
+        others = sorted(t.name.lower() for t in found.programs if t not in {k.type for k in KINDS.values()})
+        cx.fail(node, f"helper `{name}` is not available in a program of type `{cx.unit.kind.decorator}`", hint=f"it is in: {', '.join(ours + others) or 'no type'}")
+    if found.gpl_only and not gpl_compatible(cx.unit.license):
+        cx.fail(node, f"helper `{name}` is for GPL-compatible programs only", f"this module's licence is {cx.unit.license!r}", "bpf.license(\"GPL\") at module level")
+    return found
+
+
+def gpl_compatible(license: str) -> bool:
+    """The kernel's own list (include/linux/license.h)."""
+    return license in ("GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL")
+
+
+def call(cx: Lowering, node: ast.Call, name: str) -> Value:
+    """Lower `bpf.helpers.name(...)`."""
+    from purebpf.tables.helpers import ArgKind
+
+    found = allowed(cx, node, name)
+    values = [(a, cx.expression(a)) for a in node.args]
+    keywords = {k.arg: (k.value, cx.expression(k.value)) for k in node.keywords if k.arg}
+    for keyword, (at, _) in keywords.items():
+        if keyword not in [a.name for a in found.args]:
+            cx.fail(at, f"helper `{name}` has no argument `{keyword}`", hint=f"its arguments are: {', '.join(a.name for a in found.args)}")
+    given = _matched(cx, node, found, values, keywords)
+    declared = next((v.value for at, v in given.values() if isinstance(v, Const) and isinstance(v.value, MapDeclaration)), None)
+    ops: list[Op] = []
+    sizes: dict[int, int] = {}
+    for index, argument in enumerate(found.args):
+        at, value = given.get(index, (node, None))
+        if argument.kind == ArgKind.SIZE and argument.pair is not None and value is None:
+            ops.append(cx.const(sizes[argument.pair]))
+            continue
+        assert value is not None
+        ops.append(_argument(cx, at, found, argument, value, declared, sizes, index))
+    if found.invalidates_packet:
+        result = _result(cx, found, ops, declared)
+        changed(cx)
+        return result
+    return _result(cx, found, ops, declared)
+
+
+def _matched(cx: Lowering, node: ast.Call, found: Helper, values: list[tuple[ast.expr, Value]], keywords: dict[str, tuple[ast.expr, Value]]) -> dict[int, tuple[ast.AST, Value]]:
+    """Arguments by index. Sizes that belong to a buffer may be left out, all of them or none."""
+    from purebpf.tables.helpers import ArgKind
+
+    full = [i for i, a in enumerate(found.args)]
+    short = [i for i in full if not (found.args[i].kind == ArgKind.SIZE and found.args[i].pair is not None)]
+    named = {next(i for i in full if found.args[i].name == k): v for k, v in keywords.items()}
+    for order in (full, short):
+        free = [i for i in order if i not in named]
+        if len(free) == len(values):
+            return {i: v for i, v in zip(free, values, strict=True)} | dict(named)
+    wanted = ", ".join(f"{a.name}" for i, a in enumerate(found.args) if i in short)
+    cx.fail(node, f"helper `{found.name}` takes {len(short)} arguments, not {len(values) + len(named)}", f"{found.name}({wanted})")
+
+
+def _argument(
+    cx: Lowering, at: ast.AST, found: Helper, argument: Arg, value: Value, declared: MapDeclaration | None, sizes: dict[int, int], index: int
+) -> Op:
+    from purebpf.tables.helpers import ArgKind
+
+    what = f"argument `{argument.name}` of helper `{found.name}`"
+    if isinstance(value, MaybeRef | MaybeInt):
+        cx.usable(at, value)
+    match argument.kind:
+        case ArgKind.SCALAR | ArgKind.SIZE | ArgKind.ADDRESS:
+            number = cx.integer(at, value, what)
+            low, high = (-(1 << (argument.width - 1)), (1 << argument.width) - 1)
+            if number.op.is_const and not low <= number.low <= high:
+                cx.fail(at, f"{number.low} does not fit {argument.width} bits, as {what} has")
+            if argument.constant and not number.op.is_const:
+                cx.fail(at, f"{what} must be a constant")
+            return number.op
+        case ArgKind.MAP:
+            if isinstance(value, Const) and isinstance(value.value, MapDeclaration):
+                return map_op(cx, at, value.value)
+            cx.fail(at, f"{what} is a map, not {describe(value)}")
+        case ArgKind.CONTEXT:
+            if isinstance(value, Context):
+                return value.op
+            cx.fail(at, f"{what} is the program's context, not {describe(value)}")
+        case ArgKind.MAP_KEY | ArgKind.MAP_VALUE:
+            assert declared is not None
+            layout = declared.key_type if argument.kind == ArgKind.MAP_KEY else declared.value_type
+            return _pointer(cx, memory.materialized(cx, at, value, layout))
+        case ArgKind.MEM | ArgKind.STRING:
+            return _memory(cx, at, what, argument, value, sizes, index)
+    cx.fail(at, f"{what} ({argument.c_type}) cannot be given by a program yet")
+
+
+def _memory(cx: Lowering, at: ast.AST, what: str, argument: Arg, value: Value, sizes: dict[int, int], index: int) -> Op:
+    if value == NONE or (isinstance(value, Const) and value.value == 0):
+        if not argument.nullable:
+            cx.fail(at, f"{what} is a buffer and cannot be None")
+        sizes[index] = 0
+        return cx.const(0)
+    if isinstance(value, Const) and isinstance(value.value, str | bytes):
+        if argument.writes:
+            cx.fail(at, f"{what} is written, so it cannot be a constant")
+        from purebpf.compiler.frontend.lower import RODATA
+
+        data = value.value.encode() + b"\0" if isinstance(value.value, str) else value.value
+        sizes[index] = len(data)
+        return cx.builder.emit("map_value", Ptr("map_value"), [], (RODATA, cx.unit.literal(data)))
+    if isinstance(value, Fill):
+        place = memory.temporary(cx, value.type)
+        value.write(place)
+        value = place
+    number = as_int(cx.builder, value)
+    if number is not None and not argument.writes:
+        bits = 32 if number.low >= -(1 << 31) and number.high < 1 << 32 else 64
+        place = memory.temporary(cx, IntType(bits, signed=number.low < 0))
+        memory.store(cx, at, place, number)
+        value = place
+    if not isinstance(value, Ref):
+        cx.fail(at, f"{what} is a buffer (a record, array or text), not {describe(value)}")
+    cx.usable(at, value)
+    if argument.writes and not value.writable:
+        cx.fail(at, f"{what} is written, and this memory is read-only")
+    if argument.size is not None and value.type.size < argument.size:
+        cx.fail(at, f"{what} needs {argument.size} bytes", f"a `{value.type}` has {value.type.size}")
+    sizes[index] = value.type.size
+    return _pointer(cx, value)
+
+
+def _pointer(cx: Lowering, ref: Ref) -> Op:
+    op = memory.pointer(cx, ref)
+    assert isinstance(op, Op)
+    return op
+
+
+def map_op(cx: Lowering, node: ast.AST, declaration: MapDeclaration) -> Op:
+    """The map's address."""
+    from purebpf.errors import Error
+
+    try:
+        name = cx.unit.map_name(declaration, declaration.name or "map")
+        declaration.describe(name)
+    except Error as error:
+        cx.fail(node, str(error))
+    return cx.builder.emit("map", Ptr("map"), [], (name,))
+
+
+def _result(cx: Lowering, found: Helper, ops: list[Op], declared: MapDeclaration | None) -> Value:
+    from purebpf.tables.helpers import ResultKind
+
+    result = found.result
+    if result.kind == ResultKind.SCALAR:
+        op = cx.call(found.name, ops)
+        if result.signed:
+            return IntValue(op, -(1 << 63), (1 << 63) - 1, True)
+        if result.width == 32:
+            return IntValue(cx.builder.emit("low32", I32, [op]), 0, (1 << 32) - 1)
+        return IntValue(op, 0, (1 << 64) - 1)
+    if result.kind == ResultKind.MAP_VALUE and declared is not None:
+        op = cx.call(found.name, ops, Ptr("map_value", nullable=True))
+        layout = declared.value_type
+        ref = Ref(op, 0, layout if not isinstance(layout, IntType | BoolType) else BytesType(layout.size), "map_value", shared=is_shared(cx, declared))
+        return MaybeRef(op, ref, f"`{found.name}` gives None when there is no such entry")
+    cx.call(found.name, ops, I64)
+    return NONE
+
+
+def is_shared(cx: Lowering, declaration: MapDeclaration) -> bool:
+    """Whether others may write a value of the map while the program runs: other CPUs, or an interrupt on this one."""
+    from purebpf.tables.enums import ProgramType
+
+    return declaration.kind not in PER_CPU_MAPS or cx.unit.kind.type == ProgramType.PERF_EVENT
+
+
+def changed(cx: Lowering) -> None:
+    """The packet may have moved: references into it hold no longer."""
+    cx.flow.state["generation"] = Const(cx.packet_generation + 1)
+    cx.flow.state.pop("bases", None)
+
+
+def scalar(cx: Lowering, node: ast.AST, name: str, ops: list[Op], low: int, high: int) -> IntValue:
+    """A checked call whose result is an integer in a known range."""
+    allowed(cx, node, name)
+    op = cx.call(name, ops, I64)
+    if low == 0 and high == (1 << 32) - 1:
+        op = cx.builder.emit("low32", I32, [op])
+    return IntValue(op, low, high, low < 0)
+
+

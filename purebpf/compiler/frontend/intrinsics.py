@@ -1,0 +1,82 @@
+"""The short names a program calls: printing, time, CPU, random numbers, redirects, the current task."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from purebpf.compiler.frontend import helpers, memory, text
+from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value
+from purebpf.compiler.ir.ops import I32, I64
+from purebpf.lang import idioms
+from purebpf.lang.types import CharsType
+
+if TYPE_CHECKING:
+    from purebpf.compiler.frontend.lower import Lowering
+
+U32, U64 = (1 << 32) - 1, (1 << 64) - 1
+COMM_LENGTH = 16  # TASK_COMM_LEN, include/linux/sched.h
+
+
+def printk(cx: Lowering, node: ast.Call) -> Value:
+    """`bpf.printk("...")`, `bpf.printk(f"...")`; `print` with several values puts spaces between, as Python's."""
+    name = ast.unparse(node.func)
+    if node.keywords:
+        cx.fail(node.keywords[0].value, f"`{name}` takes no keyword arguments in a program")
+    if not name.endswith("print") and len(node.args) != 1:
+        cx.fail(node, f"`{name}` takes one text or f-string", hint="bpf.printk(f\"pid {pid}\")")
+    return text.print_(cx, node, list(node.args))
+
+
+def _simple(helper: str, high: int) -> Callable[[Lowering, ast.Call], Value]:
+    def lower(cx: Lowering, node: ast.Call) -> Value:
+        if node.args or node.keywords:
+            cx.fail(node, f"`{ast.unparse(node.func)}` takes no arguments")
+        return helpers.scalar(cx, node, helper, [], 0, high)
+
+    return lower
+
+
+def redirect(cx: Lowering, node: ast.Call) -> Value:
+    """`bpf.redirect(ifindex, flags=0)`."""
+    values = [(a, cx.expression(a)) for a in node.args] + [(k.value, cx.expression(k.value)) for k in node.keywords if k.arg in ("ifindex", "flags")]
+    if not 1 <= len(values) <= 2 or len(values) != len(node.args) + len(node.keywords):
+        cx.fail(node, "`redirect` takes an interface index and optional flags")
+    ops = [cx.integer(at, value).op for at, value in values]
+    return helpers.scalar(cx, node, "redirect", ops + [cx.const(0)] * (2 - len(ops)), -(1 << 63), (1 << 63) - 1)
+
+
+def current(cx: Lowering, node: ast.Attribute, name: str) -> Value:
+    """`bpf.current.pid` and its siblings."""
+    match name:
+        case "pid" | "tgid":
+            both = helpers.scalar(cx, node, "get_current_pid_tgid", [], 0, U64)
+            op = cx.builder.emit("low32", I32, [both.op]) if name == "pid" else cx.builder.emit("lshr", I64, [both.op, cx.const(32)])
+            return IntValue(op, 0, U32)
+        case "uid" | "gid":
+            both = helpers.scalar(cx, node, "get_current_uid_gid", [], 0, U64)
+            op = cx.builder.emit("low32", I32, [both.op]) if name == "uid" else cx.builder.emit("lshr", I64, [both.op, cx.const(32)])
+            return IntValue(op, 0, U32)
+        case "cgroup_id":
+            return helpers.scalar(cx, node, "get_current_cgroup_id", [], 0, U64)
+        case "comm":
+            helpers.allowed(cx, node, "get_current_comm")
+
+            def write(place: Ref) -> None:
+                cx.call("get_current_comm", [helpers._pointer(cx, place), cx.const(COMM_LENGTH)])
+
+            return Fill(CharsType(COMM_LENGTH), write)
+    known = sorted(k for k in vars(idioms.Current) if not k.startswith("_"))
+    cx.fail(node, f"`current` has no attribute `{name}`", hint=f"it has: {', '.join(known)}")
+
+
+INTRINSICS: dict[Any, Callable[[Lowering, ast.Call], Value]] = {
+    idioms.printk: printk,
+    idioms.ktime: _simple("ktime_get_ns", U64),
+    idioms.cpu: _simple("get_smp_processor_id", U32),
+    idioms.random: _simple("get_prandom_u32", U32),
+    idioms.redirect: redirect,
+}
+
+__all__ = ["Const", "memory"]

@@ -1,0 +1,394 @@
+"""Loops: `while` and `for` over ranges and constant tuples.
+
+A loop's header takes every name that the loop assigns as a block parameter. Their ranges are found by assuming what comes in,
+lowering the body, and starting over with wider ranges when a way back brings more; usually the second try holds.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from purebpf.compiler.frontend import conditions
+from purebpf.compiler.frontend.arithmetic import width
+from purebpf.compiler.frontend.flow import Flow, as_int, unify
+from purebpf.compiler.frontend.lower import Loop, Lowering, lowers
+from purebpf.compiler.frontend.statements import assign, bind
+from purebpf.compiler.frontend.values import (
+    S64_HIGH,
+    S64_LOW,
+    U64,
+    Conflict,
+    Const,
+    IntValue,
+    MaybeInt,
+    MaybeRef,
+    Ref,
+    TupleValue,
+    Unset,
+    Value,
+    describe,
+    parts,
+    rebuilt,
+)
+from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Block, Op, Ptr, Target, Type
+
+WIDER = (0xFF, 0xFFFF, 0xFFFF_FFFF, S64_HIGH, U64)
+MAX_TRIES = 12
+PLAIN_COST = 10_000  # trips x size of the body up to which the verifier simply walks through the loop
+
+
+def assigned_names(nodes: list[ast.stmt] | list[ast.expr]) -> set[str]:
+    """The names that code binds."""
+    names: set[str] = set()
+    for node in nodes:
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store | ast.Del):
+                names.add(inner.id)
+            elif isinstance(inner, ast.MatchAs) and inner.name:
+                names.add(inner.name)
+    return names
+
+
+@dataclass(slots=True)
+class Parts:
+    """A loop for `run`: `test` splits at the header, `body` lowers the body, `step` goes before the way back."""
+
+    assigned: set[str]
+    test: Callable[[], tuple[Flow | None, Flow | None]]
+    body: Callable[[], None]
+    step: Callable[[], None]
+    bounded: Callable[[int], bool]  # given the number of ops of a trip: will the verifier see the end without help?
+
+
+@lowers(ast.While)
+def while_(cx: Lowering, node: ast.While) -> None:
+    assigned = assigned_names(node.body) | assigned_names([node.test])
+
+    def test() -> tuple[Flow | None, Flow | None]:
+        return conditions.test(cx, node.test)
+
+    loop = Parts(assigned, test, lambda: cx.statements(node.body), lambda: None, lambda size: False)
+    run(cx, node, loop, node.orelse)
+
+
+@lowers(ast.For)
+def for_(cx: Lowering, node: ast.For) -> None:
+    if isinstance(node.iter, ast.Call) and isinstance(node.iter.func, ast.Name):
+        function = cx.expression(node.iter.func)
+        if function == Const(range):
+            return _for_range(cx, node, node.iter)
+    value = cx.expression(node.iter)
+    if isinstance(value, Const) and isinstance(value.value, range):
+        step, low, high = value.value.step, value.value.start, value.value.stop
+        return _counted(cx, node, cx.int_const(low), cx.int_const(high), step)
+    if isinstance(value, Const) and isinstance(value.value, tuple):
+        return _unrolled(cx, node, [Const(v) for v in value.value])
+    if isinstance(value, TupleValue):
+        return _unrolled(cx, node, list(value.items))
+    cx.usable(node.iter, value)
+    cx.fail(node.iter, f"a `for` goes over range(...) or a tuple, not over {describe(value)}", hint="for i in range(n):")
+
+
+def _for_range(cx: Lowering, node: ast.For, call: ast.Call) -> None:
+    if call.keywords or not 1 <= len(call.args) <= 3 or any(isinstance(a, ast.Starred) for a in call.args):
+        cx.fail(call, "range() takes one to three integers")
+    values = [cx.integer(arg, cx.expression(arg)) for arg in call.args]
+    start = values[0] if len(values) > 1 else cx.int_const(0)
+    stop = values[1] if len(values) > 1 else values[0]
+    step = 1
+    if len(values) == 3:
+        if not values[2].op.is_const:
+            cx.fail(call.args[2], "the step of a range must be constant")
+        step = values[2].low
+        if step == 0:
+            cx.fail(call.args[2], "range() cannot have a step of 0")
+    _counted(cx, node, start, stop, step)
+
+
+def _unrolled(cx: Lowering, node: ast.For, items: list[Value]) -> None:
+    """Over a tuple: the body once per item, each with its own types."""
+    loop = Loop()
+    cx.frame.loops.append(loop)
+    for item in items:
+        if cx.current is None:
+            break
+        assign(cx, node.iter, node.target, item)
+        cx.statements(node.body)
+        cx.go(cx.join(cx.current, *loop.continues))
+        loop.continues.clear()
+    cx.frame.loops.pop()
+    if cx.current is not None:
+        cx.last = cx.current
+        cx.statements(node.orelse)
+    cx.go(cx.join(cx.current, *loop.breaks))
+
+
+def _counted(cx: Lowering, node: ast.For, start: IntValue, stop: IntValue, step: int) -> None:
+    """Over a range: a hidden counter; the variable gets its value at the start of each trip and keeps the last one."""
+    if not isinstance(node.target, ast.Name):
+        cx.fail(node.target, "a range gives one integer at a time")
+    target = node.target.id
+    counter = f"?i{len(cx.frame.loops)}"
+    low, high = (start.low, max(start.low, stop.high - 1)) if step > 0 else (min(start.high, stop.low + 1), start.high)
+    if low < 0 and high > S64_HIGH:
+        cx.fail(node.iter, "this range goes from negative to beyond 2**63", hint="cast its bounds to one type")
+    past = (low, stop.high - 1 + step) if step > 0 else (stop.low + 1 + step, high)
+    past = (min(past[0], start.low), max(past[1], start.high))
+    trips = max(0, -(-(stop.high - start.low) // step) if step > 0 else -(-(start.high - stop.low) // -step))
+    signed = past[0] < 0
+    cx.flow.names[counter] = replace(start, low=past[0], high=past[1], signed=signed)
+    names = assigned_names(node.body) | {counter, target}
+
+    def test() -> tuple[Flow | None, Flow | None]:
+        at = cx.flow.names[counter]
+        assert isinstance(at, IntValue)
+        op = conditions.integer_compare(cx, "<" if step > 0 else ">", at, stop)
+        yes, no = cx.branch(op)
+        cx.go(yes)
+        inside = cx.builder.emit("guard", at.op.type, [at.op], ("range", low, high)) if not at.op.is_const else at.op
+        value = IntValue(inside, low, high, low < 0)
+        yes.names[counter] = value
+        bind(cx, node.target, target, value)
+        return yes, no
+
+    def advance() -> None:
+        at = cx.flow.names[counter]
+        assert isinstance(at, IntValue)
+        next_op = cx.builder.emit("add", width(*past) if past[0] >= 0 else I64, [at.op, cx.const(step)])
+        cx.flow.names[counter] = IntValue(next_op, past[0], past[1], signed)
+
+    loop = Parts(names, test, lambda: cx.statements(node.body), advance, lambda size: trips * size <= PLAIN_COST)
+    run(cx, node, loop, node.orelse)
+    if cx.current is not None:
+        cx.flow.names.pop(counter, None)
+
+
+def run(cx: Lowering, node: ast.stmt, loop: Parts, orelse: list[ast.stmt]) -> None:
+    """Lower a loop: find what its header can assume, then its body, its `else`, and what follows."""
+    entry = cx.flow
+    assumed: dict[str, Value] = {name: entry.names[name] for name in sorted(loop.assigned) if name in entry.names}
+    mark = _Mark(cx, entry)
+    for attempt in range(MAX_TRIES):
+        names, header, ends, exits, breaks = _attempt(cx, node, loop, entry, assumed)
+        live = [flow for flow in ends if not flow.dead]
+        wider = _widened(cx, assumed, live, attempt)
+        layouts = {flow.state.get("generation", Const(0)) for flow in live} - {entry.state.get("generation", Const(0))}
+        if wider is None and not layouts:
+            break
+        mark.rewind(cx)
+        if layouts:  # the body changes the packet: what was known of it before the loop does not hold inside
+            entry.state["generation"] = Const(max(int(g.value) for g in layouts if isinstance(g, Const)))
+            entry.state.pop("bases", None)
+            mark = _Mark(cx, entry)
+        assumed = wider or assumed
+    else:
+        cx.fail(node, "the types of this loop's variables do not settle", hint="annotate them: `n: u64 = 0`")
+    for flow in ends:
+        if not flow.dead:
+            flow.block.ops.append(Op("jump", VOID, [], (), cx.builder.loc, [Target(header, _arguments(cx, names, flow))], flow.block))
+    cx.go(exits)
+    if exits is not None:
+        cx.last = exits
+        cx.statements(orelse)
+    cx.go(cx.join(cx.current, *breaks))
+
+
+def _attempt(
+    cx: Lowering, node: ast.stmt, loop: Parts, entry: Flow, assumed: dict[str, Value]
+) -> tuple[dict[str, Value], Block, list[Flow], Flow | None, list[Flow]]:
+    """Lower header and body under an assumption. Gives the header's values, its block, the flows that go back, the flow where
+    the condition fails, and the flows that broke out."""
+    header = cx.builder.new_block()
+    names: dict[str, Value] = {}
+    arguments: list[Op] = []
+    for name, value in assumed.items():
+        shape = value
+        incoming = entry.names[name]
+        number = as_int(cx.builder, value)
+        if number is not None:
+            shape, incoming = number, as_int(cx.builder, incoming) or incoming
+        elif isinstance(value, Const | Unset | Conflict):
+            names[name] = value
+            continue
+        elif not isinstance(value, IntValue):
+            if isinstance(shape, Ref) and isinstance(incoming, Ref) and incoming.offset != shape.offset:
+                incoming = cx.moved(entry, incoming)
+            incoming = unify(cx.builder, name, shape, incoming)[2]
+        given = parts(incoming)
+        types = [_parameter_type(shape, op) for op in parts(shape)]
+        names[name] = rebuilt(shape, [cx.builder.add_param(header, type) for type in types])
+        arguments += given
+    cx.builder.block = entry.block
+    entry.block.ops.append(Op("jump", VOID, [], (), cx.builder.loc, [Target(header, arguments)], entry.block))
+    start = entry.fork(header)
+    start.names.update(names)
+    start.state = {key: value for key, value in start.state.items() if not isinstance(key, tuple)}
+    cx.go(start)
+    frame_loop = Loop()
+    cx.frame.loops.append(frame_loop)
+    size_before = _size(cx)
+    budget = cx.builder.new_block()
+    yes, no = loop.test()
+    cx.go(yes)
+    cx.last = yes
+    if yes is not None:
+        loop.body()
+    cx.frame.loops.pop()
+    cx.go(cx.join(cx.current, *frame_loop.continues))
+    if cx.current is not None:
+        loop.step()
+    ends = [cx.current] if cx.current is not None else []
+    if ends and not loop.bounded(max(1, _size(cx) - size_before)):
+        no = _budgeted(cx, node, start, header, budget, no)
+    else:
+        cx.fn.blocks.remove(budget)
+    return names, header, ends, no, frame_loop.breaks
+
+
+def _budgeted(cx: Lowering, node: ast.stmt, start: Flow, header: Block, inner: Block, no: Flow | None) -> Flow | None:
+    """Put a `may_goto` at the head of a loop whose end the verifier cannot see: the kernel leaves it when its budget is used up."""
+    if not cx.unit.options.may_goto:
+        cx.fail(node, "the kernel cannot see that this loop ends", "", "give it a bound: `for i in range(1000):` with a `break`, or build for Linux 6.9 and later")
+    cx.unit.features.add("may_goto")
+    inner.ops, header.ops = header.ops, []
+    for op in inner.ops:
+        op.block = inner
+    for flow in (no, *([cx.current] if cx.current else [])):
+        if flow is not None and flow.block is header:
+            flow.block = inner
+    out = start.fork(cx.builder.new_block())
+    header.ops.append(Op("may_goto", VOID, [], (), cx.builder.loc, [Target(inner), Target(out.block)], header))
+    return cx.join(no, out)
+
+
+def _size(cx: Lowering) -> int:
+    return sum(len(block.ops) for block in cx.fn.blocks)
+
+
+def _parameter_type(shape: Value, op: Op) -> Type:
+    if isinstance(op.type, Ptr):
+        return Ptr(op.type.kind, op.type.nullable or isinstance(shape, MaybeRef))
+    if isinstance(shape, IntValue):
+        if shape.boolean:
+            return BOOL
+        return I32 if 0 <= shape.low and shape.high < 1 << 32 else I64
+    return BOOL if op.type == BOOL else I64
+
+
+def _arguments(cx: Lowering, names: dict[str, Value], flow: Flow) -> list[Op]:
+    """What a way back hands to the header, op by op."""
+    arguments: list[Op] = []
+    keep = cx.current
+    for name, value in names.items():
+        if isinstance(value, Const | Unset | Conflict):
+            continue
+        given = flow.names.get(name, Unset(name))
+        if isinstance(value, Ref) and isinstance(given, Ref) and given.offset != value.offset:
+            given = cx.moved(flow, given)
+        shaped = unify(cx.builder, name, value, given)[2]
+        for param, op in zip(parts(value), parts(shaped), strict=True):
+            if param.type == I32 and op.type == I64:
+                cx.go(flow)
+                op = cx.builder.emit("low32", I32, [op])
+            arguments.append(op)
+    cx.go(keep)
+    return arguments
+
+
+class _Mark:
+    """Where the graph stood before a loop, to start over."""
+
+    def __init__(self, cx: Lowering, entry: Flow) -> None:
+        self.blocks = list(cx.fn.blocks)
+        self.ops = {block: list(block.ops) for block in cx.fn.blocks}
+        self.params = {block: list(block.params) for block in cx.fn.blocks}
+        self.entry = entry
+        self.names, self.state = dict(entry.names), dict(entry.state)
+        self.returns = len(cx.frame.returns)
+        self.warnings = len(cx.unit.warnings)
+        self.scope_ops = dict(entry.scope.ops)
+        self.constants = dict(cx.builder.constants)
+        self.features = set(cx.unit.features)
+        self.outer = [(outer, len(outer.breaks), len(outer.continues)) for frame in cx.frames for outer in frame.loops]
+
+    def rewind(self, cx: Lowering) -> None:
+        cx.fn.blocks[:] = self.blocks
+        for block, ops in self.ops.items():
+            block.ops[:] = ops
+            block.params[:] = self.params[block]
+        self.entry.names, self.entry.state = dict(self.names), dict(self.state)
+        self.entry.scope.ops = dict(self.scope_ops)
+        cx.builder.constants = dict(self.constants)
+        cx.unit.features = set(self.features)
+        del cx.frame.returns[self.returns :]
+        del cx.unit.warnings[self.warnings :]
+        for outer, breaks, continues in self.outer:
+            del outer.breaks[breaks:]
+            del outer.continues[continues:]
+        cx.go(self.entry)
+
+
+def _widened(cx: Lowering, assumed: dict[str, Value], ends: list[Flow], attempt: int) -> dict[str, Value] | None:
+    """A wider assumption if a way back brings what the header did not expect; None if it holds."""
+    wider = dict(assumed)
+    changed = False
+    for name, value in assumed.items():
+        for flow in ends:
+            given = flow.names.get(name, Unset(name))
+            shape = wider[name]
+            if given == shape:
+                continue
+            a, b = as_int(cx.builder, shape), as_int(cx.builder, given)
+            if a is not None and b is not None:
+                if isinstance(shape, Const) or not (a.low <= b.low and b.high <= a.high) or (a.boolean and not b.boolean):
+                    wider[name], changed = _wider_int(name, a, b, attempt), True
+                continue
+            merged = unify(cx.builder, name, shape, given)[0]
+            if isinstance(merged, MaybeInt) and isinstance(shape, MaybeInt):
+                if shape.inner.low <= merged.inner.low and merged.inner.high <= shape.inner.high:
+                    continue
+                inner = _wider_int(name, shape.inner, merged.inner, attempt)
+                merged = replace(merged, inner=inner) if isinstance(inner, IntValue) else inner
+            elif type(merged) is type(shape) and not isinstance(merged, TupleValue | Conflict | Unset | Const):
+                if not isinstance(merged, Ref) or (merged.offset, merged.shared) == (shape.offset, shape.shared):  # type: ignore[union-attr]
+                    continue
+            if type(merged) is type(shape) and isinstance(merged, Conflict | Unset):
+                continue
+            wider[name], changed = merged, True
+    return wider if changed else None
+
+
+def _wider_int(name: str, a: IntValue, b: IntValue, attempt: int) -> Value:
+    """The join of two ranges, its moved bounds pushed out to the next round limit."""
+    low, high = min(a.low, b.low), max(a.high, b.high)
+    if attempt:
+        limits = WIDER if attempt < 2 else WIDER[2:] if attempt < 4 else WIDER[3:]
+        if high > a.high:
+            high = next(limit for limit in limits if high <= limit)
+        if low < a.low:
+            low = next((-limit - 1 for limit in limits[:-1] if low >= -limit - 1), S64_LOW)
+    if low < 0 and high > S64_HIGH:
+        if a.high <= S64_HIGH and b.high <= S64_HIGH:
+            high = S64_HIGH
+        else:
+            return Conflict(name, f"an integer up to {high}", f"one down to {low}, which no 64 bits hold together")
+    return IntValue(a.op, low, high, a.signed or b.signed or low < 0, a.boolean and b.boolean)
+
+
+@lowers(ast.Break)
+def break_(cx: Lowering, node: ast.Break) -> None:
+    cx.frame.loops[-1].breaks.append(cx.flow)
+    cx.last = cx.flow
+    cx.go(None)
+
+
+@lowers(ast.Continue)
+def continue_(cx: Lowering, node: ast.Continue) -> None:
+    cx.frame.loops[-1].continues.append(cx.flow)
+    cx.last = cx.flow
+    cx.go(None)
+
+
+__all__ = ["I64"]

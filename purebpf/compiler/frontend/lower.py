@@ -1,0 +1,311 @@
+"""The lowering context: everything that turning one function's syntax tree into IR needs to know.
+
+A `Unit` is one program being compiled: its maps, literals, subprograms, options. A `Lowering` makes one IR function; a `Frame` is one
+Python function inside it (the function itself, or one inlined into it).
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import FunctionType
+from typing import Any, NoReturn, TypeVar
+
+from purebpf.compiler.diagnostics import Place, ProgramError, render
+from purebpf.compiler.frontend.flow import Flow, as_int, join
+from purebpf.compiler.frontend.source import Source
+from purebpf.compiler.frontend.unsupported import UNSUPPORTED
+from purebpf.compiler.frontend.values import Conflict, Const, IntValue, MaybeInt, MaybeRef, Ref, Unset, Value, describe
+from purebpf.compiler.ir.build import Builder
+from purebpf.compiler.ir.ops import I64, Function, Op, Ptr
+from purebpf.compiler.options import Options
+from purebpf.isa.instruction import SourceLine
+from purebpf.lang.maps import MapDeclaration
+from purebpf.lang.program_types import ProgramKind
+from purebpf.lang.types import Type
+from purebpf.spec import MapSpec
+from purebpf.tables.enums import MapType
+
+RODATA = ".rodata"
+BPF_F_RDONLY_PROG = 1 << 7
+
+
+@dataclass(slots=True)
+class Unit:
+    """One program being compiled, with what its functions have in common."""
+
+    name: str
+    kind: ProgramKind
+    hook: str
+    options: Options
+    license: str
+    maps: dict[str, MapDeclaration] = field(default_factory=dict)
+    rodata: bytearray = field(default_factory=bytearray)
+    literals: dict[bytes, int] = field(default_factory=dict)
+    functions: dict[str, Function] = field(default_factory=dict)
+    subprograms: dict[object, Any] = field(default_factory=dict)
+    call_counts: dict[object, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    features: set[str] = field(default_factory=set)
+
+    def map_name(self, declaration: MapDeclaration, name: str) -> str:
+        """The name a map has in this program; the same declaration always has the same one."""
+        for known, other in self.maps.items():
+            if other is declaration:
+                return known
+        base = declaration.name or name
+        free, n = base, 1
+        while free in self.maps:
+            n += 1
+            free = f"{base}_{n}"
+        declaration.name = declaration.name or free
+        self.maps[free] = declaration
+        return free
+
+    def literal(self, data: bytes) -> int:
+        """Where these bytes lie in the read-only data; equal ones are kept once."""
+        if data not in self.literals:
+            self.literals[data] = len(self.rodata)
+            self.rodata += data
+        return self.literals[data]
+
+    def map_specs(self) -> dict[str, MapSpec]:
+        specs = {name: declaration.describe(name) for name, declaration in self.maps.items()}
+        if self.rodata:
+            content = ((bytes(4), bytes(self.rodata)),)
+            specs[RODATA] = MapSpec(RODATA, MapType.ARRAY, 4, len(self.rodata), 1, BPF_F_RDONLY_PROG, content, frozen=True)
+        return specs
+
+
+@dataclass(slots=True)
+class Loop:
+    """An enclosing loop: flows that left it by `break`, flows that go on by `continue`."""
+
+    breaks: list[Flow] = field(default_factory=list)
+    continues: list[Flow] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Frame:
+    """A Python function being lowered. `returns` collects (flow, value, statement) of every `return`."""
+
+    function: FunctionType
+    source: Source
+    local: frozenset[str]
+    types: dict[str, Type] = field(default_factory=dict)
+    loops: list[Loop] = field(default_factory=list)
+    returns: list[tuple[Flow, Value, ast.AST]] = field(default_factory=list)
+    cells: dict[str, Any] = field(default_factory=dict)
+
+
+EXPRESSIONS: dict[type[ast.expr], Callable[[Lowering, Any], Value]] = {}
+STATEMENTS: dict[type[ast.stmt], Callable[[Lowering, Any], None]] = {}
+H = TypeVar("H", bound=Callable[..., Any])
+
+
+def lowers(*kinds: type[ast.AST]) -> Callable[[H], H]:
+    """Registers a function as the one that lowers these kinds of syntax nodes."""
+
+    def register(handler: H) -> H:
+        for kind in kinds:
+            table: dict[Any, Any] = EXPRESSIONS if issubclass(kind, ast.expr) else STATEMENTS
+            table[kind] = handler
+        return handler
+
+    return register
+
+
+class Lowering:
+    """Lowers one IR function. `flow` is where code goes; None after a `return`, `break` or `continue`."""
+
+    def __init__(self, unit: Unit, fn: Function) -> None:
+        self.unit = unit
+        self.fn = fn
+        self.builder = Builder(fn)
+        self.current: Flow | None = Flow(self.builder.block, self.builder.scope)
+        self.last: Flow | None = self.current
+        self.frames: list[Frame] = []
+        self.context: Op | None = None
+        self.places: dict[ast.AST, Ref] = {}
+
+    # -- where we are
+
+    @property
+    def frame(self) -> Frame:
+        return self.frames[-1]
+
+    @property
+    def flow(self) -> Flow:
+        assert self.current is not None
+        return self.current
+
+    def go(self, flow: Flow | None) -> None:
+        """Continue at this flow."""
+        self.current = flow
+        if flow is not None:
+            self.builder.block = flow.block
+            self.builder.scope = flow.scope
+
+    @contextmanager
+    def at(self, node: ast.AST) -> Iterator[None]:
+        """Ops made inside belong to this node's source position."""
+        before = self.builder.loc
+        place = self.place(node)
+        self.builder.loc = SourceLine(place.file, place.line, place.column + 1, place.text.strip("\n"))
+        try:
+            yield
+        finally:
+            self.builder.loc = before
+
+    # -- errors
+
+    def place(self, node: ast.AST) -> Place:
+        return self.frame.source.place(node)
+
+    def fail(self, node: ast.AST, message: str, label: str = "", hint: str = "") -> NoReturn:
+        raise ProgramError(message, self.place(node), label, hint)
+
+    def warn(self, node: ast.AST, message: str, label: str = "") -> None:
+        if not self.flow.dead:
+            self.unit.warnings.append(render(message, self.place(node), label).replace("error:", "warning:", 1))
+
+    def python(self, node: ast.AST, compute: Callable[[], Any]) -> Any:
+        """Let Python compute with constants; what it raises becomes a compile error."""
+        try:
+            return compute()
+        except Exception as error:
+            self.fail(node, f"this constant expression fails: {type(error).__name__}: {error}")
+
+    # -- syntax
+
+    def expression(self, node: ast.expr) -> Value:
+        """Lower an expression."""
+        handler = EXPRESSIONS.get(type(node))
+        if handler is None:
+            self.fail(node, *UNSUPPORTED.get(type(node), (f"`{type(node).__name__}` is not available in a program", "", "")))
+        with self.at(node):
+            return handler(self, node)
+
+    def statements(self, body: list[ast.stmt]) -> None:
+        """Lower a block of statements. What follows a `return` or the like is checked and dropped."""
+        for node in body:
+            if self.current is None:
+                self.go(self.unreachable_flow())
+            handler = STATEMENTS.get(type(node))
+            if handler is None:
+                self.fail(node, *UNSUPPORTED.get(type(node), (f"`{type(node).__name__}` is not available in a program", "", "")))
+            with self.at(node):
+                handler(self, node)
+            if self.current is not None:
+                self.last = self.current
+
+    def unreachable_flow(self) -> Flow:
+        """A dead flow for statements that control cannot reach."""
+        assert self.last is not None
+        return self.last.fork(self.builder.new_block(), dead=True)
+
+    # -- control flow
+
+    def branch(self, condition: Op) -> tuple[Flow, Flow]:
+        """End the current block with a branch; gives the two flows. A constant condition marks the other one dead."""
+        here = self.flow
+        if condition.is_const:
+            live = here.fork(self.builder.new_block())
+            dead = here.fork(self.builder.new_block(), dead=True)
+            self.builder.jump(live.block)
+            return (live, dead) if condition.value else (dead, live)
+        yes, no = here.fork(self.builder.new_block()), here.fork(self.builder.new_block())
+        self.builder.branch(condition, yes.block, no.block)
+        return yes, no
+
+    def join(self, *flows: Flow | None) -> Flow | None:
+        return join(self.builder, [flow for flow in flows if flow is not None], self.moved)
+
+    def moved(self, flow: Flow, ref: Ref) -> Ref:
+        """The same place with its constant offset inside the pointer, computed at the end of `flow`."""
+        if ref.offset == 0:
+            return ref
+        keep = self.current
+        self.go(flow)
+        op = self.builder.emit("add", ref.op.type, [ref.op, self.builder.const(ref.offset)])
+        self.go(keep)
+        return replace(ref, op=op, offset=0)
+
+    def diamond(self, condition: Op, yes: Callable[[], Value], no: Callable[[], Value]) -> Value:
+        """`yes()` if the condition holds, else `no()`, as one value."""
+        a, b = self.branch(condition)
+        results: list[Flow] = []
+        for flow, make in ((a, yes), (b, no)):
+            self.go(flow)
+            value = make()
+            self.flow.names["?"] = value
+            results.append(self.flow)
+        self.go(self.join(*results))
+        return self.flow.names.pop("?")
+
+    def when(self, condition: Op, action: Callable[[], None]) -> None:
+        """Do it if the condition holds."""
+        yes, no = self.branch(condition)
+        self.go(yes)
+        action()
+        self.go(self.join(self.current, no))
+
+    # -- values
+
+    def const(self, value: int) -> Op:
+        return self.builder.const(value)
+
+    def int_const(self, value: int) -> IntValue:
+        return IntValue(self.builder.const(value), value, value, value < 0)
+
+    def integer(self, node: ast.AST, value: Value, what: str = "") -> IntValue:
+        """The value as an integer, or an error that says what it is instead."""
+        number = as_int(self.builder, value)
+        if number is not None:
+            return number
+        self.usable(node, value)
+        if isinstance(value, Const) and isinstance(value.value, int):
+            self.fail(node, f"the constant {value.value} does not fit 64 bits")
+        if isinstance(value, Const) and isinstance(value.value, float):
+            self.fail(node, "there are no floating-point numbers in the kernel", hint="scale to integers, for example thousandths")
+        self.fail(node, f"{what or 'an integer'} is wanted here, not {describe(value)}")
+
+    def usable(self, node: ast.AST, value: Value) -> None:
+        """Refuse values that cannot be used before a test, or at all."""
+        name = ast.unparse(node) if isinstance(node, ast.expr) else "this"
+        match value:
+            case MaybeRef(why=why) | MaybeInt(why=why):
+                test = name if isinstance(node, ast.Name) else "the value"
+                hint = f"test it first: `if {test} is not None:`"
+                if not isinstance(node, ast.Name):
+                    hint = f"give it a name and test that: `v = {name}`, `if v is not None:`"
+                self.fail(node, f"`{name}` may be None here", why, hint)
+            case Unset(name=n):
+                self.fail(node, f"`{n}` may have no value here", "not every way that leads here assigns it", f"give `{n}` a value before")
+            case Conflict(name=n, first=a, second=b):
+                self.fail(node, f"`{n}` has no single type here", f"{a} on one way, {b} on another", "use two names")
+            case Ref(region="packet", generation=g) if g != self.packet_generation:
+                self.fail(node, f"`{name}` refers to a packet that has been changed since", "the packet may have moved",
+                          "call `ctx.packet.at(...)` again after changing the packet's size")
+
+    @property
+    def packet_generation(self) -> int:
+        value = self.flow.state.get("generation")
+        return int(value.value) if isinstance(value, Const) else 0
+
+    def stack(self, size: int, align: int, name: str = "") -> Op:
+        """Memory on the stack."""
+        return self.builder.entry_op("alloca", Ptr("stack"), [], (size, align, name))
+
+    def call(self, helper: str, args: list[Op], result: Any = I64) -> Op:
+        """A helper call, unchecked. Forgets what was known of memory that others can write."""
+        self.forget()
+        return self.builder.emit("call", result, args, (helper,))
+
+    def forget(self) -> None:
+        """Tests of fields in memory hold no longer."""
+        state = self.flow.state
+        for key in [key for key in state if isinstance(key, tuple)]:
+            del state[key]

@@ -1,0 +1,334 @@
+"""Maps in a program: `get`, `m[k]`, `in`, `del`, `m[k] += n`, `set`, `delete`, `redirect`, `tail_call`, `output`."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from purebpf.compiler.frontend import memory
+from purebpf.compiler.frontend.flow import Flow
+from purebpf.compiler.frontend.values import NONE, Const, IntValue, MaybeInt, MaybeRef, Ref, Value, describe
+from purebpf.compiler.ir.ops import BOOL, Op, Ptr
+from purebpf.lang.maps import DevMap, KeyedMap, MapDeclaration, PerfEventArray, ProgArray
+from purebpf.lang.types import BoolType, IntType, StructType
+from purebpf.tables.enums import MapType
+
+if TYPE_CHECKING:
+    from purebpf.compiler.frontend.lower import Lowering
+
+ARRAYS = frozenset({MapType.ARRAY, MapType.PERCPU_ARRAY})
+BPF_ANY, BPF_NOEXIST = 0, 1
+BPF_F_CURRENT_CPU = 0xFFFFFFFF
+
+
+def _keyed(cx: Lowering, node: ast.AST, declaration: MapDeclaration, doing: str) -> None:
+    if not isinstance(declaration, KeyedMap) or isinstance(declaration, DevMap):
+        cx.fail(node, f"a {type(declaration).__name__} cannot be {doing} in a program", hint=_abilities(declaration))
+
+
+def _abilities(declaration: MapDeclaration) -> str:
+    names = sorted(_methods_of(declaration))
+    return f"it has: {', '.join(names)}"
+
+
+def key_pointer(cx: Lowering, node: ast.AST, declaration: MapDeclaration, key: Value) -> Op:
+    """The key in memory."""
+    from purebpf.compiler.frontend.helpers import _pointer
+
+    layout = declaration.key_type
+    if isinstance(layout, StructType) and not (isinstance(key, Ref) and key.type == layout):
+        cx.usable(node, key)
+        cx.fail(node, f"the key of `{declaration.name}` is a `{layout}`, not {describe(key)}")
+    return _pointer(cx, memory.materialized(cx, node, key, layout, "key"))
+
+
+def _map(cx: Lowering, node: ast.AST, declaration: MapDeclaration) -> Op:
+    from purebpf.compiler.frontend.helpers import map_op
+
+    return map_op(cx, node, declaration)
+
+
+def value_ref(cx: Lowering, declaration: MapDeclaration, op: Op) -> Ref:
+    from purebpf.compiler.frontend.helpers import is_shared
+
+    return Ref(op, 0, declaration.value_type, "map_value", shared=is_shared(cx, declaration))
+
+
+def lookup(cx: Lowering, node: ast.AST, declaration: MapDeclaration, key: Op) -> Op:
+    """The helper call; gives a nullable pointer."""
+    return cx.call("map_lookup_elem", [_map(cx, node, declaration), key], Ptr("map_value", nullable=True))
+
+
+def _index(cx: Lowering, node: ast.AST, declaration: MapDeclaration, key: Value) -> IntValue:
+    """An array's index, proven in range; or an error."""
+    number = cx.integer(node, key, "an array's index")
+    if number.low < 0 or number.high >= declaration.max_entries:
+        shown = ast.unparse(node) if isinstance(node, ast.expr) else "index"
+        cx.fail(node, f"the index may be outside `{declaration.name}`, which has {declaration.max_entries} entries", f"{number.low}..{number.high}",
+                f"test it first: `if {shown} < {declaration.max_entries}:`, or use `{declaration.name}.get({shown})`")
+    return number
+
+
+def _if_there(cx: Lowering, maybe: MaybeRef, use: Callable[[Ref], Value], otherwise: Callable[[], Value]) -> Value:
+    kind = maybe.op.type
+    assert isinstance(kind, Ptr)
+    test = cx.builder.emit("ne", BOOL, [maybe.op, cx.builder.const(0, kind)])
+
+    def there() -> Value:
+        plain = cx.builder.emit("guard", Ptr(kind.kind), [maybe.op], ("nonnull", 0, 0))
+        return use(replace(maybe.ref, op=plain))
+
+    return cx.diamond(test, there, otherwise)
+
+
+def item(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration) -> Value:
+    """`m[k]` read."""
+    _keyed(cx, node, declaration, "read by index")
+    if declaration.kind not in ARRAYS:
+        name = ast.unparse(node.value)
+        key = ast.unparse(node.slice)
+        cx.fail(node, f"`{name}[{key}]` may not exist", "a hash may lack the key", f"use `{name}.get({key})` and test for None, or `{name}.get({key}, 0)`")
+    if isinstance(declaration.value_type, IntType | BoolType):
+        key_value = cx.expression(node.slice)
+        _index(cx, node.slice, declaration, key_value)
+        op = lookup(cx, node, declaration, key_pointer(cx, node.slice, declaration, key_value))
+        layout = declaration.value_type
+
+        def use(ref: Ref) -> Value:
+            return memory.load(cx, node, ref)
+
+        return _if_there(cx, MaybeRef(op, value_ref(cx, declaration, op), ""), use, lambda: Const(False) if isinstance(layout, BoolType) else Const(0))
+    return _record_item(cx, node, declaration)
+
+
+def _record_item(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration) -> Value:
+    """A record of an array: the index is proven, so the null branch ends the program (it is never taken)."""
+    key = cx.expression(node.slice)
+    _index(cx, node.slice, declaration, key)
+    op = lookup(cx, node, declaration, key_pointer(cx, node.slice, declaration, key))
+    kind = op.type
+    assert isinstance(kind, Ptr)
+    there, absent = cx.branch(cx.builder.emit("ne", BOOL, [op, cx.builder.const(0, kind)]))
+    absent.block.ops.append(_leave(cx, absent))
+    cx.go(there)
+    plain = cx.builder.emit("guard", Ptr(kind.kind), [op], ("nonnull", 0, 0))
+    return value_ref(cx, declaration, plain)
+
+
+def _leave(cx: Lowering, flow: Flow) -> Op:
+    from purebpf.compiler.ir.ops import VOID
+
+    return Op("ret", VOID, [cx.const(0)], (), cx.builder.loc, block=flow.block)
+
+
+def get(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
+    """`m.get(k)` is `V | None`; `m.get(k, default)` an integer."""
+    _keyed(cx, node, declaration, "looked up")
+    key, *rest = _arguments(cx, node, declaration, "get", ("key", "default"), 1)
+    op = lookup(cx, node, declaration, key_pointer(cx, key[0], declaration, key[1]))
+    maybe = MaybeRef(op, value_ref(cx, declaration, op), f"`{ast.unparse(node)}` gives None when the key is absent")
+    layout = declaration.value_type
+    if rest:
+        default = rest[0][1]
+        if not isinstance(layout, IntType | BoolType):
+            if default == NONE:
+                return maybe
+            cx.fail(rest[0][0], "a default is for maps of integers", hint="test for None instead")
+        return _if_there(cx, maybe, lambda ref: memory.load(cx, node, ref), lambda: default)
+    if not isinstance(layout, IntType | BoolType):
+        return maybe
+    value = _if_there(cx, maybe, lambda ref: memory.load(cx, node, ref), lambda: NONE)
+    return replace(value, why=maybe.why) if isinstance(value, MaybeInt) else value
+
+
+def contains(cx: Lowering, node: ast.expr, key: Value, container: Value) -> tuple[Flow | None, Flow | None] | None:
+    """`k in m`; None when the container is no map."""
+    if not isinstance(container, Const) or not isinstance(container.value, MapDeclaration):
+        return None
+    declaration = container.value
+    _keyed(cx, node, declaration, "searched")
+    op = lookup(cx, node, declaration, key_pointer(cx, node, declaration, key))
+    assert isinstance(op.type, Ptr)
+    return cx.branch(cx.builder.emit("ne", BOOL, [op, cx.builder.const(0, op.type)]))
+
+
+def assign(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration, value: Value) -> None:
+    """`m[k] = v`: the kernel's answer is ignored."""
+    _keyed(cx, node, declaration, "assigned")
+    _update(cx, node, node.slice, cx.expression(node.slice), node, value, declaration, cx.const(BPF_ANY))
+
+
+def _update(
+    cx: Lowering, node: ast.AST, key_node: ast.AST, key: Value, value_node: ast.AST, value: Value, declaration: MapDeclaration, flags: Op
+) -> IntValue:
+    from purebpf.compiler.frontend.helpers import _pointer
+
+    cx.usable(value_node, value)
+    layout = declaration.value_type
+    if isinstance(layout, StructType) and not (isinstance(value, Ref) and value.type == layout):
+        cx.fail(value_node, f"`{declaration.name}` holds `{layout}`, not {describe(value)}")
+    key_op = key_pointer(cx, key_node, declaration, key)
+    value_op = _pointer(cx, memory.materialized(cx, value_node, value, layout, "value"))
+    op = cx.call("map_update_elem", [_map(cx, node, declaration), key_op, value_op, flags])
+    return IntValue(op, -(1 << 63), (1 << 63) - 1, True)
+
+
+def augment(cx: Lowering, node: ast.AugAssign, target: ast.Subscript, declaration: MapDeclaration) -> None:
+    """`m[k] += n`: one lookup; where the kind can, a missing entry is created at 0 first."""
+    from purebpf.compiler.frontend.arithmetic import SYMBOLS
+    from purebpf.compiler.frontend.expressions import operate
+
+    _keyed(cx, target, declaration, "changed")
+    layout = declaration.value_type
+    if not isinstance(layout, IntType):
+        cx.fail(target, f"`{declaration.name}` holds `{layout}`, which `{SYMBOLS[type(node.op)]}=` cannot change", hint="look it up and change a field")
+    key = cx.expression(target.slice)
+    if declaration.kind in ARRAYS:
+        _index(cx, target.slice, declaration, key)
+    key_op = key_pointer(cx, target.slice, declaration, key)
+    amount = cx.expression(node.value)
+
+    def change(ref: Ref) -> Value:
+        if not memory.update(cx, node, ref, SYMBOLS[type(node.op)], amount):
+            old = memory.load(cx, target, ref)
+            memory.store(cx, node, ref, operate(cx, node, node.op, target, old, node.value, amount))
+        return NONE
+
+    op = lookup(cx, target, declaration, key_op)
+    if declaration.creates:
+        kind = op.type
+        assert isinstance(kind, Ptr)
+
+        def create() -> Value:
+            zero = memory.temporary(cx, layout, "zero")
+            memory.store(cx, target, zero, Const(0))
+            cx.call("map_update_elem", [_map(cx, target, declaration), key_op, zero.op, cx.const(BPF_NOEXIST)])
+            again = lookup(cx, target, declaration, key_op)
+            return MaybeRef(again, value_ref(cx, declaration, again), "")
+
+        found = cx.builder.emit("ne", BOOL, [op, cx.builder.const(0, kind)])
+        maybe = cx.diamond(found, lambda: MaybeRef(op, value_ref(cx, declaration, op), ""), create)
+        assert isinstance(maybe, MaybeRef)
+    else:
+        maybe = MaybeRef(op, value_ref(cx, declaration, op), "")
+    _if_there(cx, maybe, change, lambda: NONE)
+
+
+def delete_item(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration) -> None:
+    """`del m[k]`: the kernel's answer is ignored."""
+    _delete(cx, node, node.slice, declaration)
+
+
+def _delete(cx: Lowering, node: ast.AST, key_node: ast.expr, declaration: MapDeclaration) -> IntValue:
+    _keyed(cx, node, declaration, "deleted from")
+    if declaration.kind in ARRAYS:
+        cx.fail(node, f"an entry of `{declaration.name}` cannot be deleted", "all entries of an array always exist", "assign 0")
+    op = cx.call("map_delete_elem", [_map(cx, node, declaration), key_pointer(cx, key_node, declaration, cx.expression(key_node))])
+    return IntValue(op, -(1 << 63), (1 << 63) - 1, True)
+
+
+def _arguments(cx: Lowering, node: ast.Call, declaration: MapDeclaration, name: str, names: tuple[str, ...], required: int) -> list[tuple[ast.expr, Value]]:
+    """Positional and keyword arguments in the order of `names`; trailing ones from `required` on may be missing."""
+    given: dict[str, ast.expr] = dict(zip(names, node.args, strict=False))
+    bad = len(node.args) > len(names)
+    for keyword in node.keywords:
+        bad = bad or keyword.arg not in names or keyword.arg in given
+        given[keyword.arg or ""] = keyword.value
+    if bad or any(n not in given for n in names[:required]):
+        shown = ", ".join(n if i < required else f"{n}=..." for i, n in enumerate(names))
+        cx.fail(node, f"`{name}` takes ({shown})")
+    return [(given[n], cx.expression(given[n])) for n in names if n in given]
+
+
+def _set(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
+    """`m.set(k, v, flags=0)`: 0 or -errno."""
+    _keyed(cx, node, declaration, "assigned")
+    key, value, *rest = _arguments(cx, node, declaration, "set", ("key", "value", "flags"), 2)
+    flags = cx.integer(*rest[0]).op if rest else cx.const(BPF_ANY)
+    return _update(cx, node, key[0], key[1], value[0], value[1], declaration, flags)
+
+
+def _delete_method(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
+    """`m.delete(k)`: 0 or -errno."""
+    if len(node.args) != 1 or node.keywords:
+        cx.fail(node, "`delete` takes (key)")
+    return _delete(cx, node, node.args[0], declaration)
+
+
+def _redirect(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
+    """`devices.redirect(index, flags=0)`: the result to return; the low bits of `flags` are returned when there is no such device."""
+    from purebpf.compiler.frontend.helpers import allowed
+
+    index, *rest = _arguments(cx, node, declaration, "redirect", ("index", "flags"), 1)
+    allowed(cx, node, "redirect_map")
+    flags = cx.integer(*rest[0]).op if rest else cx.const(0)
+    op = cx.call("redirect_map", [_map(cx, node, declaration), cx.integer(*index).op, flags])
+    return IntValue(op, -(1 << 63), (1 << 63) - 1, True)
+
+
+def _tail_call(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
+    """`table.tail_call(ctx, index)`: does not return when there is a program; goes on when there is none."""
+    from purebpf.compiler.frontend.helpers import allowed
+    from purebpf.compiler.frontend.values import Context
+
+    context, index = _arguments(cx, node, declaration, "tail_call", ("ctx", "index"), 2)
+    allowed(cx, node, "tail_call")
+    if not isinstance(context[1], Context):
+        cx.fail(context[0], f"the first argument of `tail_call` is the context, not {describe(context[1])}")
+    cx.call("tail_call", [context[1].op, _map(cx, node, declaration), cx.integer(*index).op])
+    return NONE
+
+
+def _output(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
+    """`events.output(record)`: send a copy to this CPU's ring; 0 or -errno."""
+    from purebpf.compiler.frontend.helpers import _pointer, allowed
+
+    value, *rest = _arguments(cx, node, declaration, "output", ("record", "flags"), 1)
+    allowed(cx, node, "perf_event_output")
+    context = cx.context
+    if context is None:
+        cx.fail(node, "`output` needs the program's context, which this subprogram does not have", hint="give it `ctx` as a parameter")
+    layout = declaration.value_type
+    if isinstance(layout, StructType) and not (isinstance(value[1], Ref) and value[1].type == layout):
+        cx.usable(*value)
+        cx.fail(value[0], f"`{declaration.name}` takes `{layout}`, not {describe(value[1])}")
+    flags = cx.integer(*rest[0]).op if rest else cx.const(BPF_F_CURRENT_CPU)
+    place = memory.materialized(cx, value[0], value[1], layout, "record")
+    op = cx.call("perf_event_output", [context, _map(cx, node, declaration), flags, _pointer(cx, place), cx.const(layout.size)])
+    return IntValue(op, -(1 << 63), (1 << 63) - 1, True)
+
+
+Method = Callable[["Lowering", ast.Call, MapDeclaration], Value]
+KEYED_METHODS: dict[str, Method] = {"get": get, "set": _set, "delete": _delete_method}
+
+
+def _methods_of(declaration: MapDeclaration) -> dict[str, Method]:
+    match declaration:
+        case DevMap():
+            return {"redirect": _redirect}
+        case ProgArray():
+            return {"tail_call": _tail_call}
+        case PerfEventArray():
+            return {"output": _output}
+        case KeyedMap():
+            return KEYED_METHODS if declaration.kind not in ARRAYS else {"get": get, "set": _set}
+    return {}
+
+
+def method(cx: Lowering, node: ast.Call, declaration: MapDeclaration, name: str) -> Value:
+    """A call of a map's method."""
+    from purebpf.errors import Error
+
+    found = _methods_of(declaration).get(name)
+    if found is None:
+        if name == "delete" and declaration.kind in ARRAYS:
+            _delete_method(cx, node, declaration)
+        cx.fail(node.func, f"a {type(declaration).__name__} has no method `{name}` in a program", hint=_abilities(declaration))
+    try:
+        declaration.types  # noqa: B018  a declaration without its types is an error here, at the use
+    except Error as error:
+        cx.fail(node.func, str(error))
+    return found(cx, node, declaration)
+

@@ -1,0 +1,259 @@
+"""Places in memory: reading and writing fields, copying, zeroing, atomic updates.
+
+Binding a name never copies, storing always does. Integers are values: reading a field loads it. A record, array or text
+that is read stays a reference until it is stored somewhere.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from purebpf.compiler.frontend.arithmetic import narrow
+from purebpf.compiler.frontend.flow import as_int
+from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value, describe
+from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Ptr
+from purebpf.lang.types import ArrayType, BoolType, BytesType, CharsType, Field, IntType, StructType, Type
+
+if TYPE_CHECKING:
+    from purebpf.compiler.frontend.lower import Lowering
+
+ATOMIC = {"+": "add", "-": "add", "&": "and", "|": "or", "^": "xor"}
+
+
+def load(cx: Lowering, node: ast.AST, ref: Ref) -> Value:
+    """What is at a place: an integer is loaded, anything else stays a reference."""
+    cx.usable(node, ref)
+    if not isinstance(ref.type, IntType | BoolType):
+        return ref
+    key = ("fact", ref.op, ref.offset, ref.type)
+    known = cx.flow.state.get(key)
+    if known is not None:
+        return known
+    if isinstance(ref.type, BoolType):
+        byte = cx.builder.emit("load", I32, [ref.op], (1, 0, ref.offset))
+        return IntValue(cx.builder.emit("ne", BOOL, [byte, cx.const(0)]), 0, 1, False, True)
+    type = ref.type
+    result = I64 if type.signed or type.size == 8 else I32
+    op = cx.builder.emit("load", result, [ref.op], (type.size, int(type.signed), ref.offset))
+    if type.big and type.bits > 8:
+        op = cx.builder.emit("tobe", I64 if type.bits == 64 else I32, [op], (type.bits,))
+    return IntValue(op, type.low, type.high, type.signed)
+
+
+def member(cx: Lowering, node: ast.AST, ref: Ref, name: str) -> tuple[Ref, Field]:
+    """The place of a record's field, or an error that lists the fields."""
+    if not isinstance(ref.type, StructType):
+        cx.fail(node, f"a `{ref.type}` has no attribute `{name}`")
+    field = ref.type.field(name)
+    if field is None:
+        known = ", ".join(f.name for f in ref.type.fields)
+        cx.fail(node, f"`{ref.type}` has no field `{name}`", hint=f"its fields are: {known}")
+    return replace(ref, offset=ref.offset + field.offset, type=field.type), field
+
+
+def load_member(cx: Lowering, node: ast.AST, ref: Ref, name: str) -> Value:
+    place, field = member(cx, node, ref, name)
+    value = load(cx, node, place)
+    if not field.bits:
+        return value
+    assert isinstance(value, IntValue)
+    op = value.op
+    if field.shift:
+        op = cx.builder.emit("lshr", I32 if place.type.size <= 4 else I64, [op, cx.const(field.shift)])
+    if field.shift + field.bits < place.type.size * 8:
+        op = cx.builder.emit("and", I32 if field.bits <= 32 else I64, [op, cx.const((1 << field.bits) - 1)])
+    return IntValue(op, 0, (1 << field.bits) - 1)
+
+
+def store_member(cx: Lowering, node: ast.AST, ref: Ref, name: str, value: Value) -> None:
+    place, field = member(cx, node, ref, name)
+    if not field.bits:
+        return store(cx, node, place, value)
+    number = fitted(cx, node, value, 0, (1 << field.bits) - 1, f"{field.bits} bits")
+    width = I32 if place.type.size <= 4 else I64
+    mask = ((1 << field.bits) - 1) << field.shift
+    unit = load(cx, node, place)
+    assert isinstance(unit, IntValue)
+    new = cx.builder.emit("and", width, [number.op, cx.const((1 << field.bits) - 1)])
+    new = cx.builder.emit("shl", width, [new, cx.const(field.shift)])
+    rest = cx.builder.emit("and", width, [unit.op, cx.const(~mask & ((1 << place.type.size * 8) - 1))])
+    _store(cx, node, place, cx.builder.emit("or", width, [rest, new]))
+
+
+def fitted(cx: Lowering, node: ast.AST, value: Value, low: int, high: int, what: str) -> IntValue:
+    """An integer for a place of this range: constants must fit, run-time values are narrowed by the store."""
+    number = cx.integer(node, value)
+    if number.op.is_const and number.low == number.high and not low <= number.low <= high:
+        cx.fail(node, f"{number.low} does not fit {what}", f"{low} to {high}", f"a cast narrows on purpose: `{what}({number.low})`" if " " not in what else "")
+    return number
+
+
+def store(cx: Lowering, node: ast.AST, ref: Ref, value: Value) -> None:
+    """Write a value to a place, narrowed to its type; records, texts and arrays are copied."""
+    cx.usable(node, ref)
+    cx.usable(node, value)
+    type = ref.type
+    if isinstance(type, BoolType):
+        number = cx.integer(node, value, "a bool")
+        op = number.op if number.boolean else cx.builder.emit("ne", BOOL, [number.op, cx.const(0)])
+        return _store(cx, node, ref, op)
+    if isinstance(type, IntType):
+        number = fitted(cx, node, value, type.low, type.high, str(type))
+        op = number.op
+        if type.big and type.bits > 8:
+            op = cx.builder.emit("tobe", I64 if type.bits == 64 else I32, [op], (type.bits,))
+        return _store(cx, node, ref, op)
+    if isinstance(value, Fill):
+        if value.type.size > type.size or not isinstance(type, CharsType | BytesType):
+            cx.fail(node, f"a `{value.type}` does not fit a `{type}`")
+        if value.type.size < type.size:
+            zero(cx, node, ref, value.type.size)
+        cx.forget()
+        return value.write(ref)
+    if isinstance(value, Const) and isinstance(value.value, str | bytes | list | tuple):
+        try:
+            return store_bytes(cx, node, ref, type.encode(value.value))
+        except (TypeError, ValueError) as error:
+            cx.fail(node, f"{describe(value)} does not fit a `{type}`", str(error))
+    if isinstance(value, Ref) and value.type == type:
+        return copy(cx, node, ref, value)
+    cx.fail(node, f"a `{type}` cannot be assigned from {describe(value)}")
+
+
+def _store(cx: Lowering, node: ast.AST, ref: Ref, op: object) -> None:
+    if not ref.writable:
+        cx.fail(node, "this memory cannot be written", "it is read-only for this program type")
+    cx.forget()
+    cx.builder.emit("store", VOID, [ref.op, op], (ref.type.size, ref.offset))  # type: ignore[list-item]
+
+
+def chunks(size: int, align: int) -> Iterator[tuple[int, int]]:
+    """(offset, width) pieces that cover `size` bytes with naturally aligned accesses."""
+    offset = 0
+    while offset < size:
+        width = min(8, align)
+        while width > size - offset or offset % width:
+            width //= 2
+        yield offset, width
+        offset += width
+
+
+def alignment(ref: Ref) -> int:
+    """What a pointer is known to be aligned to; map values and packets take unaligned access, the stack does not."""
+    if ref.region in ("packet", "map_value", "mem"):
+        return 8
+    base = int(ref.op.imm[1]) if ref.op.kind == "alloca" else max(ref.type.align, 1)
+    while ref.offset % base:
+        base //= 2
+    return base
+
+
+def copy(cx: Lowering, node: ast.AST, to: Ref, source: Ref) -> None:
+    """Copy a record, array or text: all loads first, so that overlapping places and swaps come out right."""
+    cx.usable(node, source)
+    if not to.writable:
+        cx.fail(node, "this memory cannot be written", "it is read-only for this program type")
+    pieces = list(chunks(to.type.size, min(alignment(to), alignment(source))))
+    values = [cx.builder.emit("load", I64 if width == 8 else I32, [source.op], (width, 0, source.offset + offset)) for offset, width in pieces]
+    cx.forget()
+    for (offset, width), op in zip(pieces, values, strict=True):
+        cx.builder.emit("store", VOID, [to.op, op], (width, to.offset + offset))
+
+
+def store_bytes(cx: Lowering, node: ast.AST, ref: Ref, data: bytes, start: int = 0) -> None:
+    """Write constant bytes, from `start` on."""
+    if not ref.writable:
+        cx.fail(node, "this memory cannot be written", "it is read-only for this program type")
+    cx.forget()
+    offset = start
+    while offset < len(data):
+        width = min(8, alignment(replace(ref, offset=ref.offset + offset)))
+        while width > len(data) - offset or (ref.region == "stack" and (ref.offset + offset) % width):
+            width //= 2
+        piece = int.from_bytes(data[offset : offset + width], "little")
+        cx.builder.emit("store", VOID, [ref.op, cx.const(piece)], (width, ref.offset + offset))
+        offset += width
+
+
+def zero(cx: Lowering, node: ast.AST, ref: Ref, start: int = 0) -> None:
+    """Clear a place, from byte `start` on."""
+    store_bytes(cx, node, ref, bytes(ref.type.size), start)
+
+
+def temporary(cx: Lowering, type: Type, name: str = "") -> Ref:
+    """A place on the stack, uninitialised."""
+    align = 8 if type.size >= 8 else max(type.align, 1)
+    return Ref(cx.stack(type.size, align, name), 0, type, "stack")
+
+
+def materialized(cx: Lowering, node: ast.AST, value: Value, type: Type, name: str = "") -> Ref:
+    """The value in memory, as a helper wants it: where it is, if it already lies there in this shape, else on the stack."""
+    if isinstance(value, Ref) and value.type == type and not isinstance(type, IntType | BoolType):
+        cx.usable(node, value)
+        return value
+    place = temporary(cx, type, name)
+    if not isinstance(type, IntType | BoolType | StructType):
+        store(cx, node, place, value)
+        return place
+    store(cx, node, place, value)
+    return place
+
+
+def pointer(cx: Lowering, ref: Ref) -> object:
+    """The address of a place as one op."""
+    if ref.offset == 0:
+        return ref.op
+    kind = ref.op.type
+    assert isinstance(kind, Ptr)
+    return cx.builder.emit("add", kind, [ref.op, cx.const(ref.offset)])
+
+
+def update(cx: Lowering, node: ast.AST, ref: Ref, symbol: str, amount: Value) -> bool:
+    """`place symbol= amount` as one atomic instruction where the place is shared and wide enough; False if it is not."""
+    type = ref.type
+    if not ref.shared or symbol not in ATOMIC or not isinstance(type, IntType) or type.size < 4 or type.big:
+        return False
+    number = as_int(cx.builder, amount)
+    if number is None:
+        return False
+    op = number.op
+    if symbol == "-":
+        op = cx.builder.emit("sub", I64, [cx.const(0), op])
+    cx.forget()
+    cx.builder.emit("atomic", VOID, [ref.op, op], (ATOMIC[symbol], type.size, ref.offset, 0))
+    return True
+
+
+def element(cx: Lowering, node: ast.Subscript, ref: Ref, index: Value) -> Ref:
+    """The place of `ref[index]`: a constant (negative from the end) or an index proven to be in range."""
+    type = ref.type
+    if isinstance(type, ArrayType):
+        item, count = type.element, type.count
+    elif isinstance(type, CharsType | BytesType):
+        item, count = IntType(8), type.size
+    else:
+        cx.fail(node, f"a `{type}` cannot be indexed")
+    number = cx.integer(node.slice, index, "an integer index")
+    if number.op.is_const and number.low == number.high:
+        at = number.low + count if number.low < 0 else number.low
+        if not 0 <= at < count:
+            cx.fail(node.slice, f"index {number.low} is outside `{type}`", f"valid: {-count} to {count - 1}")
+        return replace(ref, offset=ref.offset + at * item.size, type=item)
+    if number.low < 0 or number.high >= count:
+        shown = ast.unparse(node.slice)
+        cx.fail(node.slice, f"the index may be outside `{type}`", f"{number.low}..{number.high}", f"test it first: `if {shown} < {count}:`")
+    scaled = number.op
+    if item.size > 1:
+        scaled = cx.builder.emit("mul", I64, [scaled, cx.const(item.size)])
+    kind = ref.op.type
+    return replace(ref, op=cx.builder.emit("add", kind, [ref.op, scaled]), type=item)
+
+
+def clipped(cx: Lowering, value: IntValue, type: Type) -> IntValue:
+    """What an annotated variable keeps of a value."""
+    if isinstance(type, IntType):
+        return narrow(cx, value, type.bits, type.signed)
+    return IntValue(value.op if value.boolean else cx.builder.emit("ne", BOOL, [value.op, cx.const(0)]), 0, 1, False, True)

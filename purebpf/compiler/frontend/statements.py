@@ -1,0 +1,321 @@
+"""Statements: assignment, `if`, `match`, `return`, `assert`, `del`, expressions for their effect."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+from typing import Any
+
+from purebpf.compiler.frontend import calls, conditions, maps, memory
+from purebpf.compiler.frontend.expressions import operate, resolve
+from purebpf.compiler.frontend.flow import Flow
+from purebpf.compiler.frontend.lower import Lowering, lowers
+from purebpf.compiler.frontend.values import NONE, Const, Fill, IntValue, MaybeInt, Ref, TupleValue, Value, describe
+from purebpf.lang.maps import MapDeclaration
+from purebpf.lang.types import BoolType, IntType, Type, type_of
+
+
+@lowers(ast.Pass)
+def pass_(cx: Lowering, node: ast.Pass) -> None:
+    return None
+
+
+@lowers(ast.Expr)
+def expression_statement(cx: Lowering, node: ast.Expr) -> None:
+    if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+        return  # a docstring
+    if isinstance(node.value, ast.Call):
+        calls.call(cx, node.value)
+        return
+    if isinstance(node.value, ast.Constant) and node.value.value is ...:
+        cx.fail(node, "`...` has no meaning in a program", hint="write `pass` for an empty block")
+    if isinstance(node.value, ast.NamedExpr):
+        cx.expression(node.value)
+        return
+    cx.expression(node.value)
+    cx.fail(node, "this expression has no effect", hint="assign its value, or delete the line")
+
+
+@lowers(ast.Assign)
+def assignment(cx: Lowering, node: ast.Assign) -> None:
+    value = cx.expression(node.value)
+    for target in node.targets:
+        assign(cx, node.value, target, value)
+
+
+@lowers(ast.AnnAssign)
+def annotated(cx: Lowering, node: ast.AnnAssign) -> None:
+    if not isinstance(node.target, ast.Name):
+        cx.fail(node, "only a plain name can be annotated in a program")
+    if node.value is not None:
+        assign(cx, node.value, node.target, cx.expression(node.value))
+
+
+def annotation_type(cx: Lowering, node: ast.expr) -> Type | None:
+    """The type that an annotation gives a variable; None for `int` and None-able ones, which narrow nothing."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        node = ast.parse(node.value, mode="eval").body
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return None
+    value = _annotation_value(cx, node)
+    if value is int or value is str or value is bytes or value is None or value is tuple:
+        return None
+    layout = type_of(value)
+    if layout is None and isinstance(value, type) and not hasattr(value, "__bpf_context__"):
+        if value is float:
+            cx.fail(node, "there are no floating-point numbers in the kernel", hint="scale to integers, for example thousandths")
+        if value in (list, dict, set):
+            cx.fail(node, f"a {value.__name__} lives on the heap, which a program does not have", hint="use a map")
+        cx.fail(node, f"`{ast.unparse(node)}` is no type of a program", hint="use u8 to s64, be16 to be64, bool or a @bpf.struct")
+    return layout
+
+
+def _annotation_value(cx: Lowering, node: ast.expr) -> Any:
+    match node:
+        case ast.Constant(value=v):
+            return v
+        case ast.Name(id=name):
+            value = resolve(cx, node, name)
+            return value.value if isinstance(value, Const) else None
+        case ast.Attribute(value=base, attr=attr):
+            return getattr(_annotation_value(cx, base), attr, None)
+        case ast.Subscript(value=base):
+            return _annotation_value(cx, base)
+    return None
+
+
+def assign(cx: Lowering, node: ast.AST, target: ast.expr, value: Value) -> None:
+    """`target = value`; `node` is the value's syntax, for messages."""
+    match target:
+        case ast.Name(id=name):
+            bind(cx, node, name, value)
+        case ast.Tuple(elts=targets) | ast.List(elts=targets):
+            items = _items(cx, node, value, len(targets))
+            if any(not isinstance(t, ast.Name) for t in targets):
+                items = [_snapshot(cx, node, item) for item in items]
+            for t, item in zip(targets, items, strict=True):
+                assign(cx, node, t, item)
+        case ast.Attribute(value=base_node, attr=attr):
+            base = cx.expression(base_node)
+            if isinstance(base, Ref):
+                cx.usable(base_node, base)
+                return memory.store_member(cx, target, base, attr, value)
+            from purebpf.compiler.frontend import context
+            from purebpf.compiler.frontend.values import Context
+
+            if isinstance(base, Context):
+                return context.assign(cx, target, base, attr, value)
+            cx.usable(base_node, base)
+            cx.fail(target, f"{describe(base)} has no attribute that a program can assign")
+        case ast.Subscript(value=base_node):
+            base = cx.expression(base_node)
+            if isinstance(base, Const) and isinstance(base.value, MapDeclaration):
+                return maps.assign(cx, target, base.value, value)
+            if isinstance(base, Ref) and not isinstance(target.slice, ast.Slice):
+                cx.usable(base_node, base)
+                return memory.store(cx, node, memory.element(cx, target, base, cx.expression(target.slice)), value)
+            cx.usable(base_node, base)
+            cx.fail(target, f"{describe(base)} cannot be assigned by index")
+        case _:
+            cx.fail(target, "this cannot be assigned to")
+
+
+def _items(cx: Lowering, node: ast.AST, value: Value, count: int) -> list[Value]:
+    if isinstance(value, TupleValue):
+        items = list(value.items)
+    elif isinstance(value, Const) and isinstance(value.value, tuple | list | str | bytes):
+        items = [Const(v) for v in value.value]
+    else:
+        cx.usable(node, value)
+        cx.fail(node, f"{describe(value)} cannot be unpacked into {count} names")
+    if len(items) != count:
+        cx.fail(node, f"{len(items)} values cannot be unpacked into {count} names")
+    return items
+
+
+def _snapshot(cx: Lowering, node: ast.AST, value: Value) -> Value:
+    """A copy of a text or array that another part of the same assignment may overwrite (`a.mac, b.mac = b.mac, a.mac`)."""
+    if isinstance(value, Ref) and not hasattr(value.type, "fields"):
+        place = memory.temporary(cx, value.type)
+        memory.copy(cx, node, place, value)
+        return place
+    return value
+
+
+def bind(cx: Lowering, node: ast.AST, name: str, value: Value) -> None:
+    """Give a name a value, narrowed to its annotation if it has one."""
+    type = cx.frame.types.get(name)
+    if isinstance(value, Fill):
+        place = memory.temporary(cx, value.type, name)
+        value.write(place)
+        value = place
+    if type is not None and isinstance(type, IntType | BoolType) and value != NONE and not isinstance(value, MaybeInt):
+        low, high = (type.low, type.high) if isinstance(type, IntType) else (0, 1)
+        if isinstance(value, Const) and isinstance(value.value, int):
+            memory.fitted(cx, node, value, low, high, str(type))
+        else:
+            value = memory.clipped(cx, cx.integer(node, value, f"a `{type}`"), type)
+    elif type is not None and not isinstance(type, IntType | BoolType):
+        kind = value.type if isinstance(value, Ref) else None
+        if kind != type and value != NONE and not hasattr(value, "ref"):
+            cx.fail(node, f"`{name}` is annotated `{type}` and cannot be {describe(value)}")
+    cx.flow.names[name] = value
+
+
+@lowers(ast.AugAssign)
+def augmented(cx: Lowering, node: ast.AugAssign) -> None:
+    """`place op= value`: one read, one write; atomic where the place is shared memory."""
+    match node.target:
+        case ast.Name(id=name) as target:
+            old = cx.expression(ast.copy_location(ast.Name(name, ast.Load()), target)) if name in cx.flow.names else None
+            if old is None:
+                cx.fail(target, f"`{name}` has no value yet", hint=f"assign it first: `{name} = 0`")
+            bind(cx, node, name, operate(cx, node, node.op, target, old, node.value, cx.expression(node.value)))
+        case ast.Attribute(value=base_node, attr=attr) as target:
+            base = cx.expression(base_node)
+            if not isinstance(base, Ref):
+                load = ast.copy_location(ast.Attribute(base_node, attr, ast.Load()), target)
+                return assign(cx, node, target, operate(cx, node, node.op, target, cx.expression(load), node.value, cx.expression(node.value)))
+            cx.usable(base_node, base)
+            place, field = memory.member(cx, target, base, attr)
+            amount = cx.expression(node.value)
+            if field.bits or not change(cx, node, place, amount):
+                old = memory.load_member(cx, target, base, attr)
+                memory.store_member(cx, target, base, attr, operate(cx, node, node.op, target, old, node.value, amount))
+        case ast.Subscript(value=base_node) as target:
+            base = cx.expression(base_node)
+            if isinstance(base, Const) and isinstance(base.value, MapDeclaration):
+                return maps.augment(cx, node, target, base.value)
+            if not isinstance(base, Ref):
+                cx.usable(base_node, base)
+                cx.fail(target, f"{describe(base)} cannot be assigned by index")
+            cx.usable(base_node, base)
+            place = memory.element(cx, target, base, cx.expression(target.slice))
+            amount = cx.expression(node.value)
+            if not change(cx, node, place, amount):
+                old = memory.load(cx, target, place)
+                memory.store(cx, node, place, operate(cx, node, node.op, target, old, node.value, amount))
+        case _:
+            cx.fail(node.target, "this cannot be assigned to")
+
+
+def change(cx: Lowering, node: ast.AugAssign, place: Ref, amount: Value) -> bool:
+    """Try to make it one atomic instruction."""
+    from purebpf.compiler.frontend.arithmetic import SYMBOLS
+
+    return memory.update(cx, node, place, SYMBOLS[type(node.op)], amount)
+
+
+@lowers(ast.If)
+def if_(cx: Lowering, node: ast.If) -> None:
+    yes, no = conditions.test(cx, node.test)
+    ends: list[Flow | None] = []
+    for flow, body in ((yes, node.body), (no, node.orelse)):
+        cx.go(flow)
+        if flow is not None:
+            cx.last = flow
+            cx.statements(body)
+        ends.append(cx.current)
+    cx.go(cx.join(*ends))
+
+
+@lowers(ast.Return)
+def return_(cx: Lowering, node: ast.Return) -> None:
+    value = cx.expression(node.value) if node.value is not None else NONE
+    cx.frame.returns.append((cx.flow, value, node.value or node))
+    cx.last = cx.flow
+    cx.go(None)
+
+
+@lowers(ast.Assert)
+def assert_(cx: Lowering, node: ast.Assert) -> None:
+    """Checked when the program is compiled, so its condition must be constant."""
+    value = cx.expression(node.test)
+    if not isinstance(value, Const):
+        cx.fail(node.test, "`assert` checks constants when the program is compiled", "this is known at run time only", "use `if` to test at run time")
+    if not value.value and not cx.flow.dead:
+        message = cx.expression(node.msg) if node.msg is not None else None
+        text = message.value if isinstance(message, Const) else ast.unparse(node.test)
+        cx.fail(node.test, f"assertion failed: {text}")
+
+
+@lowers(ast.Delete)
+def delete(cx: Lowering, node: ast.Delete) -> None:
+    for target in node.targets:
+        if isinstance(target, ast.Name):
+            if target.id not in cx.flow.names:
+                cx.fail(target, f"`{target.id}` has no value to delete")
+            del cx.flow.names[target.id]
+            continue
+        base = cx.expression(target.value) if isinstance(target, ast.Subscript) else None
+        if not isinstance(target, ast.Subscript) or not isinstance(base, Const) or not isinstance(base.value, MapDeclaration):
+            cx.fail(target, "`del` removes a name or a map's entry", hint="`del m[key]`")
+        maps.delete_item(cx, target, base.value)
+
+
+@lowers(ast.Match)
+def match_(cx: Lowering, node: ast.Match) -> None:
+    """`match` as a ladder of tests, in order. Patterns: constants, dotted names, `|`, tuples, captures, `_`; with guards."""
+    subject = cx.expression(node.subject)
+    ends: list[Flow | None] = []
+    for case in node.cases:
+        assert cx.current is not None
+        yes, no = _pattern(cx, case.pattern, node.subject, subject)
+        if case.guard is not None and yes is not None:
+            cx.go(yes)
+            yes, refused = conditions.test(cx, case.guard)
+            cx.go(no)
+            no = cx.join(no, refused)
+        cx.go(yes)
+        if yes is not None:
+            cx.last = yes
+            cx.statements(case.body)
+        ends.append(cx.current)
+        cx.go(no)
+        if no is None:
+            break
+    cx.go(cx.join(*ends, cx.current))
+
+
+def _pattern(cx: Lowering, pattern: ast.pattern, subject_node: ast.expr, subject: Value) -> tuple[Flow | None, Flow | None]:
+    """The flows where a pattern fits and where it does not."""
+    if isinstance(subject_node, ast.Name) and subject_node.id in cx.flow.names:
+        subject = cx.flow.names[subject_node.id]
+    match pattern:
+        case ast.MatchValue(value=value_node):
+            return conditions.compare(cx, value_node, subject_node, subject, "==", value_node, cx.expression(value_node))
+        case ast.MatchSingleton(value=None):
+            return conditions._identity(cx, subject_node, subject_node, subject, "is", NONE)
+        case ast.MatchSingleton(value=v):
+            return conditions.compare(cx, subject_node, subject_node, subject, "==", subject_node, Const(v))
+        case ast.MatchOr(patterns=patterns):
+            fits: list[Flow | None] = []
+            for p in patterns:
+                yes, no = _pattern(cx, p, subject_node, subject)
+                fits.append(yes)
+                cx.go(no)
+            return cx.join(*fits), cx.current
+        case ast.MatchAs(pattern=inner, name=name):
+            yes, no = _pattern(cx, inner, subject_node, subject) if inner is not None else (cx.current, None)
+            if name is not None and yes is not None:
+                if inner is None and (name in cx.frame.function.__globals__ or name in cx.frame.function.__code__.co_freevars):
+                    cx.fail(pattern, f"`case {name}:` captures every value in a new variable, it does not compare with the constant `{name}`",
+                            hint=f"write a dotted name such as `module.{name}`, or `case x if x == {name}:`")
+                cx.go(yes)
+                bind(cx, subject_node, name, subject)
+            return yes, no
+        case ast.MatchSequence(patterns=patterns) if not any(isinstance(p, ast.MatchStar) for p in patterns):
+            items = _items(cx, subject_node, subject, len(patterns))
+            failed: list[Flow | None] = []
+            for p, item in zip(patterns, items, strict=True):
+                node = subject_node.elts[items.index(item)] if isinstance(subject_node, ast.Tuple) else ast.copy_location(ast.Constant(0), subject_node)
+                yes, no = _pattern(cx, p, node, item)
+                failed.append(no)
+                if yes is None:
+                    return None, cx.join(*failed)
+                cx.go(yes)
+            return cx.current, cx.join(*failed)
+    cx.fail(pattern, "this pattern is not available in a program", hint="use constants, dotted names, `|`, tuples, captures and `_`")
+
+
+__all__ = ["IntValue", "replace"]

@@ -1,0 +1,141 @@
+"""Texts: printing with f-strings, and comparing texts and bytes in memory with constants and one another."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from purebpf.compiler.frontend import memory
+from purebpf.compiler.frontend.flow import Flow
+from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value, describe
+from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Op, Ptr
+from purebpf.lang.types import BytesType, CharsType
+
+if TYPE_CHECKING:
+    from purebpf.compiler.frontend.lower import Lowering
+
+INTEGER_FORMATS = {"": "", "d": "", "x": "x", "X": "X"}
+
+
+def print_(cx: Lowering, node: ast.Call, pieces: list[ast.expr]) -> Value:
+    """Print texts, f-strings and integers, joined by spaces. The format lies in the read-only data."""
+    from purebpf.compiler.frontend.helpers import allowed
+    from purebpf.compiler.frontend.lower import RODATA
+
+    form, values = "", []
+    for i, piece in enumerate(pieces):
+        form += " " if i else ""
+        if isinstance(piece, ast.JoinedStr):
+            for part in piece.values:
+                if isinstance(part, ast.Constant):
+                    form += str(part.value).replace("%", "%%")
+                else:
+                    assert isinstance(part, ast.FormattedValue)
+                    form += _formatted(cx, part, values)
+        else:
+            form += _value(cx, piece, cx.expression(piece), "", values)
+    data = form.encode() + b"\0"
+    if any(not (32 <= byte < 127 or byte in b"\n\t") for byte in data[:-1]):
+        cx.fail(node, "the kernel prints ASCII texts only", hint="leave out other characters")
+    text = cx.builder.emit("map_value", Ptr("map_value"), [], (RODATA, cx.unit.literal(data)))
+    size = cx.const(len(data))
+    if len(values) <= 3:
+        allowed(cx, node, "trace_printk")
+        op = cx.call("trace_printk", [text, size, *values])
+    else:
+        allowed(cx, node, "trace_vprintk")
+        array = cx.stack(8 * len(values), 8, "values")
+        for i, value in enumerate(values):
+            cx.builder.emit("store", VOID, [array, value], (8, 8 * i))
+        op = cx.call("trace_vprintk", [text, size, array, cx.const(8 * len(values))])
+    return IntValue(op, -(1 << 63), (1 << 63) - 1, True)
+
+
+def _formatted(cx: Lowering, part: ast.FormattedValue, values: list[Op]) -> str:
+    """One `{value:spec}`."""
+    if part.conversion not in (-1, None):
+        cx.fail(part.value, f"`!{chr(part.conversion)}` has no meaning in a program")
+    spec = ""
+    if part.format_spec is not None:
+        assert isinstance(part.format_spec, ast.JoinedStr)
+        if not all(isinstance(v, ast.Constant) for v in part.format_spec.values):
+            cx.fail(part.value, "a format spec must be constant")
+        spec = "".join(str(v.value) for v in part.format_spec.values if isinstance(v, ast.Constant))
+    return _value(cx, part.value, cx.expression(part.value), spec, values)
+
+
+def _value(cx: Lowering, node: ast.expr, value: Value, spec: str, values: list[Op]) -> str:
+    """The kernel's conversion for a value; its operand goes to `values`, constants straight into the text."""
+    if isinstance(value, Const) and isinstance(value.value, str | int | bool):
+        return str(cx.python(node, lambda: format(value.value, spec))).replace("%", "%%")
+    if isinstance(value, Fill):
+        place = memory.temporary(cx, value.type)
+        value.write(place)
+        value = place
+    if isinstance(value, Ref) and isinstance(value.type, CharsType):
+        cx.usable(node, value)
+        if spec not in ("", "s"):
+            cx.fail(node, f"the kernel cannot print a text as `{spec}`", hint="a plain `{text}`")
+        from purebpf.compiler.frontend.helpers import _pointer
+
+        values.append(_pointer(cx, value))
+        return "%s"
+    number = cx.integer(node, value, "an integer or a text")
+    width, letter = spec.rstrip("dxX"), spec[len(spec.rstrip("dxX")) :]
+    plain = width.lstrip("0")
+    if letter not in INTEGER_FORMATS or (plain and not plain.isdigit()) or len(width) > 4:
+        cx.fail(node, f"the kernel cannot print an integer as `{spec}`", hint="it knows `d`, `x`, `X`, a width and a leading 0, such as `{n:08x}`")
+    signed = number.low < 0
+    values.append(number.op)
+    conversion = INTEGER_FORMATS[letter] or ("d" if signed else "u")
+    if signed and letter in ("x", "X"):
+        cx.fail(node, "the kernel prints no negative number in hexadecimal", hint="cast it first: `u64(x)` or `u32(x)`")
+    if number.boolean:
+        cx.warn(node, "a bool is printed as 0 or 1")
+    return f"%{width}ll{conversion}"
+
+
+def compare_memory(cx: Lowering, node: ast.expr, a: Value, symbol: str, b: Value) -> tuple[Flow | None, Flow | None]:
+    """`text == "constant"`, `mac == other.mac`: bytes compared by wide loads. Texts compare up to their NUL."""
+    if symbol not in ("==", "!="):
+        cx.fail(node, f"{describe(a)} and {describe(b)} cannot be compared by `{symbol}`", hint="texts and bytes compare by == and !=")
+    for side in (a, b):
+        cx.usable(node, side)
+    refs = []
+    for side in (a, b):
+        if isinstance(side, Fill):
+            place = memory.temporary(cx, side.type)
+            side.write(place)
+            refs.append(place)
+        else:
+            refs.append(side)
+    x, y = refs
+    if isinstance(x, Const):
+        x, y = y, x
+    if not isinstance(x, Ref) or not isinstance(x.type, CharsType | BytesType):
+        cx.fail(node, f"{describe(a)} and {describe(b)} cannot be compared", hint="compare a text with a text, bytes with bytes of the same length")
+    differ: list[Op] = []
+    if isinstance(y, Const) and isinstance(y.value, str | bytes):
+        if isinstance(x.type, CharsType) != isinstance(y.value, str):
+            cx.fail(node, f"a `{x.type}` never equals {describe(y)}", hint="texts compare with str, bytes with bytes")
+        data = y.value.encode("utf-8", "surrogateescape") + b"\0" if isinstance(y.value, str) else y.value
+        if (isinstance(y.value, bytes) and len(data) != x.type.size) or len(data) > x.type.size:
+            return cx.branch(cx.builder.const(int(symbol == "!="), BOOL))
+        for offset, width in memory.chunks(len(data), memory.alignment(x)):
+            loaded = cx.builder.emit("load", I64 if width == 8 else I32, [x.op], (width, 0, x.offset + offset))
+            differ.append(cx.builder.emit("eq", BOOL, [loaded, cx.const(int.from_bytes(data[offset : offset + width], "little"))]))
+    elif isinstance(y, Ref) and isinstance(y.type, BytesType) and y.type == x.type:
+        for offset, width in memory.chunks(x.type.size, min(memory.alignment(x), memory.alignment(y))):
+            kind = I64 if width == 8 else I32
+            left = cx.builder.emit("load", kind, [x.op], (width, 0, x.offset + offset))
+            right = cx.builder.emit("load", kind, [y.op], (width, 0, y.offset + offset))
+            differ.append(cx.builder.emit("eq", BOOL, [left, right]))
+    else:
+        cx.fail(node, f"{describe(a)} and {describe(b)} cannot be compared", hint="compare a text with a constant, bytes with bytes of the same length")
+    unequal: list[Flow | None] = []
+    for op in differ:
+        yes, no = cx.branch(op)
+        unequal.append(no)
+        cx.go(yes)
+    equal, other = cx.current, cx.join(*unequal)
+    return (equal, other) if symbol == "==" else (other, equal)

@@ -1,0 +1,35 @@
+"""Python that has no meaning in the kernel: for each construct the sentence, and what to write instead."""
+
+from __future__ import annotations
+
+import ast
+
+UNSUPPORTED: dict[type[ast.AST], tuple[str, str, str]] = {  # message, label, hint
+    ast.Try: ("exceptions do not exist in the kernel", "", "test before: `v = m.get(k)`, `if v is not None:`"),
+    ast.Raise: ("exceptions do not exist in the kernel", "", "return an error value instead"),
+    ast.With: ("this `with` has no meaning in a program", "", "write the steps out"),
+    ast.ClassDef: ("a class cannot be defined inside a program", "", "define it at module level with @bpf.struct"),
+    ast.FunctionDef: ("a function cannot be defined inside a program", "", "define it at module level and call it"),
+    ast.AsyncFunctionDef: ("`async` does not exist in the kernel", "", "write a plain function"),
+    ast.AsyncFor: ("`async` does not exist in the kernel", "", "write a plain `for`"),
+    ast.AsyncWith: ("`async` does not exist in the kernel", "", "write a plain block"),
+    ast.Await: ("`await` does not exist in the kernel", "", "a program runs to its end at once"),
+    ast.Yield: ("a program cannot be a generator", "", "send records through a PerfEventArray: `events.output(record)`"),
+    ast.YieldFrom: ("a program cannot be a generator", "", "send records through a PerfEventArray: `events.output(record)`"),
+    ast.Import: ("`import` inside a program has no meaning", "", "import at module level"),
+    ast.ImportFrom: ("`import` inside a program has no meaning", "", "import at module level"),
+    ast.Global: ("`global` variables cannot be assigned in a program", "", "keep state in a map: `state = bpf.Array[u64](max_entries=1)`"),
+    ast.Nonlocal: ("`nonlocal` has no meaning here", "", "return the value instead"),
+    ast.Lambda: ("a lambda cannot be used in a program", "", "write a plain function at module level"),
+    ast.List: ("a list lives on the heap, which a program does not have", "", "use a tuple of constants, or a map"),
+    ast.Dict: ("a dict lives on the heap, which a program does not have", "", "use a map: `bpf.Hash[K, V](max_entries=...)`"),
+    ast.Set: ("a set lives on the heap, which a program does not have", "", "use a tuple: `x in (1, 2, 3)`"),
+    ast.ListComp: ("a comprehension makes a heap object, which a program cannot have", "", "write a `for` loop"),
+    ast.SetComp: ("a comprehension makes a heap object, which a program cannot have", "", "write a `for` loop"),
+    ast.DictComp: ("a comprehension makes a heap object, which a program cannot have", "", "write a `for` loop"),
+    ast.GeneratorExp: ("a generator cannot be used here", "", "write a `for` loop"),
+    ast.JoinedStr: ("an f-string can only be printed", "", "use it directly in `bpf.printk(f\"...\")`"),
+    ast.Starred: ("`*` unpacking is not available in a program", "", "name the items"),
+}
+if hasattr(ast, "TryStar"):
+    UNSUPPORTED[ast.TryStar] = UNSUPPORTED[ast.Try]

@@ -1,0 +1,207 @@
+"""What an expression can be while a program is compiled.
+
+Run-time values are made of IR ops; everything Python can know now is a `Const`. `parts` and `rebuilt` take a value apart into
+ops and put it together again, which is how values pass through the parameters of blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from purebpf.compiler.ir.ops import Op
+from purebpf.lang.types import Type
+
+U64, S64_LOW, S64_HIGH = (1 << 64) - 1, -(1 << 63), (1 << 63) - 1
+
+
+class Value:
+    """Anything an expression can give."""
+
+
+@dataclass(frozen=True, slots=True)
+class Const(Value):
+    """A Python object known at compile time: a number, a text, a class, a function, a module, a map ..."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class IntValue(Value):
+    """An integer in a register, exact: `low` <= value <= `high`. `signed` is the signedness of the types it came from,
+    which decides how a result that fits no 64 bits wraps."""
+
+    op: Op
+    low: int
+    high: int
+    signed: bool = False
+    boolean: bool = False
+
+    @property
+    def kind(self) -> str:
+        return "bool" if self.boolean else "int"
+
+
+@dataclass(frozen=True, slots=True)
+class Ref(Value):
+    """A place in memory: `op` + `offset` holds a `type`. `region` is where: stack, map_value, packet, ctx, mem.
+    `shared` says that others may write it at the same time; `generation` which packet layout it belongs to."""
+
+    op: Op
+    offset: int
+    type: Type
+    region: str
+    shared: bool = False
+    generation: int = 0
+    writable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class MaybeRef(Value):
+    """A reference or None: `op` is a nullable pointer. `why` tells when it is None."""
+
+    op: Op
+    ref: Ref
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class MaybeInt(Value):
+    """An integer or None; `present` is a bool op."""
+
+    present: Op
+    inner: IntValue
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class TupleValue(Value):
+    items: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Context(Value):
+    """The program's context."""
+
+    op: Op
+
+
+@dataclass(frozen=True, slots=True)
+class Packet(Value):
+    """`ctx.packet`."""
+
+    context: Context
+
+
+@dataclass(frozen=True, slots=True)
+class Bound(Value):
+    """A method or attribute of something that lives at run time or in a declaration: `stats.get`, `ctx.packet.at`."""
+
+    receiver: Value
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fill(Value):
+    """Something that a helper writes into memory, such as `bpf.current.comm`: `write(destination)` does it in place."""
+
+    type: Type
+    write: Callable[[Ref], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Unset(Value):
+    """A name that has no value on some way that leads here."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict(Value):
+    """A name that has different kinds of values on the ways that lead here."""
+
+    name: str
+    first: str
+    second: str
+
+
+NONE = Const(None)
+
+
+def describe(value: Value) -> str:
+    """What a value is, for messages."""
+    match value:
+        case Const(None):
+            return "None"
+        case Const(bool() as v):
+            return f"the constant {v}"
+        case Const(int() as v):
+            return f"the constant {v}"
+        case Const(str() as v):
+            return f"the text {v!r}"
+        case Const(bytes() as v):
+            return f"the bytes {v!r}"
+        case Const(type() as v):
+            return f"the class `{v.__name__}`"
+        case Const(v):
+            return f"`{getattr(v, '__name__', type(v).__name__)}`" if callable(v) else f"a {type(v).__name__}"
+        case IntValue(boolean=True):
+            return "a bool"
+        case IntValue():
+            return "an integer"
+        case Ref(type=t):
+            return f"a `{t}`"
+        case MaybeRef(ref=r):
+            return f"a `{r.type}` or None"
+        case MaybeInt():
+            return "an integer or None"
+        case TupleValue():
+            return "a tuple"
+        case Context():
+            return "the context"
+        case Packet():
+            return "the packet"
+        case Bound(name=n):
+            return f"the method `{n}`"
+        case Fill(type=t):
+            return f"a `{t}`"
+        case Unset(name=n):
+            return f"`{n}`, which may be unset"
+        case Conflict(first=a, second=b):
+            return f"{a} on one way and {b} on another"
+    return type(value).__name__
+
+
+def parts(value: Value) -> list[Op]:
+    """The ops a value is made of."""
+    match value:
+        case IntValue(op=op) | Ref(op=op) | MaybeRef(op=op) | Context(op=op):
+            return [op]
+        case MaybeInt(present=present, inner=inner):
+            return [present, inner.op]
+        case TupleValue(items=items):
+            return [op for item in items for op in parts(item)]
+        case Packet(context=context):
+            return [context.op]
+    return []
+
+
+def rebuilt(value: Value, ops: list[Op]) -> Value:
+    """The same value made of other ops (consumed from the front of `ops`)."""
+    match value:
+        case IntValue() | Context():
+            return replace(value, op=ops.pop(0))
+        case Ref():
+            return replace(value, op=ops.pop(0))
+        case MaybeRef():
+            op = ops.pop(0)
+            return replace(value, op=op, ref=replace(value.ref, op=op))
+        case MaybeInt():
+            present = ops.pop(0)
+            return replace(value, present=present, inner=replace(value.inner, op=ops.pop(0)))
+        case TupleValue():
+            return TupleValue(tuple(rebuilt(item, ops) for item in value.items))
+        case Packet():
+            return Packet(Context(ops.pop(0)))
+    return value

@@ -1,0 +1,15 @@
+"""What a program is compiled for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`cpu` is the instruction set's level, 1 to 4 (4 needs Linux 6.6). `may_goto` allows loops without a provable end, which
+    needs Linux 6.9; `big_endian` is the target's byte order."""
+
+    cpu: int = 3
+    may_goto: bool = True
+    big_endian: bool = False

@@ -1,0 +1,116 @@
+"""What a program calls by a short name: printing, time, the current task, redirects, and any helper.
+
+These objects are for the compiler and for type checkers. Called from ordinary Python they say that they only run in a program.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+from purebpf.errors import Error
+
+
+def _only_in_a_program(name: str) -> NoReturn:
+    raise Error(f"bpf.{name} runs only inside a program: decorate the function, with @bpf.xdp for example")
+
+
+def printk(text: str) -> int:
+    """Print to the kernel's trace pipe. A text or an f-string with integers and texts; at most three values before Linux 5.16.
+    Gives the number of bytes or a negative errno."""
+    _only_in_a_program("printk()")
+
+
+def ktime() -> int:
+    """Nanoseconds since boot, without time in suspend (helper ktime_get_ns, Linux 4.1)."""
+    _only_in_a_program("ktime()")
+
+
+def cpu() -> int:
+    """The number of the CPU the program runs on (helper get_smp_processor_id, Linux 4.1)."""
+    _only_in_a_program("cpu()")
+
+
+def random() -> int:
+    """A pseudo-random u32 (helper get_prandom_u32, Linux 4.1)."""
+    _only_in_a_program("random()")
+
+
+def redirect(ifindex: int, flags: int = 0) -> int:
+    """Send the packet out of another interface; return its result from an XDP or TC program (helper redirect, Linux 4.4, XDP 4.14)."""
+    _only_in_a_program("redirect()")
+
+
+class Current:
+    """The task that the program runs in."""
+
+    @property
+    def pid(self) -> int:
+        """The thread's id."""
+        _only_in_a_program("current.pid")
+
+    @property
+    def tgid(self) -> int:
+        """The process's id (what user space calls its pid)."""
+        _only_in_a_program("current.tgid")
+
+    @property
+    def uid(self) -> int:
+        _only_in_a_program("current.uid")
+
+    @property
+    def gid(self) -> int:
+        _only_in_a_program("current.gid")
+
+    @property
+    def comm(self) -> str:
+        """The task's name, at most 15 bytes."""
+        _only_in_a_program("current.comm")
+
+    @property
+    def cgroup_id(self) -> int:
+        _only_in_a_program("current.cgroup_id")
+
+
+class HelperName:
+    """A helper by name, to be called in a program."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.__name__ = f"bpf.helpers.{name}"
+
+    def __call__(self, *args: Any) -> int:
+        _only_in_a_program(f"helpers.{self.name}()")
+
+
+class Helpers:
+    """Every helper of the kernel by name, without `bpf_`: `bpf.helpers.ktime_get_ns()`."""
+
+    def __getattr__(self, name: str) -> Callable[..., int]:
+        return HelperName(name)
+
+
+current = Current()
+helpers = Helpers()
+
+
+def license(name: str) -> None:
+    """Set the licence of the programs of the calling module (default "GPL"), as the kernel's rules for GPL-only helpers need it."""
+    import sys
+
+    sys._getframe(1).f_globals["__bpf_license__"] = name
+
+
+def every(seconds: float, *, count: int | None = None) -> Iterator[int]:
+    """Tick every so many seconds: 0, 1, 2 ... until `count`, or until Ctrl-C, which ends the loop quietly."""
+    due = time.monotonic()
+    tick = 0
+    try:
+        while count is None or tick < count:
+            due += seconds
+            time.sleep(max(0.0, due - time.monotonic()))
+            yield tick
+            tick += 1
+    except KeyboardInterrupt:
+        return

@@ -1,0 +1,319 @@
+"""Maps as an author declares them: one object on both sides.
+
+In a program a map is what the compiler makes of it; in user space it is a mapping, once a collection that uses it is loaded.
+The declaration describes itself as a `MapSpec`; `collection.py` binds it to the engine's live map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Generic, TypeVar, cast
+
+from purebpf.engine import Engine, EngineMap, EngineProgram, Event, EventReader
+from purebpf.errors import Error, NotLoaded
+from purebpf.lang.types import IntType, Type, type_of
+from purebpf.spec import MapSpec
+from purebpf.tables.enums import MapType
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+KEY32 = IntType(32)
+
+
+class MapDeclaration:
+    """What all maps have: a type, sizes, a name (that of the variable a program uses it by) and the live map once loaded."""
+
+    kind: MapType
+    parameters = 0  # how many types stand in the brackets
+    creates = False  # whether `m[k] += n` may add the entry
+
+    def __init__(self, max_entries: int, *, name: str | None = None, flags: int = 0) -> None:
+        if isinstance(max_entries, bool) or not isinstance(max_entries, int) or not 0 < max_entries < 1 << 32:
+            raise Error(f"max_entries must be a positive 32-bit integer, not {max_entries!r}")
+        self.max_entries = max_entries
+        self.name = name
+        self.flags = flags
+        self._live: EngineMap | None = None
+        self._engine: Engine | None = None
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = self.name or name
+
+    @property
+    def types(self) -> tuple[Type, ...]:
+        """The layouts in the brackets."""
+        written = getattr(getattr(self, "__orig_class__", None), "__args__", ())
+        shape = ", ".join(("K", "V")[-self.parameters :])
+        if self.parameters and len(written) != self.parameters:
+            raise Error(f"say what the map holds: bpf.{type(self).__name__}[{shape}](max_entries=...)")
+        layouts = tuple(type_of(t) for t in written)
+        for annotation, layout in zip(written, layouts, strict=True):
+            if layout is None:
+                shown = getattr(annotation, "__name__", annotation)
+                raise Error(f"bpf.{type(self).__name__}[...]: `{shown}` has no layout; use u8 to s64, be16 to be64, bool or a @bpf.struct")
+        return cast("tuple[Type, ...]", layouts)
+
+    @property
+    def key_type(self) -> Type:
+        return self.types[0] if self.parameters == 2 else KEY32
+
+    @property
+    def value_type(self) -> Type:
+        return self.types[-1] if self.parameters else KEY32
+
+    def describe(self, name: str) -> MapSpec:
+        """The map as plain data, under the name it has in its collection."""
+        return MapSpec(name, self.kind, self.key_type.size, self.value_type.size, self.max_entries, self.flags)
+
+    def bind(self, live: EngineMap | None, engine: Engine | None) -> None:
+        """Connect the declaration with a live map, or disconnect it (None)."""
+        self._live, self._engine = live, engine
+
+    @property
+    def bound(self) -> bool:
+        return self._live is not None
+
+    @property
+    def live(self) -> EngineMap:
+        if self._live is None:
+            raise NotLoaded(f"map `{self.name or type(self).__name__}` is not loaded: load, run or attach a program that uses it first")
+        return self._live
+
+    @property
+    def engine(self) -> Engine:
+        assert self.live is not None and self._engine is not None
+        return self._engine
+
+    def __repr__(self) -> str:
+        return f"<bpf.{type(self).__name__} {self.name or '(unnamed)'}, {self.max_entries} entries{'' if self.bound else ', not loaded'}>"
+
+
+class KeyedMap(MapDeclaration, Generic[K, V]):
+    """A map that behaves as a mapping in user space."""
+
+    parameters = 2
+
+    def _decode(self, data: bytes) -> Any:
+        return self.value_type.decode(data)
+
+    def _encode(self, value: Any) -> bytes:
+        return self.value_type.encode(value)
+
+    def __getitem__(self, key: K) -> V:
+        data = self.live.lookup(self.key_type.encode(key))
+        if data is None:
+            raise KeyError(key)
+        return cast(V, self._decode(data))
+
+    def get(self, key: K, default: Any = None) -> Any:
+        data = self.live.lookup(self.key_type.encode(key))
+        return default if data is None else self._decode(data)
+
+    def __setitem__(self, key: K, value: V) -> None:
+        self.live.update(self.key_type.encode(key), self._encode(value))
+
+    def set(self, key: K, value: V, flags: int = 0) -> int:
+        """Write an entry with update flags (`bpf.BPF_NOEXIST`, `bpf.BPF_EXIST`); raises KernelError where a program would get -errno."""
+        self.live.update(self.key_type.encode(key), self._encode(value), flags)
+        return 0
+
+    def __delitem__(self, key: K) -> None:
+        if not self.live.delete(self.key_type.encode(key)):
+            raise KeyError(key)
+
+    def __contains__(self, key: object) -> bool:
+        return self.live.lookup(self.key_type.encode(key)) is not None
+
+    def __iter__(self) -> Iterator[K]:
+        """The keys. An entry added or removed meanwhile may or may not be seen; it ends after at most `max_entries` keys."""
+        position: bytes | None = None
+        for _ in range(self.max_entries):
+            position = self.live.next_key(position)
+            if position is None:
+                return
+            yield cast(K, self.key_type.decode(position))
+
+    def keys(self) -> Iterator[K]:
+        return iter(self)
+
+    def items(self) -> Iterator[tuple[K, V]]:
+        """(key, value) pairs; an entry that vanishes while they are read is left out."""
+        for key in self:
+            data = self.live.lookup(self.key_type.encode(key))
+            if data is not None:
+                yield key, cast(V, self._decode(data))
+
+    def values(self) -> Iterator[V]:
+        for _, value in self.items():
+            yield value
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def clear(self) -> None:
+        for key in list(self):
+            self.live.delete(self.key_type.encode(key))
+
+
+class PerCpuValue(list[V]):
+    """One value per possible CPU."""
+
+    def sum(self) -> Any:
+        """All of them added up; records are added field by field (integers only)."""
+        return add_up(self)
+
+
+def add_up(values: list[Any]) -> Any:
+    """The sum of integers, or of records field by field."""
+    if not values or not hasattr(values[0], "__bpf_type__"):
+        return sum(values)
+    total = type(values[0]).__bpf_type__.zero()
+    for field in type(total).__bpf_type__.fields:
+        parts = [getattr(value, field.name) for value in values]
+        if isinstance(field.type, IntType):
+            setattr(total, field.name, sum(parts))
+        else:
+            setattr(total, field.name, parts[0])
+    return total
+
+
+class PerCpuMap(KeyedMap[K, V]):
+    """A map with one value per CPU: programs see their CPU's, user space sees a list with `.sum()`."""
+
+    def _decode(self, data: bytes) -> Any:
+        size = self.value_type.size
+        step = -(-size // 8) * 8
+        return PerCpuValue(self.value_type.decode(data[i : i + size]) for i in range(0, len(data), step))
+
+    def _encode(self, value: Any) -> bytes:
+        """A list gives each CPU its value, anything else is written for every CPU."""
+        cpus = self.engine.possible_cpus
+        values = list(value) if isinstance(value, list) else [value] * cpus
+        if len(values) != cpus:
+            raise ValueError(f"a per-CPU value is a list of {cpus} values (one per possible CPU), not {len(values)}")
+        step = -(-self.value_type.size // 8) * 8
+        return b"".join(self.value_type.encode(item).ljust(step, b"\0") for item in values)
+
+    def sums(self) -> dict[K, Any]:
+        """Every key with the sum of its values over all CPUs; for arrays, keys whose sum is zero everywhere are left out."""
+        totals = {key: cast(Any, value).sum() for key, value in self.items()}
+        if isinstance(self, PerCpuArray):
+            zero = self.value_type.zero()
+            totals = {key: total for key, total in totals.items() if total != zero}
+        return totals
+
+
+class _Indexed:
+    """Array kinds: the key is a u32 index, all entries exist from the start, none can be deleted."""
+
+    parameters = 1
+
+
+class Hash(KeyedMap[K, V]):
+    """A hash table (BPF_MAP_TYPE_HASH, Linux 3.19)."""
+
+    kind = MapType.HASH
+    creates = True
+
+
+class LruHash(KeyedMap[K, V]):
+    """A hash table that drops the least recently used entry when full (BPF_MAP_TYPE_LRU_HASH, Linux 4.10)."""
+
+    kind = MapType.LRU_HASH
+    creates = True
+
+
+class PerCpuHash(PerCpuMap[K, V]):
+    """A hash table with one value per CPU (BPF_MAP_TYPE_PERCPU_HASH, Linux 4.6)."""
+
+    kind = MapType.PERCPU_HASH
+    creates = True
+
+
+class Array(_Indexed, KeyedMap[int, V], Generic[V]):
+    """An array of values (BPF_MAP_TYPE_ARRAY, Linux 3.19)."""
+
+    kind = MapType.ARRAY
+
+
+class PerCpuArray(_Indexed, PerCpuMap[int, V], Generic[V]):
+    """An array with one value per CPU (BPF_MAP_TYPE_PERCPU_ARRAY, Linux 4.6)."""
+
+    kind = MapType.PERCPU_ARRAY
+
+
+class DevMap(KeyedMap[int, int]):
+    """Network interfaces by index, for `redirect` (BPF_MAP_TYPE_DEVMAP, Linux 4.14). Values are interface indexes; 0 means none."""
+
+    kind = MapType.DEVMAP
+    parameters = 0
+
+
+class ProgArray(MapDeclaration):
+    """Programs to tail-call (BPF_MAP_TYPE_PROG_ARRAY, Linux 4.2). In user space `table[i] = program`."""
+
+    kind = MapType.PROG_ARRAY
+
+    def __init__(self, max_entries: int, *, name: str | None = None, flags: int = 0) -> None:
+        super().__init__(max_entries, name=name, flags=flags)
+        self.entries: dict[int, Any] = {}  # what user space put in: programs, loaded together with the table
+
+    def __setitem__(self, index: int, program: Any) -> None:
+        if not 0 <= index < self.max_entries:
+            raise IndexError(f"index {index} is outside the program array of {self.max_entries} entries")
+        self.entries[index] = program
+        if self._live is not None:
+            self.store(index, program.loaded)
+
+    def __delitem__(self, index: int) -> None:
+        if index not in self.entries:
+            raise KeyError(index)
+        del self.entries[index]
+        if self._live is not None:
+            self._live.delete(KEY32.encode(index))
+
+    def store(self, index: int, program: EngineProgram) -> None:
+        """Write a loaded program into the live table."""
+        self.live.update(KEY32.encode(index), KEY32.encode(program.handle))
+
+
+class PerfEventArray(MapDeclaration, Generic[V]):
+    """Per-CPU event rings (BPF_MAP_TYPE_PERF_EVENT_ARRAY, Linux 4.3). Iterating gives the records as type V.
+
+    `max_entries` is the number of CPUs and filled in when it is created. `lost` counts events that found a full ring.
+    """
+
+    kind = MapType.PERF_EVENT_ARRAY
+    parameters = 1
+
+    def __init__(self, *, name: str | None = None) -> None:
+        super().__init__(1, name=name)
+        self.lost = 0
+        self._reader: EventReader | None = None
+
+    def describe(self, name: str) -> MapSpec:
+        return MapSpec(name, self.kind, 4, 4, 0, self.flags)
+
+    def bind(self, live: EngineMap | None, engine: Engine | None) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+        super().bind(live, engine)
+        if live is not None and engine is not None:
+            self._reader = engine.open_events(live)
+
+    def read(self, timeout: float | None = None) -> list[V]:
+        """The records that are there, waiting up to `timeout` seconds for the first (None: without end; [] when none came)."""
+        return [cast(V, self.value_type.decode(event.data[: self.value_type.size])) for event in self.read_events(timeout)]
+
+    def read_events(self, timeout: float | None = None) -> list[Event]:
+        """As `read`, but with CPU and raw bytes."""
+        assert self.live is not None and self._reader is not None
+        events = self._reader.read(timeout)
+        self.lost += sum(event.lost for event in events)
+        return [event for event in events if not event.lost]
+
+    def __iter__(self) -> Iterator[V]:
+        while self.bound:
+            yield from self.read()

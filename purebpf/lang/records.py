@@ -1,0 +1,202 @@
+"""`@bpf.struct` and the field specifiers: records with C's layout, one class for kernel and user space.
+
+A record is built with keywords; a scalar field without default must be given, specifiers start at zero. Padding is zero and
+takes no part in equality. `to_bytes` and `from_bytes` convert; `size_of` and `offset_of` tell the layout.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform, overload
+
+from purebpf.errors import Error
+from purebpf.lang.types import ArrayType, BytesType, CharsType, Field, IntType, StructType, Type, type_of
+
+T = TypeVar("T")
+C = TypeVar("C", bound=type)
+
+_RESERVED = ("to_bytes", "from_bytes")
+
+
+class Specifier:
+    """A field whose type needs a number: `bpf.chars(16)`."""
+
+    def __init__(self, layout: Type, bits: int = 0) -> None:
+        self.__bpf_type__ = layout
+        self.bits = bits
+
+    def __repr__(self) -> str:
+        return f"bpf.bits({self.bits})" if self.bits else f"bpf.{self.__bpf_type__}"
+
+
+def _count(what: str, n: object) -> int:
+    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+        raise Error(f"bpf.{what} wants a positive integer, not {n!r}")
+    return n
+
+
+def chars(n: int) -> Any:
+    """A text field of `n` bytes, its NUL included."""
+    return Specifier(CharsType(_count("chars(n)", n)))
+
+
+def bytes_(n: int) -> Any:
+    """A field of `n` raw bytes."""
+    return Specifier(BytesType(_count("bytes(n)", n)))
+
+
+def array(element: type[T], n: int) -> Any:
+    """A field of `n` elements."""
+    layout = type_of(element)
+    if layout is None:
+        raise Error(f"bpf.array(T, n): {element!r} is no type with a layout; use u8 to s64, be16 to be64, bool or a @bpf.struct")
+    return Specifier(ArrayType(layout, _count("array(T, n)", n)))
+
+
+def bits(n: int) -> Any:
+    """A bit field of `n` bits in its annotation's integer, packed as C does (low bits first)."""
+    return Specifier(IntType(8), _count("bits(n)", n))
+
+
+@overload
+@dataclass_transform(kw_only_default=True, field_specifiers=(chars, bytes_, array, bits))
+def struct(cls: C, /) -> C: ...
+@overload
+@dataclass_transform(kw_only_default=True, field_specifiers=(chars, bytes_, array, bits))
+def struct(*, packed: bool = False) -> Callable[[C], C]: ...
+def struct(cls: Any = None, /, *, packed: bool = False) -> Any:
+    """Make a class of annotated fields a record. `packed=True` leaves out padding and alignment.
+
+    Raises `Error` at the declaration for a field whose type has no layout or whose name is taken.
+    """
+    scope = sys._getframe(1)
+    if cls is None:
+        return lambda c: _declare(c, packed, scope.f_globals, scope.f_locals)
+    return _declare(cls, packed, scope.f_globals, scope.f_locals)
+
+
+def _declare(cls: type, packed: bool, names: dict[str, Any], local: Any) -> type:
+    fields, size, align = _lay_out(cls, packed, names, local)
+    if not fields:
+        raise Error(f"{cls.__name__}: a struct needs at least one field, such as `pid: u32`")
+    members = {k: v for k, v in vars(cls).items() if k not in ("__dict__", "__weakref__") and k not in {f.name for f in fields}}
+    record = type(cls.__name__, cls.__bases__, members | {"__slots__": tuple(f.name for f in fields)})
+    layout = StructType(cls.__name__, tuple(fields), size, align, record)
+    record.__bpf_type__ = layout  # type: ignore[attr-defined]
+    for name, method in _METHODS.items():
+        if name not in vars(cls):
+            setattr(record, name, method)
+    record.__match_args__ = tuple(f.name for f in fields)  # type: ignore[attr-defined]
+    return record
+
+
+def _lay_out(cls: type, packed: bool, names: dict[str, Any], local: Any) -> tuple[list[Field], int, int]:
+    fields: list[Field] = []
+    end = 0  # in bits, so that bit fields share integers as in C
+    alignment = 1
+    for name, annotation in cls.__dict__.get("__annotations__", {}).items():
+        where = f"{cls.__name__}.{name}"
+        if name in _RESERVED or name.startswith("__"):
+            raise Error(f"{where}: this name is the record's own; rename the field")
+        if isinstance(annotation, str):
+            try:
+                annotation = eval(annotation, names, dict(local))
+            except Exception as error:
+                raise Error(f"{where}: the annotation `{annotation}` cannot be resolved: {error}") from None
+        default = cls.__dict__.get(name, _MISSING)
+        specifier = default if isinstance(default, Specifier) else None
+        width = specifier.bits if specifier else 0
+        layout = specifier.__bpf_type__ if specifier and not width else type_of(annotation)
+        if layout is None:
+            hint = {str: "a text field is `name: str = bpf.chars(16)`", bytes: "raw bytes are `name: bytes = bpf.bytes(6)`",
+                    list: "an array is `name: list[u32] = bpf.array(u32, 4)`", int: "say how wide: u8 to u64, s8 to s64",
+                    float: "there are no floats in the kernel"}.get(annotation, "use u8 to s64, be16 to be64, bool, a @bpf.struct, or a specifier such as bpf.chars(16)")
+            raise Error(f"{where}: `{getattr(annotation, '__name__', annotation)}` has no layout; {hint}")
+        unit = layout.size * 8
+        step = 8 if packed else layout.align * 8
+        if width:
+            if not isinstance(layout, IntType) or layout.big or width > unit:
+                raise Error(f"{where}: bpf.bits({width}) does not fit `{layout}`; a bit field is part of a u8 to u64")
+            if end // unit != (end + width - 1) // unit:
+                end = -(-end // unit) * unit
+            start = end // unit * unit
+            fields.append(Field(name, layout, start // 8, width, end - start, 0))
+            end += width
+        else:
+            end = -(-end // step) * step
+            required = default is _MISSING
+            if not required and specifier is None:
+                try:
+                    layout.encode(default)
+                except (TypeError, ValueError) as error:
+                    raise Error(f"{where}: the default {default!r} does not fit: {error}") from None
+            value = layout.zero() if specifier else None if required else default
+            fields.append(Field(name, layout, end // 8, 0, 0, value, required and specifier is None))
+            end += unit
+        alignment = max(alignment, step // 8)
+    size = -(-end // 8)
+    return fields, -(-size // alignment) * alignment, alignment
+
+
+class _Missing:
+    pass
+
+
+_MISSING = _Missing()
+
+
+def _init(self: Any, **values: Any) -> None:
+    layout: StructType = type(self).__bpf_type__
+    for field in layout.fields:
+        if field.name in values:
+            setattr(self, field.name, values.pop(field.name))
+        elif field.required:
+            raise TypeError(f"{layout.name}() needs `{field.name}`")
+        else:
+            setattr(self, field.name, field.default if not isinstance(field.default, list) else list(field.default))
+    if values:
+        known = ", ".join(f.name for f in layout.fields)
+        raise TypeError(f"{layout.name} has no field `{next(iter(values))}`; its fields are {known}")
+
+
+def _repr(self: Any) -> str:
+    layout: StructType = type(self).__bpf_type__
+    return f"{layout.name}({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in layout.fields)})"
+
+
+def _eq(self: Any, other: object) -> bool:
+    if type(other) is not type(self):
+        return NotImplemented
+    return all(getattr(self, f.name) == getattr(other, f.name) for f in type(self).__bpf_type__.fields)
+
+
+def _hash(self: Any) -> int:
+    return hash(self.to_bytes())
+
+
+def _to_bytes(self: Any) -> bytes:
+    """The record as it lies in memory, padding zero. Raises ValueError where a value does not fit its field."""
+    data: bytes = type(self).__bpf_type__.encode(self)
+    return data
+
+
+def _from_bytes(cls: Any, data: bytes) -> Any:
+    """The record from its bytes; more bytes than its size are ignored (perf events come padded), fewer are an error."""
+    layout: StructType = cls.__bpf_type__
+    if len(data) < layout.size:
+        raise ValueError(f"{layout.name} needs {layout.size} bytes, not {len(data)}")
+    return layout.decode(bytes(data[: layout.size]))
+
+
+_METHODS: dict[str, Any] = {
+    "__init__": _init,
+    "__repr__": _repr,
+    "__eq__": _eq,
+    "__hash__": _hash,
+    "to_bytes": _to_bytes,
+    "from_bytes": classmethod(_from_bytes),
+}
+
+if not TYPE_CHECKING:
+    bytes_.__name__ = "bytes"

@@ -1,0 +1,227 @@
+"""Layout of the language's types: how many bytes a value has, how they are aligned, how Python values go in and out.
+
+The same descriptions serve both worlds: the compiler takes offsets and widths from them, user space packs and unpacks with
+them. The layout is C's natural one, little-endian unless a field is `be16`, `be32` or `be64`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class IntType:
+    """An integer of 8, 16, 32 or 64 bits; `big` keeps network byte order in memory."""
+
+    bits: int
+    signed: bool = False
+    big: bool = False
+
+    @property
+    def size(self) -> int:
+        return self.bits // 8
+
+    @property
+    def align(self) -> int:
+        return self.bits // 8
+
+    @property
+    def low(self) -> int:
+        return -(1 << (self.bits - 1)) if self.signed else 0
+
+    @property
+    def high(self) -> int:
+        return (1 << (self.bits - self.signed)) - 1
+
+    def __str__(self) -> str:
+        return f"{'be' if self.big else 's' if self.signed else 'u'}{self.bits}"
+
+    def encode(self, value: Any) -> bytes:
+        number = int(value)
+        if not self.low <= number <= self.high:
+            raise ValueError(f"{number} does not fit {self} ({self.low} to {self.high})")
+        return number.to_bytes(self.size, "big" if self.big else "little", signed=self.signed)
+
+    def decode(self, data: bytes) -> Any:
+        return int.from_bytes(data, "big" if self.big else "little", signed=self.signed)
+
+    def zero(self) -> Any:
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class BoolType:
+    """One byte, 0 or 1."""
+
+    size: int = 1
+    align: int = 1
+
+    def __str__(self) -> str:
+        return "bool"
+
+    def encode(self, value: Any) -> bytes:
+        return bytes([bool(value)])
+
+    def decode(self, data: bytes) -> Any:
+        return data[0] != 0
+
+    def zero(self) -> Any:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class CharsType:
+    """A text of at most `size` - 1 bytes and its NUL; str in user space (bytes that are no UTF-8 come as surrogates)."""
+
+    size: int
+    align: int = 1
+
+    def __str__(self) -> str:
+        return f"chars({self.size})"
+
+    def encode(self, value: Any) -> bytes:
+        data = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
+        if len(data) >= self.size:
+            raise ValueError(f"a text of {len(data)} bytes does not fit {self}: its NUL needs a byte too")
+        return data.ljust(self.size, b"\0")
+
+    def decode(self, data: bytes) -> Any:
+        return data.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+
+    def zero(self) -> Any:
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class BytesType:
+    """`size` raw bytes."""
+
+    size: int
+    align: int = 1
+
+    def __str__(self) -> str:
+        return f"bytes({self.size})"
+
+    def encode(self, value: Any) -> bytes:
+        data = bytes(value)
+        if len(data) != self.size:
+            raise ValueError(f"{self} wants exactly {self.size} bytes, not {len(data)}")
+        return data
+
+    def decode(self, data: bytes) -> Any:
+        return bytes(data)
+
+    def zero(self) -> Any:
+        return bytes(self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayType:
+    """`count` elements of one type; a list in user space."""
+
+    element: Type
+    count: int
+
+    @property
+    def size(self) -> int:
+        return self.element.size * self.count
+
+    @property
+    def align(self) -> int:
+        return self.element.align
+
+    def __str__(self) -> str:
+        return f"array({self.element}, {self.count})"
+
+    def encode(self, value: Any) -> bytes:
+        items = list(value)
+        if len(items) != self.count:
+            raise ValueError(f"{self} wants exactly {self.count} elements, not {len(items)}")
+        return b"".join(self.element.encode(item) for item in items)
+
+    def decode(self, data: bytes) -> Any:
+        step = self.element.size
+        return [self.element.decode(data[i : i + step]) for i in range(0, self.size, step)]
+
+    def zero(self) -> Any:
+        return [self.element.zero() for _ in range(self.count)]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A member of a record. A bit field has `bits` > 0 and starts at bit `shift` of the integer at `offset`."""
+
+    name: str
+    type: Type
+    offset: int
+    bits: int = 0
+    shift: int = 0
+    default: Any = None
+    required: bool = False
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class StructType:
+    """A record declared with `@bpf.struct`; `record` is the class."""
+
+    name: str
+    fields: tuple[Field, ...]
+    size: int
+    align: int
+    record: type
+
+    def __str__(self) -> str:
+        return self.name
+
+    def field(self, name: str) -> Field | None:
+        return next((field for field in self.fields if field.name == name), None)
+
+    def encode(self, value: Any) -> bytes:
+        if not isinstance(value, self.record):
+            raise TypeError(f"a {self.name} is wanted, not {type(value).__name__}")
+        data = bytearray(self.size)
+        for field in self.fields:
+            item = getattr(value, field.name)
+            end = field.offset + field.type.size
+            try:
+                if field.bits:
+                    encode_bits(data, field, int(item))
+                else:
+                    data[field.offset : end] = field.type.encode(item)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{self.name}.{field.name}: {error}") from None
+        return bytes(data)
+
+    def decode(self, data: bytes) -> Any:
+        value = self.record.__new__(self.record)
+        for field in self.fields:
+            item = field.type.decode(data[field.offset : field.offset + field.type.size])
+            if field.bits:
+                item = item >> field.shift & ((1 << field.bits) - 1)
+            setattr(value, field.name, item)
+        return value
+
+    def zero(self) -> Any:
+        return self.decode(bytes(self.size))
+
+
+Type = IntType | BoolType | CharsType | BytesType | ArrayType | StructType
+
+
+def encode_bits(data: bytearray, field: Field, value: int) -> None:
+    """Write a bit field's value into the record's bytes."""
+    if not 0 <= value < 1 << field.bits:
+        raise ValueError(f"{value} does not fit {field.bits} bits")
+    end = field.offset + field.type.size
+    unit = int.from_bytes(data[field.offset : end], "little")
+    unit = unit & ~(((1 << field.bits) - 1) << field.shift) | value << field.shift
+    data[field.offset : end] = unit.to_bytes(field.type.size, "little")
+
+
+def type_of(annotation: object) -> Type | None:
+    """The layout of what an annotation names: a scalar, `bool`, a struct class or a field specifier; None for anything else."""
+    if annotation is bool:
+        return BoolType()
+    layout = getattr(annotation, "__bpf_type__", None)
+    return layout if isinstance(layout, Type) else None
