@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from purebpf.isa.assembler import parse as parse
     from purebpf.isa.assembler import parse_instruction as parse_instruction
     from purebpf.isa.assembler import parse_items as parse_items
-    from purebpf.isa.codec import ByteOrder as ByteOrder
     from purebpf.isa.codec import decode as decode
     from purebpf.isa.codec import encode as encode
     from purebpf.isa.disassembler import disassemble as disassemble
@@ -36,18 +35,17 @@ MODULES = {
     "format_instruction": "disassembler",
     "cpu_level": "forms",
     "minimum_kernel": "forms",
+    "assemble": "labels",
     "label_slots": "labels",
 }
-"""Where a public name is, other than a constructor."""
+"""Where a public name is. What begins with a capital letter, besides, is a constructor, register or size of `asm`."""
 
 
 def __getattr__(name: str) -> object:
-    if name.startswith("_"):
+    home = MODULES.get(name) or ("asm" if name[:1].isupper() else None)
+    value = getattr(import_module(f"{__name__}.{home}"), name, None) if home else None
+    if value is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f"{__name__}.{MODULES.get(name, 'asm')}")
-    if name not in MODULES and name not in module.__all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(module, name)
     globals()[name] = value
     return value
 

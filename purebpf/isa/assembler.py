@@ -245,6 +245,8 @@ def read_from_space(parts: Parts, field: str, text: str) -> None:
 
 def read_reference(parts: Parts, field: str, text: str) -> None:
     parts.symbol, numbers = parse_reference(field, text)
+    if not all(-0x8000_0000 <= value <= 0xFFFF_FFFF for value in numbers.values()):
+        raise AssemblerError("the numbers in the brackets must fit in 32 bits")
     if field == "kfunc":
         parts.low, parts.offset = numbers.get("btf", 0), numbers.get("fd", 0)
     elif field == "ksym":
