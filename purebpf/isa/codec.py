@@ -68,7 +68,7 @@ def is_unresolved(instruction: Instruction) -> bool:
     return instruction.symbol is not None and instruction.imm & 0xFFFF_FFFF == UNRESOLVED
 
 
-def decode(data: bytes, byteorder: ByteOrder = "little") -> tuple[Instruction, ...]:
+def decode(data: bytes | bytearray | memoryview, byteorder: ByteOrder = "little") -> tuple[Instruction, ...]:
     """The instructions in `data`. Raises AssemblerError for anything that is not a sequence of valid instructions."""
     reader = layout(byteorder)
     if len(data) % SLOT_BYTES:

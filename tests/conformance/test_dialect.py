@@ -42,7 +42,8 @@ def test_all_instructions_survive_alone(cases: list[Case]) -> None:
 
 
 def test_a_case_has_all_its_sections() -> None:
-    text = "# c\n-- asm\nldxb %r0, [%r1+2] # load\nexit\n-- mem\naa bb\ncc\n-- raw\n0x0000000000020171\n-- result\n0xcc\n-- error\nno\n"
+    program = "# c\n-- asm\nldxb %r0, [%r1+2] # load\nexit\n-- mem\naa bb\ncc\n"
+    text = program + "-- raw\n0x0000000000020171\n-- result\n0xcc\n-- error\nno\n"
     assert parse_case("x", text) == Case(
         name="x",
         instructions=(Instruction(0x71, 0, 1, 2), Instruction(0x95)),

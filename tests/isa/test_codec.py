@@ -29,8 +29,10 @@ HOSTILE = {
     "0600010000000000": "slot 0: 0x06 (gotol pctarget) does not use offset: it must be 0, but is 1",
     "1801000005000000": "slot 0: the program ends in the middle of a wide load, which takes two slots",
     "18010000050000009500000000000000": "slot 0: the second slot of a wide load must be empty but for its constant",
-    "18110000050000000000000001000000": "slot 0: the constant 4294967301 of 0x18 (rdst = map[map]) is not between 0 and 4294967295",
-    "18710000050000000000000001000000": "slot 0: opcode 0x18 has no variant with src 0x7; there are 0x0, 0x1, 0x2, 0x3, 0x4, 0x5, 0x6",
+    "18110000050000000000000001000000": "slot 0: the constant 4294967301 of 0x18 (rdst = map[map]) is not "
+    "between 0 and 4294967295",
+    "18710000050000000000000001000000": "slot 0: opcode 0x18 has no variant with src 0x7; there are "
+    "0x0, 0x1, 0x2, 0x3, 0x4, 0x5, 0x6",
 }
 
 
@@ -43,7 +45,7 @@ def test_decode_refuses(code: str, message: str) -> None:
 
 def test_errors_name_the_slot_and_count_wide_loads_as_two() -> None:
     program = encode([LoadImm64(R1, 5), Exit()]) + b"\xff" + bytes(7)
-    with pytest.raises(AssemblerError, match="^slot 3: 0xff is not"):
+    with pytest.raises(AssemblerError, match=r"^slot 3: 0xff is not"):
         decode(program)
     with pytest.raises(AssemblerError, match=r"^slot 3: 0xff is not"):
         encode([LoadImm64(R1, 5), Exit(), Instruction(0xFF)])

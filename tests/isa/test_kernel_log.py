@@ -1,7 +1,7 @@
 """The running kernel's verifier prints every instruction it knows as we do.
 
-Each golden row is loaded in the middle of a small socket filter with the log on. Whether the verifier accepts the program does not
-matter, only how it prints the instruction. Nothing is attached; what loads is closed at once.
+Each golden row is loaded in the middle of a small socket filter with the log on. Whether the verifier accepts the program does
+not matter, only how it prints the instruction. Nothing is attached; what loads is closed at once.
 """
 
 from __future__ import annotations
