@@ -1,7 +1,7 @@
 """The kernel's helper functions: number, signature, licence, minimum kernel, and which program types may call each.
 
-The rows are in `helper_rows.py`, generated from `include/uapi/linux/bpf.h`, from what the verifier of a running kernel accepts and
-refuses, and from the list of minimum versions; this module gives them a shape. A row becomes an object when it is asked for.
+The rows are in `helper_rows.py`, generated from `include/uapi/linux/bpf.h`, from what the verifier of a running kernel accepts
+and refuses, and from the list of minimum versions; this module gives them a shape. A row becomes an object when it is asked for.
 """
 
 from __future__ import annotations
@@ -11,7 +11,14 @@ from enum import StrEnum
 from functools import cache
 
 from purebpf.tables.enums import AttachType, MapType, ProgramType
-from purebpf.tables.helper_rows import ASSUMED, GPL_ONLY, ROWS, SLEEPS
+from purebpf.tables.helper_rows import ROWS, Row
+
+TYPE_CHECKING = False  # importing typing would take longer than this module
+if TYPE_CHECKING:
+    from enum import IntEnum
+    from typing import Any, TypeVar
+
+    Member = TypeVar("Member", bound=IntEnum)
 
 
 class ArgKind(StrEnum):
@@ -42,7 +49,7 @@ class ArgKind(StrEnum):
     CALLBACK_CONTEXT = "callback_context"
     """Pointer into the stack that the callback gets, or 0."""
     DYNPTR = "dynptr"
-    """Pointer to a `struct bpf_dynptr` on the stack (16 bytes): to be initialised by the helper where `writes`, else initialised."""
+    """Pointer to a `struct bpf_dynptr` on the stack (16 bytes): the helper initialises it if `writes`, else it is initialised."""
     STRING = "string"
     """A constant text with its NUL in a frozen read-only array map."""
     SPIN_LOCK = "spin_lock"
@@ -88,8 +95,8 @@ class Arg:
 
     `pair` links memory and size: for MEM the index of its SIZE argument, for SIZE the index of its MEM argument.
     `size` is the exact number of bytes of a MEM without `pair`.
-    `reads` and `writes` tell what the helper does to the memory; memory that is only written need not be initialised, and memory
-    that is written may not be read-only. `nullable`: a constant 0 is accepted (for MEM with `pair`, with size 0).
+    `reads` and `writes` tell what the helper does to the memory; memory that is only written need not be initialised, and
+    memory that is written may not be read-only. `nullable`: a constant 0 is accepted (for MEM with `pair`, with size 0).
     `zero`: for SIZE, 0 is accepted. `constant`: the value must be known when the program is loaded.
     `releases`: the reference is given back and must not be used again.
     `elsewhere`: in TRACING, LSM and STRUCT_OPS programs, which have no such context, the argument is of this kind instead.
@@ -131,11 +138,12 @@ class Helper:
     """A helper function; `name` is without the prefix `bpf_`.
 
     `variadic`: after the listed arguments up to `5 - len(args)` more integers may follow (`trace_printk`).
-    `programs` may call it; `assumed` is the part of them that was taken from the kernel's source because no kernel at hand could be
-    asked. `attach_types` has an entry for each program type where only programs for some attach types may. `sleeps`: only from
-    sleepable programs (BPF_F_SLEEPABLE). `hooks`: only at some functions (an allow list in the kernel decides when it is loaded).
-    `maps` are the types its map may have (empty: it takes no map). `invalidates_packet`: pointers into the packet are void after
-    the call. `since` is the first mainline kernel that has it, in any program type.
+    `programs` may call it; `assumed` is the part of them that was taken from the kernel's source because no kernel at hand could
+    be asked. `attach_types` has an entry for each program type where only programs for some attach types may. `sleeps`: only
+    from sleepable programs (BPF_F_SLEEPABLE). `hooks`: only at some functions (an allow list decides when it is loaded). `maps`
+    are the types its map may have (empty: it takes no map). `invalidates_packet`: pointers into the packet are void after the
+    call. `since` is the first mainline kernel that has it, in any program type; other program types may have got it later.
+    An EXT program may call what the program it replaces a part of may call; EXT itself is never in `programs`.
     """
 
     id: int
@@ -153,3 +161,64 @@ class Helper:
     attach_types: dict[ProgramType, frozenset[AttachType]]
     maps: frozenset[MapType]
     about: str
+
+
+HELPER_NAMES: tuple[str, ...] = tuple(row[1] for row in ROWS)
+"""All names without `bpf_`, in order of number: helper number n is `HELPER_NAMES[n - 1]`."""
+
+
+def helper(name: str) -> Helper | None:
+    """The helper of that name, with or without the prefix `bpf_`; None if the kernel has none."""
+    number = _numbers().get(name.removeprefix("bpf_"))
+    return None if number is None else helper_by_id(number)
+
+
+@cache
+def helper_by_id(id: int) -> Helper | None:
+    """The helper that `call id` calls; None if there is none."""
+    return _build(ROWS[id - 1]) if 1 <= id <= len(ROWS) else None
+
+
+@cache
+def _numbers() -> dict[str, int]:
+    return {name: number for number, name in enumerate(HELPER_NAMES, 1)}
+
+
+def _members(of: type[Member], mask: int) -> frozenset[Member]:
+    """The members of an enum whose bits are set."""
+    return frozenset(of(bit) for bit in range(mask.bit_length()) if mask >> bit & 1)
+
+
+def _details(words: str) -> dict[str, Any]:
+    """The keyword arguments that a row's words stand for: "32 signed pair=1 reads"."""
+    found: dict[str, Any] = {}
+    for word in words.split():
+        name, _, value = word.partition("=")
+        if not value:
+            found.update({"width": int(name)} if name.isdigit() else {name: True})
+        elif name == "elsewhere":
+            found[name] = ArgKind(value)
+        else:
+            found[name] = int(value) if value.isdigit() else value
+    return found
+
+
+def _build(row: Row) -> Helper:
+    id, name, result, args, letters, since, programs, assumed, attach, maps, about = row
+    return Helper(
+        id=id,
+        name=name,
+        result=Result(ResultKind(result[0]), result[1], **_details(result[2])),
+        args=tuple(Arg(arg, c_type, ArgKind(kind), **_details(words)) for arg, c_type, kind, words in args),
+        variadic="v" in letters,
+        gpl_only="g" in letters,
+        sleeps="s" in letters,
+        hooks="h" in letters,
+        invalidates_packet="i" in letters,
+        since=since,
+        programs=_members(ProgramType, programs),
+        assumed=_members(ProgramType, assumed),
+        attach_types={ProgramType(type): frozenset(AttachType(each) for each in some) for type, some in attach},
+        maps=_members(MapType, maps),
+        about=about,
+    )

@@ -1,4 +1,4 @@
-"""Writes `attr.py`: the layout of what goes through bpf(2) and perf_event_open(2), and the constants beside it.
+"""Writes `attr.py`: the layout of what goes through bpf(2), perf_event_open(2) and netlink, and the constants beside it.
 
 Layouts and enumerators come from the kernel's BTF; the few `#define`s from the UAPI headers. A command's part of
 `union bpf_attr` has a name or is known by its first member; nothing else is written by hand.
@@ -51,6 +51,9 @@ STRUCTS = (
     "perf_event_attr",
     "perf_event_mmap_page",
     "perf_event_header",
+    "nlmsghdr",
+    "ifinfomsg",
+    "nlattr",
 )
 # Constants: the enumerators of an enum that begin so; "": these enumerators, whichever anonymous enum has them.
 ENUMS = (
@@ -60,7 +63,8 @@ ENUMS = (
     ("perf_event_type", "PERF_RECORD_"),
     (
         "",
-        "BPF_ANY BPF_NOEXIST BPF_EXIST BPF_F_LOCK BPF_F_NO_PREALLOC BPF_F_INDEX_MASK BPF_F_CURRENT_CPU",
+        "BPF_ANY BPF_NOEXIST BPF_EXIST BPF_F_LOCK BPF_F_NO_PREALLOC BPF_F_INDEX_MASK BPF_F_CURRENT_CPU "
+        "RTM_GETLINK IFLA_XDP IFLA_XDP_ATTACHED XDP_ATTACHED_DRV XDP_ATTACHED_SKB XDP_ATTACHED_HW",
     ),
 )
 DEFINES = (
@@ -68,6 +72,8 @@ DEFINES = (
     ("linux/if_link.h", "XDP_FLAGS_SKB_MODE"),
     ("linux/if_link.h", "XDP_FLAGS_DRV_MODE"),
     ("linux/if_link.h", "XDP_FLAGS_HW_MODE"),
+    ("linux/netlink.h", "NLM_F_REQUEST"),
+    ("linux/netlink.h", "NLMSG_ERROR"),
     ("linux/perf_event.h", "PERF_ATTR_SIZE_VER0"),
     ("linux/perf_event.h", "PERF_FLAG_FD_CLOEXEC"),
     ("linux/perf_event.h", "PERF_EVENT_IOC_ENABLE"),
@@ -195,7 +201,7 @@ def render(btf: Btf) -> str:
     constants = dict(enumerators(btf)) | {name: define(path, name) for path, name in DEFINES}
     lines = header(
         "attr",
-        "Layouts of what bpf(2) and perf_event_open(2) read and write, and the constants that go with them.",
+        "Layouts of what bpf(2), perf_event_open(2) and netlink read and write, and the constants that go with them.",
         "the kernel's BTF and the UAPI headers",
     )
     lines += ["from __future__ import annotations"]

@@ -58,6 +58,7 @@ EXCEPTIONS: dict[tuple[str, str], dict[str, object]] = {
     **{(name, "bpf_socket"): {"kind": "context", "elsewhere": "socket"} for name in ("setsockopt", "getsockopt")},
     ("get_socket_cookie", "skb"): {"name": "ctx", "c_type": "void *", "elsewhere": "socket"},
     ("get_netns_cookie", "ctx"): {"nullable": True},
+    ("xdp_get_buff_len", "xdp_md"): {"elsewhere": "btf", "pointee": "xdp_buff"},
     ("sk_assign", "skb"): {"name": "ctx", "c_type": "void *"},
     ("sk_assign", "sk"): {"nullable": True},
     ("sk_release", "sock"): {"kind": "socket", "releases": True},
@@ -89,6 +90,8 @@ EXCEPTIONS: dict[tuple[str, str], dict[str, object]] = {
     )},
     ("user_ringbuf_drain", "ctx"): {"kind": "callback_context", "nullable": True},
     # behind a kernel pointer that a measuring program cannot have; from the helpers' bpf_func_proto
+    ("copy_from_user_task", "dst"): {"writes": True},
+    ("copy_from_user_task", "size"): {"zero": True},
     ("get_task_stack", "buf"): {"writes": True},
     ("get_task_stack", "size"): {"zero": True},
     ("seq_printf", "fmt"): {"reads": True},

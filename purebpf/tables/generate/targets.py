@@ -23,6 +23,9 @@ ATTACH: dict[ProgramType, tuple[str, ...]] = {
         + [f"CGROUP_UDP{v}_{what}" for what in ("SENDMSG", "RECVMSG") for v in "46"]
         + [f"CGROUP_UNIX_{what}" for what in ("CONNECT", "SENDMSG", "RECVMSG", "GETPEERNAME", "GETSOCKNAME")]
     ),
+    ProgramType.CGROUP_DEVICE: ("CGROUP_DEVICE",),
+    ProgramType.CGROUP_SYSCTL: ("CGROUP_SYSCTL",),
+    ProgramType.SOCK_OPS: ("CGROUP_SOCK_OPS",),
     ProgramType.CGROUP_SOCKOPT: ("CGROUP_GETSOCKOPT", "CGROUP_SETSOCKOPT"),
     ProgramType.SK_REUSEPORT: ("SK_REUSEPORT_SELECT", "SK_REUSEPORT_SELECT_OR_MIGRATE"),
     ProgramType.SK_LOOKUP: ("SK_LOOKUP",),
