@@ -39,7 +39,11 @@ JUMPS = ("goto", "gotol", "may_goto")
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of a line: what it adds to the shape, what it says, and the column it stands at (from 0)."""
+    """A piece of a line: what it adds to the shape, what it says, and the column it stands at (from 0).
+
+    The shape of a register is @r or @w, that of a number @n, that of a reference its kind and brackets; a word or operator is
+    its own shape.
+    """
 
     shape: str
     text: str
@@ -79,7 +83,7 @@ def parse_line(line: str, source: SourceLine) -> Iterator[Item]:
     if not tokens:
         return
     stated = int(start["opcode"], 16) if start["opcode"] else None
-    if stated == WIDE_LOAD and [token.shape for token in tokens[1:]] == ["=", "N"]:
+    if stated == WIDE_LOAD and [token.shape for token in tokens[1:]] == ["=", "@n"]:
         tokens.append(Token("ll", "ll", len(line)))  # the kernel's log leaves it out
     instruction = call(tokens) if tokens[0].text == "call" else match(tokens)
     if stated is not None and stated != instruction.opcode:
@@ -103,7 +107,7 @@ def tokenize(line: str, position: int) -> Iterator[Token]:
         else:
             assert kind is not None  # one of the alternatives matched
             text = found[kind]
-            shape = {"register": text[0], "number": "N"}.get(kind, text)
+            shape = {"register": f"@{text[0]}", "number": "@n"}.get(kind, text)
             yield Token(shape, text, found.start(kind))
 
 
@@ -112,7 +116,7 @@ def match(tokens: list[Token]) -> Instruction:
     label = None
     if len(tokens) >= 2 and tokens[-2].text in JUMPS and tokens[-1].shape == tokens[-1].text:
         label = tokens[-1].text
-        tokens = [*tokens[:-1], Token("N", "0", tokens[-1].column)]
+        tokens = [*tokens[:-1], Token("@n", "0", tokens[-1].column)]
     found = shapes().get(" ".join(token.shape for token in tokens))
     if found is None:
         raise AssemblerError(f"no instruction looks like this{hint(tokens)}")
@@ -128,16 +132,16 @@ def match(tokens: list[Token]) -> Instruction:
 
 
 def is_field(token: Token) -> bool:
-    return token.shape in ("r", "w", "N") or (token.shape.endswith("]") and len(token.shape) > 1)
+    return token.shape.startswith("@") or (token.shape.endswith("]") and len(token.shape) > 1)
 
 
 def hint(tokens: list[Token]) -> str:
     """What is probably meant by a line that no form has the shape of."""
     shape = [token.shape for token in tokens]
     known = shapes()
-    if " ".join("r" if part == "w" else part for part in shape) in known:
+    if " ".join("@r" if part == "@w" else part for part in shape) in known:
         return "; it works on whole registers: write rN, not wN"
-    if len(shape) == 5 and shape[:2] in (["r", "="], ["w", "="]) and shape[2] == shape[0]:
+    if len(shape) == 5 and shape[:2] in (["@r", "="], ["@w", "="]) and shape[2] == shape[0]:
         return f"; arithmetic has two operands: {tokens[0].text} {tokens[3].text}= {tokens[4].text}"
     return "; docs/assembly.md lists them all"
 
@@ -185,7 +189,11 @@ def number(text: str) -> int:
     """A decimal or hexadecimal number; `+ -3` is -3."""
     digits = text.replace(" ", "").replace("\t", "")
     negative = digits.count("-") % 2
-    value = int(digits.lstrip("+-"), 0) if "x" in digits else int(digits.lstrip("+-"))
+    digits = digits.lstrip("+-")
+    try:
+        value = int(digits, 16 if digits[1:2] == "x" else 10)
+    except ValueError as error:  # Python refuses thousands of digits
+        raise AssemblerError(f"the number is not understood: {error}") from None
     return -value if negative else value
 
 
@@ -278,9 +286,9 @@ def call(tokens: list[Token]) -> Instruction:
     """A call line: of a helper by name and number, name or number; of a function of the program by its label; or a form."""
     texts = [token.text for token in tokens]
     match_shape = [token.shape for token in tokens]
-    if match_shape[2:] == ["#", "N"]:
+    if match_shape[2:] == ["#", "@n"]:
         return Call.helper(checked_helper(texts[1], number(texts[3])))
-    if match_shape == ["call", "N"]:
+    if match_shape == ["call", "@n"]:
         return Call.helper(number(texts[1]))
     if len(tokens) == 2 and texts[1] == match_shape[1]:
         known = ids_by_name().get(texts[1])

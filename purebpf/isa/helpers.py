@@ -1,6 +1,6 @@
 """Helper functions by name and number, as the assembler and the disassembler need them.
 
-The facts are in the generated `purebpf.tables.helpers`, which is read when the first helper is named: it is large.
+The facts are in the generated `purebpf.tables.helper_rows`, which is read when the first helper is named: it is large.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class UnknownHelper(AssemblerError, AttributeError):
 @cache
 def names_by_id() -> dict[int, str]:
     """Every helper's full name (`bpf_map_lookup_elem`) by its number."""
-    from purebpf.tables.helpers import HELPERS
+    from purebpf.tables.helper_rows import ROWS
 
-    return {helper.id: PREFIX + helper.name.removeprefix(PREFIX) for helper in HELPERS}
+    return {row[0]: PREFIX + row[1] for row in ROWS}
 
 
 @cache

@@ -36,8 +36,10 @@ def leading_name(text: str) -> tuple[str | None, str]:
             return str(loads(match[0])), text[match.end() :]
         except JSONDecodeError as error:
             raise AssemblerError(f"{match[0]} is no quoted name: {error}") from None
-    word, _, rest = text.partition(" ")
-    return (word, rest) if PLAIN_NAME.fullmatch(word) else (None, text)
+    match = PLAIN_NAME.match(text)
+    if match and (match.end() == len(text) or text[match.end()].isspace()):
+        return match[0], text[match.end() :]
+    return None, text
 
 
 def low(instruction: Instruction) -> int:

@@ -70,6 +70,18 @@ def test_any_text_is_a_program_or_an_assembler_error(text: str) -> None:
     assert parse(disassemble(program)) == program
 
 
+@given(
+    instruction=instructions, at=st.integers(0, 40), cut=st.integers(0, 3), put=st.text('rwNpc0x9+-*%@[]()"#;: ll', max_size=3)
+)
+def test_a_damaged_line_is_an_instruction_or_an_assembler_error(instruction: Instruction, at: int, cut: int, put: str) -> None:
+    text = format_instruction(instruction)
+    try:
+        read = parse_instruction(text[:at] + put + text[at + cut :])
+    except AssemblerError:
+        return
+    assert parse_instruction(format_instruction(read)) == read
+
+
 @given(resolved)
 def test_every_instruction_has_a_level(instruction: Instruction) -> None:
     assert cpu_level(instruction) in (1, 2, 3, 4)
