@@ -14,15 +14,19 @@ def loaded_by(statement: str) -> set[str]:
     return set(json.loads(done.stdout))
 
 
-def test_plain_data_loads_no_other_part_of_the_room() -> None:
-    modules = {name for name in loaded_by("from purebpf.isa import Instruction") if name.startswith("purebpf.")}
-    assert modules == {"purebpf.isa", "purebpf.isa.instruction"}
+def test_every_use_of_purebpf_loads_only_the_plain_data() -> None:
+    """The constructors, the tables of forms and the text assembler wait until somebody asks for them."""
+    loaded = loaded_by("from purebpf.isa import Instruction")
+    assert not {f"purebpf.isa.{name}" for name in ("asm", "labels", "assembler", "disassembler", "references")} & loaded
 
 
-def test_constructors_load_neither_tables_nor_the_text_assembler() -> None:
-    modules = loaded_by("from purebpf.isa.asm import *")
-    assert not {name for name in modules if name.startswith(("purebpf.tables", "purebpf.isa.assembler"))}
-    assert not {"typing", "difflib"} & (modules - loaded_by("import dataclasses, enum, struct"))
+def test_constructors_load_neither_the_helper_table_nor_the_text_assembler() -> None:
+    more = loaded_by("from purebpf.isa.asm import *") - loaded_by("from purebpf.isa import Instruction")
+    isa = ("asm", "codec", "forms", "helpers", "labels", "opcodes")
+    assert {name for name in more if name.startswith("purebpf.")} <= {
+        "purebpf.errors",
+        *(f"purebpf.isa.{name}" for name in isa),
+    }
 
 
 def test_submodules_can_be_imported_from_the_package() -> None:
