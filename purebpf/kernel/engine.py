@@ -1,0 +1,46 @@
+"""The kernel as an engine: the interface of `purebpf/engine.py` over bpf(2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from purebpf.engine import EngineMap, EngineProgram
+from purebpf.errors import Error
+from purebpf.kernel import cpus
+from purebpf.kernel.link import attach
+from purebpf.kernel.link.base import KernelLink
+from purebpf.kernel.map import KernelMap, create_map
+from purebpf.kernel.perf import DEFAULT_BYTES, PerfReader
+from purebpf.kernel.program import KernelProgram, load_program
+from purebpf.spec import MapSpec, ProgramSpec
+
+
+class KernelEngine:
+    """The running kernel. Whether it may be used says `purebpf.kernel.probe.permitted()`."""
+
+    name = "kernel"
+
+    @property
+    def possible_cpus(self) -> int:
+        """How many values a per-CPU map has."""
+        return cpus.possible()
+
+    def create_map(self, spec: MapSpec) -> KernelMap:
+        """Create it, write its contents, freeze it if it is to be frozen. Raises KernelError and Unsupported."""
+        return create_map(spec)
+
+    def load_program(self, spec: ProgramSpec, maps: Mapping[str, EngineMap], log_level: int = 0) -> KernelProgram:
+        """Raises VerifierError when the verifier rejects it. `log_level` 1 or 2 keeps its log of a success as `log`."""
+        return load_program(spec, maps, log_level)
+
+    def attach(self, program: EngineProgram, options: Mapping[str, object]) -> KernelLink:
+        """Attach by the program's type; which options there are: docs/kernel.md, or the error for a wrong one."""
+        if not isinstance(program, KernelProgram):
+            raise Error(f"The program {program.spec.name!r} is not loaded in the kernel; it cannot be attached there.")
+        return attach(program, options)
+
+    def open_events(self, events: EngineMap, size: int = DEFAULT_BYTES) -> PerfReader:
+        """Start reading a perf event array; `size` is bytes of each CPU's ring, a power of two."""
+        if not isinstance(events, KernelMap):
+            raise Error(f"The map {events.spec.name!r} is not in the kernel; its events cannot be read there.")
+        return PerfReader(events, size)

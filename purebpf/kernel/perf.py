@@ -1,0 +1,246 @@
+"""Reads a perf event array: one memory-mapped ring per CPU (perf_event_open(2), "MMAP layout"; kernel/events/ring_buffer.c).
+
+The kernel writes data_head and we write data_tail, both ever-growing byte counts; data between them is ours.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import platform
+import select
+import sys
+import threading
+import time
+from struct import Struct
+
+from purebpf.engine import Event
+from purebpf.errors import Error, NotLoaded
+from purebpf.kernel import cpus
+from purebpf.kernel.descriptor import Descriptor
+from purebpf.kernel.errors import failure
+from purebpf.kernel.map import KernelMap, handle_bytes
+from purebpf.kernel.syscall import perf_event_open
+from purebpf.tables.attr import (
+    INTEGERS,
+    PERF_COUNT_SW_BPF_OUTPUT,
+    PERF_RECORD_LOST,
+    PERF_RECORD_SAMPLE,
+    PERF_SAMPLE_RAW,
+    PERF_TYPE_SOFTWARE,
+    SIZES,
+)
+from purebpf.tables.enums import MapType
+
+HEAD = INTEGERS["perf_event_mmap_page"]["data_head"][0] // 8
+TAIL = INTEGERS["perf_event_mmap_page"]["data_tail"][0] // 8
+HEADER_SIZE = SIZES["perf_event_header"]
+HEADER = Struct("=IHH")  # perf_event_header: type, misc, size
+RAW_SIZE = Struct("=I")
+LOST = Struct("=QQ")  # id, number of records lost
+DEFAULT_BYTES = 64 << 10
+# Machines that keep loads in order, and stores in order: nothing to do between reading data_head and the data.
+ORDERED = frozenset({"x86_64", "s390x"})
+
+
+class Fence:
+    """Keeps memory accesses before and after `pass_` apart, where the machine itself does not.
+
+    Python offers no fence; releasing a lock and then taking it is one: no access moves down past the release or up past the
+    acquisition, and those two keep their order (they are sequentially consistent in C11 and on arm64).
+    """
+
+    __slots__ = ("_lock", "_needed")
+
+    def __init__(self) -> None:
+        self._needed = platform.machine() not in ORDERED
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def pass_(self) -> None:
+        if self._needed:
+            self._lock.release()
+            self._lock.acquire()
+
+
+class Ring:
+    """One CPU's perf event and its memory. Holds two descriptors until it is closed: the event's, and mmap's copy of it."""
+
+    def __init__(self, cpu: int, size: int, what: str) -> None:
+        self.cpu, self.size = cpu, size
+        fields = {
+            "type": PERF_TYPE_SOFTWARE,
+            "config": PERF_COUNT_SW_BPF_OUTPUT,
+            "sample_type": PERF_SAMPLE_RAW,
+            "sample_period": 1,
+            "wakeup_events": 1,
+        }
+        answer = perf_event_open(fields, pid=-1, cpu=cpu)
+        if answer < 0:
+            raise failure(-answer, f"Opening the events of {what} on CPU {cpu}", needs=("CAP_PERFMON",))
+        self.event = Descriptor(answer, f"the events of {what} on CPU {cpu}")
+        try:
+            self.memory = mmap.mmap(self.event.number, mmap.PAGESIZE + size)
+        except OSError as error:
+            self.event.close()
+            reasons = {errno.EPERM: "It is more than /proc/sys/kernel/perf_event_mlock_kb allows without CAP_IPC_LOCK."}
+            number = error.errno or errno.ENOMEM
+            raise failure(number, f"Mapping {size >> 10} KiB for {self.event.what}", reasons=reasons) from error
+        self.bytes = memoryview(self.memory)
+        self.words = self.bytes.cast("Q")  # positions are read and written as one aligned access
+        self.data = self.bytes[mmap.PAGESIZE :]
+
+    def drain(self, fence: Fence, events: list[Event]) -> None:
+        """Append all events that are there."""
+        tail, head = self.words[TAIL], self.words[HEAD]
+        if tail == head:
+            return
+        fence.pass_()
+        try:
+            while tail < head:
+                kind, _misc, size = HEADER.unpack(self._copy(tail, HEADER_SIZE))
+                if size < HEADER_SIZE or tail + size > head:
+                    tail = head
+                    raise Error(f"The ring of CPU {self.cpu} holds a record of {size} bytes, which cannot be; it is skipped.")
+                body = self._copy(tail + HEADER_SIZE, size - HEADER_SIZE)
+                tail += size
+                if kind == PERF_RECORD_SAMPLE:
+                    (length,) = RAW_SIZE.unpack_from(body)
+                    events.append(Event(self.cpu, body[RAW_SIZE.size : RAW_SIZE.size + length]))
+                elif kind == PERF_RECORD_LOST:
+                    events.append(Event(self.cpu, b"", LOST.unpack_from(body)[1]))
+        finally:
+            fence.pass_()
+            self.words[TAIL] = tail
+
+    def _copy(self, position: int, size: int) -> bytes:
+        start = position & (self.size - 1)
+        end = start + size
+        if end <= self.size:
+            return bytes(self.data[start:end])
+        return bytes(self.data[start:]) + bytes(self.data[: end - self.size])
+
+    def close(self) -> None:
+        self.data.release()
+        self.words.release()
+        self.bytes.release()
+        self.memory.close()
+        self.event.close()
+
+
+class PerfReader:
+    """Reads the events of all online CPUs. One thread reads at a time; any thread may close it, which wakes the reader.
+
+    `size` is bytes for each CPU's ring: a power of two, at least a page. Events of one CPU come in order, those of different
+    CPUs do not. CPUs that come online later are not read. Needs Linux 4.4 and CAP_PERFMON.
+    """
+
+    def __init__(self, events: KernelMap, size: int = DEFAULT_BYTES) -> None:
+        if events.spec.type is not MapType.PERF_EVENT_ARRAY:
+            raise Error(f"{events.descriptor.what} is no perf event array; its events cannot be read.")
+        if size < mmap.PAGESIZE or size & (size - 1):
+            raise Error(f"A ring of {size} bytes is not possible: it is a power of two and at least a page, {mmap.PAGESIZE}.")
+        self._map = events
+        self._rings: list[Ring] = []
+        self._reading = threading.Lock()
+        self._closing = False
+        self._process = os.getpid()
+        self._fence = Fence()
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._poll = select.epoll()
+        try:
+            self._open(size)
+        except BaseException:
+            self._free()
+            raise
+
+    def _open(self, size: int) -> None:
+        what = self._map.descriptor.what
+        self._poll.register(self._wake, select.EPOLLIN)
+        for cpu in cpus.online():
+            if cpu >= self._map.spec.max_entries:
+                raise Error(
+                    f"{what} has {self._map.spec.max_entries} entries, but there is a CPU {cpu}; events there would be lost."
+                )
+            try:
+                ring = Ring(cpu, size, what)
+            except OSError as error:
+                if error.errno == errno.ENODEV:  # went offline since we asked
+                    continue
+                raise
+            self._rings.append(ring)
+            self._poll.register(ring.event.number, select.EPOLLIN)
+            self._map.update(cpu.to_bytes(4, sys.byteorder), handle_bytes(ring.event.number))
+
+    def read(self, timeout: float | None = None) -> list[Event]:
+        """All events that are there; waits up to `timeout` seconds (None: without end) for the first, [] when none came.
+
+        Also [] when another thread closes it meanwhile. Raises NotLoaded when it is closed already.
+        """
+        if os.getpid() != self._process:
+            raise Error("This reader belongs to the parent process: a fork does not inherit its memory. Open one in the child.")
+        deadline = None if timeout is None else time.monotonic() + timeout
+        try:
+            with self._reading:
+                if self._closing:
+                    raise NotLoaded("This event reader is closed.")
+                return self._read(deadline)
+        finally:
+            self._finish()
+
+    def _read(self, deadline: float | None) -> list[Event]:
+        events = self._drain()
+        while not events and not self._closing:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                break
+            self._poll.poll(left)
+            events = self._drain()
+        return events
+
+    def _drain(self) -> list[Event]:
+        events: list[Event] = []
+        for ring in self._rings:
+            ring.drain(self._fence, events)
+        return events
+
+    def fileno(self) -> int:
+        """Readable when there are events; for select, poll or asyncio. Raises NotLoaded when it is closed."""
+        if self._closing:
+            raise NotLoaded("This event reader is closed.")
+        return self._poll.fileno()
+
+    def close(self) -> None:
+        """A reader that waits returns; closing again does nothing."""
+        if self._closing:
+            return
+        self._closing = True
+        os.eventfd_write(self._wake, 1)
+        self._finish()
+
+    def _finish(self) -> None:
+        """Free everything if it is to be closed and nobody reads; else the one who reads does it, as the last thing."""
+        if self._closing and self._reading.acquire(blocking=False):
+            try:
+                self._free()
+            finally:
+                self._reading.release()
+
+    def _free(self) -> None:
+        rings, self._rings = self._rings, []
+        for ring in rings:
+            # The map would keep the event alive, and the kernel writing into its ring.
+            if not self._map.descriptor.closed and os.getpid() == self._process:
+                self._map.delete(ring.cpu.to_bytes(4, sys.byteorder))
+            ring.close()
+        if not self._poll.closed:
+            self._poll.close()
+            os.close(self._wake)
+        self._closing = True
+
+    def __enter__(self) -> PerfReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

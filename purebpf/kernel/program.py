@@ -1,0 +1,149 @@
+"""Programs in the kernel: load, run once, look at (bpf(2) PROG_LOAD; kernel/bpf/syscall.c:bpf_prog_load)."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+
+from purebpf.engine import EngineMap, RunResult
+from purebpf.errors import Error, KernelError, Unsupported, VerifierError
+from purebpf.isa.codec import encode
+from purebpf.isa.instruction import Instruction
+from purebpf.kernel import testrun, verifier
+from purebpf.kernel.descriptor import Descriptor
+from purebpf.kernel.errors import failure
+from purebpf.kernel.info import ProgramInfo, program_info
+from purebpf.kernel.map import KernelMap
+from purebpf.kernel.names import with_name
+from purebpf.kernel.privileges import for_program
+from purebpf.kernel.syscall import address, pin
+from purebpf.spec import MAP_SOURCES, ProgramSpec
+
+BY_INDEX = {5: 1, 6: 2}  # BPF_PSEUDO_MAP_IDX and _IDX_VALUE refer to fd_array; here a descriptor takes the index's place
+HIGH_HALF = 0xFFFF_FFFF_0000_0000
+TAIL = 12  # lines of the verifier's log that the message shows
+
+LOAD_REASONS = {
+    errno.E2BIG: "It has more instructions than the kernel takes (1,000,000; 4,096 without CAP_BPF), or the verifier had to "
+    "look at more than a million.",
+    errno.EINVAL: "The kernel takes its type, its attach type, its flags or an instruction for invalid.",
+    errno.EFAULT: "The verifier found a fault in itself or in the request; this is a kernel bug worth reporting.",
+    errno.ENOMEM: "The kernel has not enough memory to verify it.",
+    errno.ENOSPC: "The verifier's log is larger than the kernel can give.",
+}
+
+
+class KernelProgram:
+    """A program in the kernel. `log` is the verifier's, when one was asked for."""
+
+    def __init__(self, spec: ProgramSpec, descriptor: Descriptor, log: str = "") -> None:
+        self.spec = spec
+        self.descriptor = descriptor
+        self.log = log
+
+    @property
+    def handle(self) -> int:
+        """Its descriptor: what a program array stores."""
+        return self.descriptor.number
+
+    def run(self, *, data: bytes | None = None, context: bytes | None = None, repeat: int = 1) -> RunResult:
+        """Run it on a packet and/or a context. Needs Linux 4.12; a context 5.2, raw tracepoints 5.10, syscall programs 5.14.
+
+        Frames need at least 14 bytes; without `data` a program on packets gets 14 zeros. A raw tracepoint or syscall program
+        takes only `context`, once. Raises Unsupported for a type that the kernel has no test run for, KernelError otherwise.
+        """
+        return testrun.run(self.descriptor, self.spec.type, data, context, repeat)
+
+    @property
+    def info(self) -> ProgramInfo:
+        return program_info(self.descriptor)
+
+    @property
+    def verified_instructions(self) -> int:
+        """How many instructions the verifier went through, all paths counted. Before Linux 5.16 only a log tells (else 0)."""
+        return self.info.verified_instructions or verifier.count_verified(self.log)
+
+    def close(self) -> None:
+        """Give up this process's reference; the program lives on while it is attached or in a program array."""
+        self.descriptor.close()
+
+    def __enter__(self) -> KernelProgram:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def load_program(spec: ProgramSpec, maps: Mapping[str, EngineMap], log_level: int = 0) -> KernelProgram:
+    """Load it. `log_level` 1 or 2 keeps the verifier's log of a success as well.
+
+    Raises VerifierError (with the log) when the verifier rejects it, KernelError or Unsupported for all else, Error for a map
+    that is not in `maps`.
+    """
+    what = f"the program {spec.name!r} ({spec.type.name.lower()})"
+    code = encode([_resolved(i, spec, maps) for i in spec.instructions], sys.byteorder)
+    instructions, license = pin(code), pin(spec.license.encode())
+    fields: verifier.Fields = {
+        "prog_type": int(spec.type),
+        "insn_cnt": len(code) // 8,
+        "insns": address(instructions),
+        "license": address(license),
+        "prog_flags": spec.flags,
+        "expected_attach_type": int(spec.attach_type or 0),
+    }
+    log = ""
+
+    def attempt(name: bytes) -> int:
+        nonlocal log
+        answer, log = verifier.load({**fields, "prog_name": name}, log_level)
+        return answer
+
+    answer = with_name(spec.name, attempt)
+    if answer < 0:
+        raise _rejected(-answer, spec, what, log)
+    return KernelProgram(spec, Descriptor(answer, what), log if log_level else "")
+
+
+def _resolved(instruction: Instruction, spec: ProgramSpec, maps: Mapping[str, EngineMap]) -> Instruction:
+    """The instruction with the map's descriptor in place of its name."""
+    name = instruction.symbol
+    if name is None or instruction.slots == 1 or instruction.src not in MAP_SOURCES:
+        return instruction
+    if name not in maps:
+        there = ", ".join(maps) or "none"
+        raise Error(f"The program {spec.name!r} uses the map {name!r}, which was not given to load it with. Given: {there}.")
+    map = maps[name]
+    if not isinstance(map, KernelMap):
+        raise Error(f"The map {name!r} of the program {spec.name!r} does not belong to the kernel but to {type(map).__name__}.")
+    source = BY_INDEX.get(instruction.src, instruction.src)
+    imm = instruction.imm & HIGH_HALF | map.descriptor.number
+    return replace(instruction, src=source, imm=imm, symbol=None)
+
+
+def _rejected(number: int, spec: ProgramSpec, what: str, log: str) -> Error:
+    """The exception for a failed load: VerifierError when the verifier said something."""
+    kind = spec.type.name.lower()
+    if log.strip() and number != errno.EPERM:
+        missing = _missing_feature(spec)
+        if missing:
+            return missing
+        lines = [line for line in log.strip().splitlines() if not line.startswith(("processed ", "verification time"))]
+        shown = "\n".join(f"    {line}" for line in lines[-TAIL:])
+        before = f"    ({len(lines) - TAIL} lines before)\n" if len(lines) > TAIL else ""
+        return VerifierError(number, f"The kernel's verifier rejected {what}. The end of its log:\n{before}{shown}", log)
+    error = failure(number, f"Loading {what}", needs=for_program(spec.type), feature=f"{kind} programs", reasons=LOAD_REASONS)
+    if isinstance(error, KernelError) and number != errno.EPERM:
+        return _missing_feature(spec) or error
+    return error
+
+
+def _missing_feature(spec: ProgramSpec) -> Unsupported | None:
+    """Whether a feature that the program says it requires is missing here. Asked only after a failure."""
+    from purebpf.kernel.probe import has_feature
+
+    for feature in spec.requires:
+        if not has_feature(feature):
+            return Unsupported(f"The program {spec.name!r} needs {feature}, which this kernel does not have.")
+    return None

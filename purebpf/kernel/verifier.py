@@ -1,0 +1,56 @@
+"""Loads instructions: PROG_LOAD without a log first, with one when that fails (kernel/bpf/verifier.c, kernel/bpf/log.c)."""
+
+from __future__ import annotations
+
+import errno
+
+from purebpf.kernel.attr import pack, read
+from purebpf.kernel.memlock import with_memlock
+from purebpf.kernel.syscall import Pinned, address, bpf, bpf_buffer, room
+from purebpf.tables.attr import INTEGERS
+from purebpf.tables.enums import Command
+
+FIRST_LOG = 64 << 10
+LARGEST_LOG = 0xFFFF_FFFF >> 2  # bpf_verifier_log_attr_valid
+TELLS_SIZE = sum(INTEGERS["PROG_LOAD"]["log_true_size"])
+
+Fields = dict[str, int | bytes]
+
+
+def load(fields: Fields, log_level: int = 0) -> tuple[int, str]:
+    """Make the load; (descriptor or minus errno, the verifier's log).
+
+    With `log_level` 0 there is a log only of a failure; 1 tells every instruction, 2 every state as well, 4 only statistics.
+    """
+    if not log_level:
+        answer = with_memlock(lambda: bpf(Command.PROG_LOAD, fields))
+        # Without the privilege there is no log, and EFAULT or ENOSYS come before the verifier.
+        if answer >= 0 or answer in (-errno.EPERM, -errno.ENOSYS, -errno.EFAULT, -errno.EMFILE, -errno.ENFILE):
+            return answer, ""
+    size = FIRST_LOG
+    while True:
+        log = room(size)
+        answer, wanted = _with_log(fields, log, size, log_level or 1)
+        if answer != -errno.ENOSPC or size >= LARGEST_LOG:
+            return answer, log.value.decode("utf-8", "replace")
+        size = min(wanted if wanted > size else size * 2, LARGEST_LOG)
+
+
+def _with_log(fields: Fields, log: Pinned, log_size: int, level: int) -> tuple[int, int]:
+    """(descriptor or minus errno, the size of log the kernel would have liked; 0 before Linux 6.4, which does not tell)."""
+    with_log: Fields = {**fields, "log_level": level, "log_size": log_size, "log_buf": address(log)}
+
+    attribute, end = pack("PROG_LOAD", with_log)
+    # log_true_size is written only when the announced size reaches it. An older kernel takes zeros that it does not know.
+    size = max(end, TELLS_SIZE)
+    answer = with_memlock(lambda: bpf_buffer(Command.PROG_LOAD, attribute, size))
+    return answer, read("PROG_LOAD", attribute, "log_true_size")
+
+
+def count_verified(log: str) -> int:
+    """How many instructions the verifier went through, from the log's last line; 0 when it does not say."""
+    for line in reversed(log.splitlines()):
+        words = line.split()
+        if words[:1] == ["processed"] and len(words) > 1 and words[1].isdigit():
+            return int(words[1])
+    return 0
