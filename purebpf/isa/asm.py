@@ -144,7 +144,10 @@ def StoreMem(dst: int, offset: int, src: int, size: Size) -> Instruction:
 
 def StoreImm(dst: int, offset: int, value: int, size: Size) -> Instruction:
     """Store a constant at dst + offset; with DW its 32 bits are sign-extended."""
-    return checked(op.ST | op.MODE_MEM | sized(size), dst, 0, offset, constant(value, size.bytes * 8))
+    bits = sized(size).bytes * 8
+    if bits < 32 and not -(1 << bits - 1) <= value < 1 << bits:
+        raise AssemblerError(f"the constant {value} does not fit in {bits} bits; only those would be stored")
+    return checked(op.ST | op.MODE_MEM | size, dst, 0, offset, constant(value, bits))
 
 
 def LoadAbs(offset: int, size: Size) -> Instruction:

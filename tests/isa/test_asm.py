@@ -161,6 +161,8 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: Mov32.imm(R0, 0x1_0000_0000), "does not fit in 32 bits"),
     (lambda: JEq.imm(R0, 0x8000_0000, 1), "does not fit in 32 bits"),
     (lambda: StoreImm(R1, 0, 0x8000_0000, DW), "does not fit in 32 bits"),
+    (lambda: StoreImm(R1, 0, 256, B), "the constant 256 does not fit in 8 bits; only those would be stored"),
+    (lambda: StoreImm(R1, 0, -32769, H), "the constant -32769 does not fit in 16 bits"),
     (lambda: LoadMem(R1, R2, 0x8000, W), "the offset 32768 .* does not fit in 16 bits"),
     (lambda: LoadMem(R1, R2, W, 4), "4 is no size; it is B"),  # type: ignore[arg-type]
     (lambda: LoadMemSx(R1, R2, 0, DW), "0x99 is not the opcode"),
