@@ -37,6 +37,7 @@ COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Is: "is", ast.IsNot: "is not", ast.In: "in", ast.NotIn: "not in",
 }  # fmt: skip
 SWAPPED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+TYPE_RANGES = {(0, (1 << n) - 1) for n in (8, 16, 32, 64)} | {(-(1 << n - 1), (1 << n - 1) - 1) for n in (8, 16, 32, 64)}
 OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 
 
@@ -259,7 +260,8 @@ def _split_compare(
     """Compare two integers, exactly whatever their signs, and narrow the tested names' ranges on both sides."""
     decided = _decided(symbol, a, b)
     if decided is not None and not (a.op.is_const and b.op.is_const):
-        cx.warn(node, f"this comparison is always {decided}", f"{a.low}..{a.high} {symbol} {b.low}..{b.high}")
+        if all(v.op.is_const or (v.low, v.high) in TYPE_RANGES for v in (a, b)):  # the types say so, not a test before
+            cx.warn(node, f"this comparison is always {decided}", f"{a.low}..{a.high} {symbol} {b.low}..{b.high}")
         return cx.branch(cx.builder.const(int(decided), BOOL))
     op = integer_compare(cx, symbol, a, b)
     yes, no = cx.branch(op)

@@ -184,7 +184,6 @@ def subscript(cx: Lowering, node: ast.Subscript) -> Value:
 def _table(cx: Lowering, node: ast.Subscript, values: Any, index: Value) -> Value:
     """A constant tuple of integers (or bytes) indexed at run time: a table in the read-only data."""
     from purebpf.compiler.ir.ops import Ptr
-    from purebpf.compiler.frontend.lower import RODATA
     from purebpf.lang.types import ArrayType, IntType
 
     if isinstance(values, list | dict | set):
@@ -203,7 +202,7 @@ def _table(cx: Lowering, node: ast.Subscript, values: Any, index: Value) -> Valu
     padding = -len(cx.unit.rodata) % element.size
     if data not in cx.unit.literals and padding:
         cx.unit.rodata += bytes(padding)
-    base = cx.builder.emit("map_value", Ptr("map_value"), [], (RODATA, cx.unit.literal(data)))
+    base = cx.builder.emit("map_value", Ptr("map_value"), [], (cx.unit.rodata_name, cx.unit.literal(data)))
     ref = Ref(base, 0, layout, "map_value", writable=False)
     loaded = memory.load(cx, node, memory.element(cx, node, ref, number))
     return replace(loaded, low=low, high=high, signed=low < 0) if isinstance(loaded, IntValue) else loaded

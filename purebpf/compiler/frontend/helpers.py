@@ -144,11 +144,10 @@ def _memory(cx: Lowering, at: ast.AST, what: str, argument: Arg, value: Value, s
     if isinstance(value, Const) and isinstance(value.value, str | bytes):
         if argument.writes:
             cx.fail(at, f"{what} is written, so it cannot be a constant")
-        from purebpf.compiler.frontend.lower import RODATA
 
         data = value.value.encode() + b"\0" if isinstance(value.value, str) else value.value
         sizes[index] = len(data)
-        return cx.builder.emit("map_value", Ptr("map_value"), [], (RODATA, cx.unit.literal(data)))
+        return cx.builder.emit("map_value", Ptr("map_value"), [], (cx.unit.rodata_name, cx.unit.literal(data)))
     if isinstance(value, Fill):
         place = memory.temporary(cx, value.type)
         value.write(place)

@@ -368,7 +368,7 @@ def _wider_int(name: str, a: IntValue, b: IntValue, attempt: int) -> Value:
         if high > a.high:
             high = next(limit for limit in limits if high <= limit)
         if low < a.low:
-            low = next((-limit - 1 for limit in limits[:-1] if low >= -limit - 1), S64_LOW)
+            low = 0 if low >= 0 else next((-limit - 1 for limit in limits[:-1] if low >= -limit - 1), S64_LOW)
     if low < 0 and high > S64_HIGH:
         if a.high <= S64_HIGH and b.high <= S64_HIGH:
             high = S64_HIGH

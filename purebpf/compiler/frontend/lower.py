@@ -28,7 +28,6 @@ from purebpf.lang.types import Type
 from purebpf.spec import MapSpec
 from purebpf.tables.enums import MapType
 
-RODATA = ".rodata"
 BPF_F_RDONLY_PROG = 1 << 7
 
 
@@ -41,7 +40,8 @@ class Unit:
     hook: str
     options: Options
     license: str
-    maps: dict[str, MapDeclaration] = field(default_factory=dict)
+    maps: dict[str, MapDeclaration] = field(default_factory=dict)  # of all programs compiled together
+    used: dict[str, MapDeclaration] = field(default_factory=dict)  # of this one
     rodata: bytearray = field(default_factory=bytearray)
     literals: dict[bytes, int] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
@@ -54,6 +54,7 @@ class Unit:
         """The name a map has in this program; the same declaration always has the same one."""
         for known, other in self.maps.items():
             if other is declaration:
+                self.used[known] = declaration
                 return known
         base = declaration.name or name
         free, n = base, 1
@@ -61,8 +62,13 @@ class Unit:
             n += 1
             free = f"{base}_{n}"
         declaration.name = declaration.name or free
-        self.maps[free] = declaration
+        self.maps[free] = self.used[free] = declaration
         return free
+
+    @property
+    def rodata_name(self) -> str:
+        """The map of this program's read-only data."""
+        return f"{self.name}.rodata"
 
     def literal(self, data: bytes) -> int:
         """Where these bytes lie in the read-only data; equal ones are kept once."""
@@ -72,10 +78,10 @@ class Unit:
         return self.literals[data]
 
     def map_specs(self) -> dict[str, MapSpec]:
-        specs = {name: declaration.describe(name) for name, declaration in self.maps.items()}
+        specs = {name: declaration.describe(name) for name, declaration in self.used.items()}
         if self.rodata:
             content = ((bytes(4), bytes(self.rodata)),)
-            specs[RODATA] = MapSpec(RODATA, MapType.ARRAY, 4, len(self.rodata), 1, BPF_F_RDONLY_PROG, content, frozen=True)
+            specs[self.rodata_name] = MapSpec(self.rodata_name, MapType.ARRAY, 4, len(self.rodata), 1, BPF_F_RDONLY_PROG, content, frozen=True)
         return specs
 
 
@@ -123,7 +129,7 @@ class Lowering:
     def __init__(self, unit: Unit, fn: Function) -> None:
         self.unit = unit
         self.fn = fn
-        self.builder = Builder(fn)
+        self.builder = Builder(fn, unit.options.big_endian)
         self.current: Flow | None = Flow(self.builder.block, self.builder.scope)
         self.last: Flow | None = self.current
         self.frames: list[Frame] = []

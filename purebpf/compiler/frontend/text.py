@@ -20,7 +20,6 @@ INTEGER_FORMATS = {"": "", "d": "", "x": "x", "X": "X"}
 def print_(cx: Lowering, node: ast.Call, pieces: list[ast.expr]) -> Value:
     """Print texts, f-strings and integers, joined by spaces. The format lies in the read-only data."""
     from purebpf.compiler.frontend.helpers import allowed
-    from purebpf.compiler.frontend.lower import RODATA
 
     form, values = "", []
     for i, piece in enumerate(pieces):
@@ -37,7 +36,7 @@ def print_(cx: Lowering, node: ast.Call, pieces: list[ast.expr]) -> Value:
     data = form.encode() + b"\0"
     if any(not (32 <= byte < 127 or byte in b"\n\t") for byte in data[:-1]):
         cx.fail(node, "the kernel prints ASCII texts only", hint="leave out other characters")
-    text = cx.builder.emit("map_value", Ptr("map_value"), [], (RODATA, cx.unit.literal(data)))
+    text = cx.builder.emit("map_value", Ptr("map_value"), [], (cx.unit.rodata_name, cx.unit.literal(data)))
     size = cx.const(len(data))
     if len(values) <= 3:
         allowed(cx, node, "trace_printk")

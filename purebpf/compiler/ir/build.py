@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from purebpf.compiler.ir.fold import evaluate, identity
+from purebpf.compiler.ir.fold import evaluate, identity, swap_bytes
 from purebpf.compiler.ir.ops import BOOL, I32, I64, OPS, VOID, Block, Flag, Function, Op, Ptr, Target, Type, signed64
 from purebpf.isa.instruction import SourceLine
 
@@ -124,6 +124,10 @@ class Builder:
             if same == "0":
                 return self.const(0)
             inner = args[0]
+            if kind in ("eq", "ne") and inner.kind == "tobe" and not self.big_endian:
+                swapped = self.in_memory(inner, args[1].value)
+                if swapped is not None:
+                    return self.emit(kind, type, [inner.args[0], self.const(swapped)])
             if kind == "add" and inner.kind == "add" and inner.args[1].is_const and type == inner.type:
                 return self.emit("add", type, [inner.args[0], self.const(inner.args[1].value + args[1].value)])
         if len(args) == 2 and args[0] is args[1]:
@@ -135,6 +139,14 @@ class Builder:
                 return self.const(0, BOOL)
             if kind in ("and", "or") and (type == I64 or args[0].type == I32):
                 return args[0]
+        return None
+
+    @staticmethod
+    def in_memory(swap: Op, constant: int) -> int | None:
+        """For `tobe(load) == constant`: the constant as it lies in memory, so that nothing is swapped at run time."""
+        bits, source = swap.imm[0], swap.args[0]
+        if source.kind == "load" and source.imm[0] * 8 == bits and not source.imm[1] and 0 <= constant < 1 << bits:
+            return swap_bytes(constant, bits)
         return None
 
     def jump(self, block: Block, args: list[Op] | None = None) -> None:

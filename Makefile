@@ -1,0 +1,50 @@
+# Two commands do everything on a fresh machine with Python 3.11 or later: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SECONDS ?= 60
+
+.PHONY: demo test lint kernels fuzz bench bench-size docs clean
+
+demo: $(VENV)/.installed
+	$(BIN)/purebpf demo
+
+test: $(VENV)/.installed-dev lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check purebpf tests examples bench
+	$(BIN)/ruff format --check purebpf tests examples bench
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+kernels: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.kernels.matrix
+
+fuzz: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
+
+bench: bench-size
+
+bench-size: $(VENV)/.installed-dev
+	$(BIN)/python -m bench.size
+
+docs: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest tests/docs
+
+$(VENV)/.created:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "purebpf needs Python 3.11 or later; set PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.created pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.created pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $(VENV)/.installed
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,122 @@
+"""A collection: programs and their maps, loaded together on an engine. The only place where compiler and engines meet.
+
+Loading creates the maps, binds the declarations to them, loads the programs, fills program arrays. Closing undoes it all:
+links first, then programs, then maps; it is safe to do twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from purebpf.engine import Engine, EngineLink, EngineMap, EngineProgram
+from purebpf.errors import Error, NotLoaded
+from purebpf.lang.maps import MapDeclaration, ProgArray
+from purebpf.spec import CollectionSpec
+
+if TYPE_CHECKING:
+    from purebpf.program import Program
+
+
+def choose_engine(name: str = "auto") -> tuple[Engine, str]:
+    """The engine by name, and why it is that one: "auto" takes the kernel where bpf(2) is permitted, else the virtual machine."""
+    if name not in ("auto", "kernel", "vm"):
+        raise Error(f"there is no engine {name!r}; use \"kernel\", \"vm\" or \"auto\"")
+    if name != "vm":
+        from purebpf.kernel.probe import permitted
+
+        reason = permitted()
+        if name == "kernel" or reason is None:
+            from purebpf.kernel.engine import KernelEngine
+
+            return KernelEngine(), "it was asked for" if name == "kernel" else "bpf(2) is permitted here"
+        why = reason
+    else:
+        why = "it was asked for"
+    from purebpf.vm.engine import VmEngine
+
+    return VmEngine(), why
+
+
+class Collection:
+    """Programs loaded together. A context manager: leaving it detaches and closes everything."""
+
+    def __init__(self, programs: Iterable[Program], engine: Engine) -> None:
+        self.engine = engine
+        self.programs = _reachable(programs)
+        self.spec: CollectionSpec = CollectionSpec()
+        self.maps: dict[str, EngineMap] = {}
+        self.loaded: dict[str, EngineProgram] = {}
+        self.links: list[EngineLink] = []
+        self._bound: list[MapDeclaration] = []
+        self._names: dict[Program, str] = {}
+        self.closed = False
+
+    def load(self) -> Collection:
+        """Compile what is not compiled yet, create the maps, load the programs. On an error nothing stays behind."""
+        from purebpf.program import compile_together
+
+        self.spec, declarations, self._names = compile_together(self.programs)
+        try:
+            for name, spec in self.spec.maps.items():
+                declaration = declarations.get(name)
+                if declaration is not None and declaration.bound:
+                    raise Error(f"map `{name}` is in use by another loaded collection: close that one first")
+                self.maps[name] = self.engine.create_map(spec)
+                if declaration is not None:
+                    self._bound.append(declaration)
+                    declaration.bind(self.maps[name], self.engine)
+            for program in self.programs:
+                name = self._names[program]
+                self.loaded[name] = self.engine.load_program(self.spec.programs[name], self.maps)
+            for declaration in self._bound:
+                if isinstance(declaration, ProgArray):
+                    for index, member in declaration.entries.items():
+                        declaration.store(index, self.of(member))
+        except BaseException:
+            self.close()
+            raise
+        for program in self.programs:
+            program.collection = self
+        return self
+
+    def of(self, program: Program) -> EngineProgram:
+        """The loaded counterpart of a program."""
+        if self.closed or self._names.get(program) not in self.loaded:
+            raise NotLoaded(f"program `{program.name}` is not loaded here")
+        return self.loaded[self._names[program]]
+
+    def close(self) -> None:
+        """Detach, unload, forget. Errors of one part do not keep the others from being closed."""
+        if self.closed:
+            return
+        self.closed = True
+        for declaration in self._bound:
+            declaration.bind(None, None)
+        for resource in (*reversed(self.links), *self.loaded.values(), *self.maps.values()):
+            resource.close()
+        for program in self.programs:
+            if program.collection is self:
+                program.collection = None
+
+    def __enter__(self) -> Collection:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def _reachable(programs: Iterable[Program]) -> list[Program]:
+    """The programs, and those in the program arrays they use."""
+    found: list[Program] = []
+    work = list(programs)
+    while work:
+        program = work.pop(0)
+        if program in found:
+            continue
+        found.append(program)
+        for declaration in program.compiled().declarations.values():
+            if isinstance(declaration, ProgArray):
+                work += declaration.entries.values()
+    return found

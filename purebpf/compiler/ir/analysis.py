@@ -1,0 +1,78 @@
+"""Order and dominance of a function's blocks."""
+
+from __future__ import annotations
+
+from purebpf.compiler.ir.ops import Block, Function
+
+
+def reverse_postorder(fn: Function) -> list[Block]:
+    """Reachable blocks, each before its successors but for back edges."""
+    order: list[Block] = []
+    seen = {fn.entry}
+    stack = [(fn.entry, iter(reversed(fn.entry.successors)))]
+    while stack:
+        block, rest = stack[-1]
+        for successor in rest:
+            if successor not in seen:
+                seen.add(successor)
+                stack.append((successor, iter(reversed(successor.successors))))
+                break
+        else:
+            order.append(block)
+            stack.pop()
+    order.reverse()
+    return order
+
+
+def immediate_dominators(fn: Function) -> dict[Block, Block]:
+    """The closest block that every way to a block goes through; the entry's is itself. (Cooper, Harvey, Kennedy.)"""
+    order = reverse_postorder(fn)
+    number = {block: i for i, block in enumerate(order)}
+    predecessors: dict[Block, list[Block]] = {block: [] for block in order}
+    for block in order:
+        for successor in block.successors:
+            predecessors[successor].append(block)
+    idom = {fn.entry: fn.entry}
+    changed = True
+    while changed:
+        changed = False
+        for block in order[1:]:
+            new: Block | None = None
+            for other in predecessors[block]:
+                if other not in idom:
+                    continue
+                if new is None:
+                    new = other
+                    continue
+                a, b = new, other
+                while a is not b:
+                    while number[a] > number[b]:
+                        a = idom[a]
+                    while number[b] > number[a]:
+                        b = idom[b]
+                new = a
+            assert new is not None
+            if idom.get(block) is not new:
+                idom[block] = new
+                changed = True
+    return idom
+
+
+def dominator_children(fn: Function) -> dict[Block, list[Block]]:
+    """The dominator tree, children in reverse postorder."""
+    idom = immediate_dominators(fn)
+    children: dict[Block, list[Block]] = {block: [] for block in idom}
+    for block in reverse_postorder(fn):
+        if block is not fn.entry:
+            children[idom[block]].append(block)
+    return children
+
+
+def dominated(idom: dict[Block, Block], block: Block, by: Block) -> bool:
+    """Whether every way to `block` goes through `by`."""
+    while block is not by:
+        up = idom.get(block)
+        if up is None or up is block:
+            return False
+        block = up
+    return True

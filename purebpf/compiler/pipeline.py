@@ -1,0 +1,160 @@
+"""The compiler from end to end: a Python function in, a `CollectionSpec` out.
+
+Passes run in the order of `PASSES`, each once; `compile_ir` stops before the target, which is what `--emit ir` shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import FunctionType
+
+from purebpf.compiler.frontend import functions
+from purebpf.compiler.frontend.lower import Unit
+from purebpf.compiler.ir.ops import Function
+from purebpf.compiler.options import Options
+from purebpf.compiler.passes.cfg import remove_unreachable, simplify_cfg
+from purebpf.compiler.passes.dce import remove_dead
+from purebpf.compiler.passes.facts import propagate_facts
+from purebpf.compiler.passes.fold import fold
+from purebpf.compiler.passes.memory import forward_memory
+from purebpf.compiler.passes.narrow import narrow
+from purebpf.compiler.target import allocation_check, layout, regalloc
+from purebpf.compiler.target.legalize import legalize
+from purebpf.compiler.target.select import select
+from purebpf.errors import CompileError
+from purebpf.isa.instruction import Instruction
+from purebpf.lang.maps import MapDeclaration
+from purebpf.lang.program_types import ProgramKind
+from purebpf.spec import CollectionSpec, FunctionSpec, MapSpec, ProgramSpec
+
+Pass = Callable[[Function], object]
+
+PASSES: tuple[tuple[str, Pass], ...] = (  # each with the reason for its place
+    ("cfg", simplify_cfg),  # first: lowering leaves constant branches and joins that nobody needs
+    ("fold", fold),  # parameters that became constants
+    ("facts", propagate_facts),  # wants folded conditions
+    ("cfg again", simplify_cfg),  # branches that facts decided
+    ("memory", forward_memory),  # wants long blocks
+    ("fold again", fold),  # forwarded constants
+    ("narrow", narrow),  # wants all uses final
+    ("cfg last", simplify_cfg),
+    ("dce", remove_dead),
+)
+
+
+@dataclass(slots=True)
+class Compiled:
+    """A program as data, with the declarations behind its maps and what the compiler has to say."""
+
+    program: ProgramSpec
+    maps: dict[str, MapSpec]
+    declarations: dict[str, MapDeclaration]
+    warnings: list[str]
+    functions: list[Function]
+
+
+def compile_ir(
+    function: FunctionType,
+    kind: ProgramKind,
+    hook: str,
+    license: str,
+    options: Options,
+    name: str | None = None,
+    maps: dict[str, MapDeclaration] | None = None,
+) -> tuple[Unit, list[Function]]:
+    """The optimised IR of a program and its subprograms. `maps` are those of programs compiled before into the same collection."""
+    unit = Unit(name or function.__name__, kind, hook, options, license, {} if maps is None else maps)
+    functions.lower_program(unit, function)
+    for fn in unit.functions.values():
+        remove_unreachable(fn)
+        for _, apply in PASSES:
+            apply(fn)
+    return unit, list(unit.functions.values())
+
+
+def compile_program(
+    function: FunctionType,
+    kind: ProgramKind,
+    hook: str = "",
+    license: str = "GPL",
+    options: Options | None = None,
+    name: str | None = None,
+    maps: dict[str, MapDeclaration] | None = None,
+) -> Compiled:
+    """Compile one program. Raises CompileError with place and hint."""
+    options = options or Options()
+    unit, made = compile_ir(function, kind, hook, license, options, name, maps)
+    emitted = [generate(fn, options) for fn in made]
+    instructions, starts = link(emitted)
+    section = kind.section + (f"/{hook}" if hook else "")
+    program = ProgramSpec(
+        name=unit.name,
+        type=kind.type,
+        instructions=tuple(instructions),
+        license=license,
+        section=section,
+        attach_to=hook,
+        functions=tuple(FunctionSpec(e.name, starts[e.name]) for e in emitted),
+        stack=_deepest(emitted),
+        requires=tuple(sorted(unit.features)),
+    )
+    return Compiled(program, unit.map_specs(), unit.used, list(dict.fromkeys(unit.warnings)), made)
+
+
+def generate(fn: Function, options: Options) -> layout.Emitted:
+    """IR to instructions: legal ops, selection, registers (checked), layout."""
+    from purebpf.tables.helpers import helper
+
+    def number(name: str) -> int:
+        found = helper(name)
+        assert found is not None, name
+        return found.id
+
+    legalize(fn, options.cpu)
+    machine = select(fn, options, number)
+    before = allocation_check.snapshot(machine)
+    regalloc.allocate(machine)
+    allocation_check.check(before, machine)
+    return layout.emit(machine)
+
+
+def link(emitted: list[layout.Emitted]) -> tuple[list[Instruction], dict[str, int]]:
+    """Put the functions one after the other and resolve the calls between them."""
+    starts: dict[str, int] = {}
+    position = 0
+    for e in emitted:
+        starts[e.name] = position
+        position += sum(i.slots for i in e.instructions)
+    out: list[Instruction] = []
+    at = 0
+    for e in emitted:
+        for instruction in e.instructions:
+            at += instruction.slots
+            if instruction.opcode == 0x85 and instruction.src == 1 and instruction.symbol is not None:
+                distance = starts[instruction.symbol] - at
+                instruction = Instruction(0x85, 0, 1, 0, distance, instruction.symbol, instruction.source)
+            out.append(instruction)
+    return out, starts
+
+
+def _deepest(emitted: list[layout.Emitted]) -> int:
+    """Bytes of stack on the deepest chain of calls; each frame is rounded up as the verifier does."""
+    frames = {e.name: max(-(-e.stack // 32) * 32, 32) if len(emitted) > 1 else e.stack for e in emitted}
+    calls = {e.name: {i.symbol for i in e.instructions if i.opcode == 0x85 and i.src == 1 and i.symbol} for e in emitted}
+
+    def depth(name: str) -> int:
+        return frames[name] + max((depth(callee) for callee in calls[name]), default=0)
+
+    deepest = depth(emitted[0].name)
+    if deepest > layout.STACK_LIMIT:
+        raise CompileError(f"error: `{emitted[0].name}` and the functions it calls need {deepest} bytes of stack, the kernel gives {layout.STACK_LIMIT}")
+    return deepest
+
+
+def collection(programs: Mapping[str, Compiled]) -> CollectionSpec:
+    """One spec for programs compiled together."""
+    maps: dict[str, MapSpec] = {}
+    for compiled in programs.values():
+        maps |= compiled.maps
+    return CollectionSpec({name: c.program for name, c in programs.items()}, maps)

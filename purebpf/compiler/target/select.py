@@ -1,0 +1,477 @@
+"""Instruction selection: IR ops to machine instructions over virtual registers.
+
+A value is one virtual register; a guard is its operand's register, so that check and use stay in one. Addresses fold into
+loads and stores, constants into immediates, comparisons into jumps. Block arguments become moves at the end of predecessors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from purebpf.compiler.ir.analysis import dominated, immediate_dominators, reverse_postorder
+from purebpf.compiler.ir.ops import BOOL, I32, I64, Block, Flag, Function, Op, Ptr, Target
+from purebpf.compiler.options import Options
+from purebpf.compiler.target.machine import CALL_CLOBBERS, FRAME_POINTER, Inst, MBlock, MFunction, Reg, Slot
+from purebpf.isa.instruction import WIDE_LOAD, SourceLine
+from purebpf.isa.opcodes import (
+    ADD,
+    ALU,
+    ALU64,
+    AND,
+    ARSH,
+    ATOMIC_NAMES,
+    CALL_LOCAL,
+    CALL_OPCODE,
+    DIV,
+    DW,
+    END,
+    EXIT_OPCODE,
+    FETCH,
+    JEQ,
+    JGE,
+    JGT,
+    JLE,
+    JLT,
+    JMP,
+    JMP32,
+    JNE,
+    JSET,
+    JSGE,
+    JSGT,
+    JSLE,
+    JSLT,
+    LDX,
+    LSH,
+    MAY_GOTO_OPCODE,
+    MOD,
+    MODE_ATOMIC,
+    MODE_MEM,
+    MODE_MEMSX,
+    MOV,
+    MUL,
+    NEG,
+    OR,
+    PSEUDO_MAP_FD,
+    PSEUDO_MAP_VALUE,
+    RSH,
+    SIGNED,
+    SIZE_BYTES,
+    ST,
+    STX,
+    SUB,
+    TO_BE,
+    XOR,
+    H,
+    K,
+    W,
+    X,
+    B as BYTE,
+)  # fmt: skip
+
+SIZES = {size: code for code, size in SIZE_BYTES.items()}
+ALU_OPS = {
+    "add": ADD, "sub": SUB, "mul": MUL, "udiv": DIV, "umod": MOD, "sdiv": DIV, "smod": MOD, "and": AND, "or": OR, "xor": XOR,
+    "shl": LSH, "lshr": RSH, "ashr": ARSH,
+}  # fmt: skip
+ATOMIC_OPS = {name: code for code, name in ATOMIC_NAMES.items()}
+JUMPS = {"eq": JEQ, "ne": JNE, "ult": JLT, "ule": JLE, "slt": JSLT, "sle": JSLE}
+MIRRORED = {"eq": JEQ, "ne": JNE, "ult": JGT, "ule": JGE, "slt": JSGT, "sle": JSGE}  # operands exchanged
+
+
+def fits(value: int) -> bool:
+    return -(1 << 31) <= value < 1 << 31
+
+
+def signed32(value: int) -> int:
+    value &= 0xFFFF_FFFF
+    return value - (1 << 32) if value >> 31 else value
+
+
+def select(fn: Function, options: Options, helper_id: Callable[[str], int]) -> MFunction:
+    """The function in machine form, over virtual registers."""
+    return _Selector(fn, options, helper_id).run()
+
+
+class _Selector:
+    def __init__(self, fn: Function, options: Options, helper_id: Callable[[str], int]) -> None:
+        self.fn = fn
+        self.options = options
+        self.helper_id = helper_id
+        self.out = MFunction(fn.name)
+        self.blocks: dict[Block, MBlock] = {}
+        self.registers: dict[Op, Reg] = {}
+        self.slots: dict[Op, Slot] = {}
+        self.uses = fn.uses()
+        self.idom = immediate_dominators(fn)
+        self._values: set[Op] | None = None
+        branches = [op.args[0] for op in fn.ops() if op.kind == "br"]
+        self.jump_masks = {condition.args[0] for condition in branches if self.masked(condition) is not None}
+        self.into: list[Inst] = []
+        self.loc: SourceLine | None = None
+
+    def run(self) -> MFunction:
+        order = reverse_postorder(self.fn)
+        for block in order:
+            self.blocks[block] = MBlock(block.name)
+            self.out.blocks.append(self.blocks[block])
+        for op in self.fn.entry.ops:
+            if op.kind == "alloca":
+                slot = Slot(op.imm[0], op.imm[1], op.imm[2])
+                self.slots[op] = slot
+                self.out.slots.append(slot)
+        self.into = self.blocks[self.fn.entry].insts
+        for number, param in enumerate(self.fn.params, 1):
+            if self.uses.get(param):
+                self.move(self.reg_of(param), number)
+        for block in order:
+            self.into = self.blocks[block].insts
+            for op in block.ops:
+                self.loc = op.loc or self.loc
+                self.op(op, self.blocks[block])
+        self.out.spill_last = {self.registers[op.args[0]] for op in self.fn.ops() if op.kind == "guard" and op.args[0] in self.registers}
+        return self.out
+
+    # -- registers and operands
+
+    def reg_of(self, op: Op) -> Reg:
+        """The register a value lives in."""
+        while op.kind == "guard":
+            op = op.args[0]
+        if op not in self.registers:
+            self.registers[op] = self.out.virtual()
+        return self.registers[op]
+
+    def use(self, op: Op) -> Reg:
+        """A register with the value in it: constants, map references and stack addresses are made where they are used."""
+        while op.kind == "guard":
+            op = op.args[0]
+        if op.is_const or op.kind in ("map", "map_value", "alloca"):
+            register = self.out.virtual()
+            self.make(register, op)
+            return register
+        return self.reg_of(op)
+
+    def make(self, register: Reg, op: Op) -> None:
+        """Put a value into a given register."""
+        while op.kind == "guard":
+            op = op.args[0]
+        if op.is_const:
+            self.constant(register, op.value)
+        elif op.kind == "map":
+            self.emit(Inst(WIDE_LOAD, register, pseudo=PSEUDO_MAP_FD, symbol=op.imm[0], defs=(register,), remat=True))
+        elif op.kind == "map_value":
+            self.emit(Inst(WIDE_LOAD, register, pseudo=PSEUDO_MAP_VALUE, imm=op.imm[1] << 32, symbol=op.imm[0], defs=(register,), remat=True))
+        elif op.kind == "alloca":
+            self.emit(Inst(ALU64 | MOV | X, register, lea=True, slot=self.slots[op], defs=(register,), remat=True))
+        else:
+            self.move(register, self.reg_of(op))
+
+    def constant(self, register: Reg, value: int) -> None:
+        if fits(value):
+            opcode = ALU64 if value < 0 else ALU
+            self.emit(Inst(opcode | MOV | K, register, imm=value, defs=(register,), remat=True))
+        elif 0 <= value < 1 << 32:
+            self.emit(Inst(ALU | MOV | K, register, imm=signed32(value), defs=(register,), remat=True))
+        else:
+            self.emit(Inst(WIDE_LOAD, register, imm=value & 0xFFFF_FFFF_FFFF_FFFF, defs=(register,), remat=True))
+
+    def emit(self, inst: Inst) -> None:
+        inst.loc = self.loc
+        self.into.append(inst)
+
+    def move(self, to: Reg, source: Reg) -> None:
+        self.emit(Inst(ALU64 | MOV | X, to, source, defs=(to,), uses=(source,), move=True))
+
+    def alu(self, opcode: int, register: Reg, imm: int = 0, offset: int = 0) -> None:
+        """`register op= imm`."""
+        self.emit(Inst(opcode | K, register, imm=imm, offset=offset, defs=(register,), uses=(register,)))
+
+    # -- ops
+
+    def op(self, op: Op, here: MBlock) -> None:
+        if op.kind in ("const", "guard", "alloca", "map", "map_value"):
+            return
+        if op.info.flags & Flag.COMPARE or op in self.jump_masks:
+            return  # made where a branch wants it
+        if op.info.flags & Flag.TERMINATOR:
+            return self.terminator(op, here)
+        if op.kind in ALU_OPS:
+            return self.binary(op)
+        getattr(self, f"op_{op.kind}")(op)
+
+    def binary(self, op: Op) -> None:
+        if isinstance(op.type, Ptr) and self.folds_away(op):
+            return
+        a, b = op.args
+        target = self.reg_of(op)
+        width = ALU if op.type == I32 else ALU64
+        if op.kind == "sub" and a.is_const and a.value == 0:
+            self.make(target, b)
+            self.emit(Inst(width | NEG | K, target, defs=(target,), uses=(target,)))
+            return
+        if op.info.flags & Flag.COMMUTATIVE and not isinstance(a.type, Ptr) and (a.is_const or (self.uses[a] > 1 and self.uses[b] == 1 and not b.is_const)):
+            a, b = b, a
+        kind = ALU_OPS[op.kind]
+        offset = SIGNED if op.kind in ("sdiv", "smod") else 0
+        value = b.value if b.is_const else 0
+        if b.is_const and kind == SUB and fits(-value) and op.type != I32:
+            kind, value = ADD, -value
+        if b.is_const and kind in (LSH, RSH, ARSH):
+            value %= 32 if op.type == I32 else 64
+        if b.is_const and (op.type == I32 or fits(value)):
+            self.make(target, a)
+            self.alu(width | kind, target, signed32(value) if op.type == I32 else value, offset)
+            return
+        right = self.use(b)
+        self.make(target, a)
+        self.emit(Inst(width | kind | X, target, right, offset=offset, defs=(target,), uses=(target, right)))
+
+    def folds_away(self, op: Op) -> bool:
+        """A pointer plus a constant that only loads and stores read goes into their offset fields."""
+        return op.args[1].is_const and op not in self._as_value and fits(op.args[1].value)
+
+    @property
+    def _as_value(self) -> set[Op]:
+        """Pointers that are needed in a register."""
+        if self._values is None:
+            work: list[Op] = []
+            for op in self.fn.ops():
+                for i, operand in enumerate(op.operands()):
+                    if not (op.kind in ("load", "store", "atomic") and i == 0) and not self._through(op):
+                        work.append(operand)
+            self._values = set()
+            while work:
+                op = work.pop()
+                if op not in self._values:
+                    self._values.add(op)
+                    if self._through(op):
+                        work.append(op.args[0])
+        return self._values
+
+    @staticmethod
+    def _through(op: Op) -> bool:
+        return op.kind == "guard" or (op.kind == "add" and isinstance(op.type, Ptr) and op.args[1].is_const)
+
+    def address(self, pointer: Op, offset: int) -> tuple[Reg, int, Slot | None]:
+        """(register, offset, slot) for a memory access."""
+        while True:
+            if pointer.kind == "guard":
+                pointer = pointer.args[0]
+            elif pointer.kind == "add" and pointer.args[1].is_const and (pointer not in self._as_value or pointer.args[0].kind == "alloca"):
+                offset += pointer.args[1].value
+                pointer = pointer.args[0]
+            else:
+                break
+        if pointer.kind == "alloca":
+            return FRAME_POINTER, offset, self.slots[pointer]
+        register = self.use(pointer)
+        if not -(1 << 15) <= offset < 1 << 15:
+            moved = self.out.virtual()
+            self.move(moved, register)
+            self.alu(ALU64 | ADD, moved, offset)
+            return moved, 0, None
+        return register, offset, None
+
+    def op_load(self, op: Op) -> None:
+        size, signed, offset = op.imm
+        register, offset, slot = self.address(op.args[0], offset)
+        target = self.reg_of(op)
+        extend = bool(signed) and size < 8
+        mode = MODE_MEMSX if extend and self.options.cpu >= 4 else MODE_MEM
+        self.emit(Inst(LDX | mode | SIZES[size], target, register, offset, defs=(target,), uses=(register,), slot=slot))
+        if extend and mode == MODE_MEM:
+            self.extend(target, size * 8)
+
+    def extend(self, register: Reg, bits: int) -> None:
+        self.alu(ALU64 | LSH, register, 64 - bits)
+        self.alu(ALU64 | ARSH, register, 64 - bits)
+
+    def op_store(self, op: Op) -> None:
+        size, offset = op.imm
+        pointer, value = op.args
+        if value.is_const and (size < 8 or fits(value.value)):
+            register, offset, slot = self.address(pointer, offset)
+            imm = signed32(value.value & ((1 << 8 * size) - 1)) if size < 8 else value.value
+            if size < 4:
+                imm = value.value & ((1 << 8 * size) - 1)
+            self.emit(Inst(ST | MODE_MEM | SIZES[size], register, offset=offset, imm=imm, uses=(register,), slot=slot))
+            return
+        source = self.use(value)
+        register, offset, slot = self.address(pointer, offset)
+        self.emit(Inst(STX | MODE_MEM | SIZES[size], register, source, offset, uses=(register, source), slot=slot))
+
+    def op_atomic(self, op: Op) -> None:
+        name, size, offset, fetch = op.imm
+        source = self.use(op.args[1])
+        register, offset, slot = self.address(op.args[0], offset)
+        if fetch:
+            target = self.reg_of(op)
+            self.move(target, source)
+            source = target
+        defs = (source,) if fetch else ()
+        imm = ATOMIC_OPS[name] | (FETCH if fetch else 0)
+        self.emit(Inst(STX | MODE_ATOMIC | SIZES[size], register, source, offset, imm, defs=defs, uses=(register, source), slot=slot))
+
+    def op_low32(self, op: Op) -> None:
+        target, source = self.reg_of(op), self.use(op.args[0])
+        self.emit(Inst(ALU | MOV | X, target, source, defs=(target,), uses=(source,)))
+
+    def op_sext(self, op: Op) -> None:
+        target, bits = self.reg_of(op), op.imm[0]
+        if self.options.cpu >= 4:
+            source = self.use(op.args[0])
+            self.emit(Inst(ALU64 | MOV | X, target, source, offset=bits, defs=(target,), uses=(source,)))
+            return
+        self.make(target, op.args[0])
+        self.extend(target, bits)
+
+    def op_tobe(self, op: Op) -> None:
+        target = self.reg_of(op)
+        self.make(target, op.args[0])
+        self.emit(Inst(ALU | END | TO_BE, target, imm=op.imm[0], defs=(target,), uses=(target,)))
+
+    def op_call(self, op: Op) -> None:
+        self.call(op, Inst(CALL_OPCODE, imm=self.helper_id(op.imm[0]), symbol=None))
+
+    def op_callsub(self, op: Op) -> None:
+        self.call(op, Inst(CALL_OPCODE, pseudo=CALL_LOCAL, symbol=op.imm[0]))
+
+    def call(self, op: Op, inst: Inst) -> None:
+        for number, arg in enumerate(op.args, 1):
+            self.make(number, arg)
+        inst.uses = tuple(range(1, len(op.args) + 1))
+        inst.defs, inst.clobbers = (0,), CALL_CLOBBERS[1:]
+        self.emit(inst)
+        if self.uses.get(op):
+            self.move(self.reg_of(op), 0)
+
+    # -- terminators
+
+    def terminator(self, op: Op, here: MBlock) -> None:
+        if op.kind == "jump":
+            self.edge(op.targets[0])
+            here.next = self.blocks[op.targets[0].block]
+        elif op.kind == "ret":
+            if op.args:
+                self.make(0, op.args[0])
+            self.emit(Inst(EXIT_OPCODE, uses=(0,) if op.args else ()))
+        elif op.kind == "unreachable":
+            self.emit(Inst(EXIT_OPCODE))
+        elif op.kind == "may_goto":
+            into = self.side(op.targets[0], op)
+            out = self.side(op.targets[1], op)
+            self.emit(Inst(MAY_GOTO_OPCODE, target=out))
+            here.next = into
+        else:
+            self.branch(op, here)
+
+    def branch(self, op: Op, here: MBlock) -> None:
+        yes, no = op.targets
+        if yes.block is no.block and not yes.args:
+            here.next = self.blocks[yes.block]
+            return
+        masked = self.masked(op.args[0])
+        if masked is not None and op.args[0].kind == "eq":
+            yes, no = no, yes  # there is no jump for "no bit set", so take the one for "any"
+        hoisted = self.hoist(op, yes, no)
+        jump = self.compare_jump(op.args[0])
+        jump.target = self.blocks[yes.block] if yes is hoisted else self.side(yes, op)
+        here.next = self.blocks[no.block] if no is hoisted else self.side(no, op)
+        self.emit(jump)
+
+    def hoist(self, op: Op, yes: Target, no: Target) -> Target | None:
+        """Move one edge's arguments before the branch, which saves the block that would hold the moves. They land in registers that
+        are dead on the other way, unless the edge is a way back."""
+        for target, other in ((yes, no), (no, yes)):
+            if not target.args or self.reads_parameter(op.args[0], target.block):
+                continue
+            if op.block is not None and dominated(self.idom, op.block, target.block):
+                continue
+            if not any(self.reads_parameter(arg, target.block) for arg in other.args):
+                self.edge(target)
+                return target
+        return None
+
+    def masked(self, condition: Op) -> tuple[Op, int] | None:
+        """`(x & mask) == 0` or `!= 0`, where nothing else reads the masked value: (x, mask)."""
+        if condition.kind not in ("eq", "ne") or not condition.args[1].is_const or condition.args[1].value != 0:
+            return None
+        mask = condition.args[0]
+        if mask.kind != "and" or self.uses[mask] != 1 or not mask.args[1].is_const:
+            return None
+        value = mask.args[1].value
+        if mask.args[0].is_const or not fits(value) or (mask.type == I32 and value < 0):
+            return None
+        return mask.args[0], value
+
+    def reads_parameter(self, op: Op, block: Block) -> bool:
+        """Whether computing this (a comparison that the jump makes) reads a parameter of `block`."""
+        if op in block.params:
+            return True
+        return (op.kind == "guard" or bool(op.info.flags & Flag.COMPARE)) and any(self.reads_parameter(a, block) for a in op.args)
+
+    def side(self, target: Target, op: Op) -> MBlock:
+        """Where an edge of a branch goes: straight to the block, or through one that moves the arguments."""
+        if not target.args:
+            return self.blocks[target.block]
+        block = MBlock(f"{target.block.name}_in")
+        block.next = self.blocks[target.block]
+        self.out.blocks.append(block)
+        keep, self.into = self.into, block.insts
+        self.edge(target)
+        self.into = keep
+        return block
+
+    def edge(self, target: Target) -> None:
+        """All moves of an edge happen at once: those that would overwrite a value still wanted go through fresh registers."""
+        pairs = [(self.reg_of(param), arg) for param, arg in zip(target.block.params, target.args, strict=True) if self.uses.get(param)]
+        written = {register for register, _ in pairs}
+        staged: list[tuple[Reg, Reg]] = []
+        direct: list[tuple[Reg, Op]] = []
+        for register, arg in pairs:
+            while arg.kind == "guard":
+                arg = arg.args[0]
+            source = self.registers.get(arg)
+            if source == register:
+                continue
+            if source in written and len(pairs) > 1:
+                fresh = self.out.virtual()
+                self.move(fresh, source)
+                staged.append((register, fresh))
+            else:
+                direct.append((register, arg))
+        for register, arg in direct:
+            self.make(register, arg)
+        for register, fresh in staged:
+            self.move(register, fresh)
+
+    def compare_jump(self, condition: Op) -> Inst:
+        """The jump that is taken when the condition holds; its target is still open."""
+        if not condition.info.flags & Flag.COMPARE:
+            register = self.use(condition)
+            return Inst(JMP | JNE | K, register, imm=0, uses=(register,), loc=self.loc)
+        a, b = condition.args
+        jumps = JUMPS
+        if a.is_const and not b.is_const:
+            a, b, jumps = b, a, MIRRORED
+        code = jumps[condition.kind]
+        narrow = all(v.type in (I32, BOOL) or (v.is_const and 0 <= v.value < 1 << 32 and not isinstance(v.type, Ptr)) for v in (a, b))
+        signed = condition.kind in ("slt", "sle")
+        if b.is_const:
+            value = b.value
+            masked = self.masked(condition)
+            if masked is not None:
+                register = self.use(masked[0])
+                return Inst(JMP | JSET | K, register, imm=masked[1], uses=(register,))
+            register = self.use(a)
+            if fits(value):
+                return Inst(JMP | code | K, register, imm=value, uses=(register,))
+            if narrow and not signed:
+                return Inst(JMP32 | code | K, register, imm=signed32(value), uses=(register,))
+            other = self.use(b)
+            return Inst(JMP | code | X, register, other, uses=(register, other))
+        register, other = self.use(a), self.use(b)
+        return Inst(JMP | code | X, register, other, uses=(register, other))
+
+
+__all__ = ["BYTE", "DW", "I64", "H", "W", "select"]

@@ -1,0 +1,221 @@
+"""Programs as an author holds them: decorated functions that compile, run, load and attach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import FunctionType, TracebackType
+from typing import Any, Protocol, TypeVar
+
+from purebpf.collection import Collection, choose_engine
+from purebpf.compiler.options import Options
+from purebpf.engine import EngineLink, EngineProgram, RunResult
+from purebpf.errors import Error, NotLoaded
+from purebpf.lang.maps import MapDeclaration
+from purebpf.lang.program_types import KINDS, ProgramKind
+from purebpf.spec import CollectionSpec, ProgramSpec
+
+TYPE_CHECK = False
+
+
+class Compiled(Protocol):
+    """What the compiler gives (see `compiler.pipeline.Compiled`)."""
+
+    program: ProgramSpec
+    maps: dict[str, Any]
+    declarations: dict[str, MapDeclaration]
+    warnings: list[str]
+    functions: list[Any]
+
+
+class Program:
+    """A kernel program. Made by a decorator; `attach`, `run` and `spec` compile it when they are first used."""
+
+    __bpf_program__ = True
+
+    def __init__(self, function: FunctionType, kind: ProgramKind, hook: str) -> None:
+        if isinstance(function, Program):
+            raise Error(f"`{function.name}` has two program decorators: a function is one program; write two functions that call a third")
+        if not isinstance(function, FunctionType):
+            raise Error(f"@bpf.{kind.decorator} decorates a function, not {function!r}")
+        self.function = function
+        self.kind = kind
+        self.hook = hook
+        self.options = Options()
+        self.collection: Collection | None = None
+        self._compiled: Compiled | None = None
+        self.__name__ = function.__name__
+        self.__doc__ = function.__doc__
+        self.__module__ = function.__module__
+        self.__wrapped__ = function
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    @property
+    def license(self) -> str:
+        return str(self.function.__globals__.get("__bpf_license__", "GPL"))
+
+    def compiled(self) -> Compiled:
+        """The compiled program; compiled once. Raises CompileError."""
+        if self._compiled is None:
+            from purebpf.compiler.pipeline import compile_program
+
+            self._compiled = compile_program(self.function, self.kind, self.hook, self.license, self.options)
+            for warning in self._compiled.warnings:
+                import sys
+
+                print(warning, file=sys.stderr)
+        return self._compiled
+
+    def spec(self) -> CollectionSpec:
+        """The program and its maps as plain data."""
+        return compile_together([self])[0]
+
+    @property
+    def loaded(self) -> EngineProgram:
+        """The live program; raises NotLoaded before it is loaded."""
+        if self.collection is None:
+            raise NotLoaded(f"program `{self.name}` is not loaded: attach, run or load it first")
+        return self.collection.of(self)
+
+    def load(self, engine: str = "auto") -> Collection:
+        """Load it with its maps, without attaching. Close the collection (or use `with`) when done."""
+        return load(self, engine=engine)
+
+    def run(self, packet: bytes | None = None, ctx: bytes | None = None, *, engine: str = "auto", repeat: int = 1) -> RunResult:
+        """Run it on a packet and/or a context, once or `repeat` times: by the kernel's test-run, or in the virtual machine.
+
+        A program that is loaded runs where it is loaded and keeps its maps; otherwise it is loaded for this run, and stays loaded
+        until its collection is closed. Raises Unsupported where the kernel has no test-run for the type (tracepoints, perf events).
+        """
+        if self.collection is None:
+            self.load(engine)
+        return self.loaded.run(data=packet, context=ctx, repeat=repeat)
+
+    def attach(self, *target: object, engine: str = "auto", **options: object) -> Attachment:
+        """Load it if it is not loaded, and attach it. What to attach to depends on the type: `attach("eth0", mode="generic")`
+        for XDP, `attach("eth0", direction="egress")` for TC, nothing for tracepoints. The result detaches when closed."""
+        names = _TARGETS.get(self.kind.decorator, ())
+        if len(target) > len(names):
+            raise Error(f"a program of type `{self.kind.decorator}` attaches to {' and '.join(names) or 'its hook alone'}, not to {len(target)} things")
+        options = dict(zip(names, target, strict=False)) | options
+        own = self.collection is None
+        collection = self.load(engine) if self.collection is None else self.collection
+        try:
+            link = collection.engine.attach(collection.of(self), options)
+        except BaseException:
+            if own:
+                collection.close()
+            raise
+        collection.links.append(link)
+        return Attachment(self, collection, link, own)
+
+    def close(self) -> None:
+        """Detach and unload it, with all that was loaded together with it."""
+        if self.collection is not None:
+            self.collection.close()
+
+    def __call__(self, *args: object) -> Any:
+        raise Error(f"`{self.name}` is a kernel program: use `{self.name}.run(...)` or `{self.name}.attach(...)`")
+
+    def __repr__(self) -> str:
+        return f"<bpf.{self.kind.decorator} program {self.name}{'' if self.collection is None else ', loaded'}>"
+
+
+_TARGETS: dict[str, tuple[str, ...]] = {"xdp": ("interface",), "tc": ("interface",), "socket_filter": ("socket",)}
+
+
+class Attachment:
+    """An attached program: a context manager; leaving it detaches, and unloads what `attach` loaded."""
+
+    def __init__(self, program: Program, collection: Collection, link: EngineLink, own: bool) -> None:
+        self.program = program
+        self.link = link
+        self._collection = collection
+        self._own = own
+
+    @property
+    def mechanism(self) -> str:
+        return self.link.mechanism
+
+    def close(self) -> None:
+        self.link.close()
+        if self.link in self._collection.links:
+            self._collection.links.remove(self.link)
+        if self._own:
+            self._collection.close()
+
+    def __enter__(self) -> Attachment:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def compile_together(programs: Iterable[Program]) -> tuple[CollectionSpec, dict[str, MapDeclaration], dict[Program, str]]:
+    """Programs as one collection: its spec, the declarations behind its maps, each program's name in it (of one name: `_2`, `_3`)."""
+    from purebpf.compiler.pipeline import compile_program
+
+    specs: dict[str, ProgramSpec] = {}
+    maps: dict[str, Any] = {}
+    shared: dict[str, MapDeclaration] = {}
+    names: dict[Program, str] = {}
+    for program in programs:
+        name, n = program.name, 1
+        while name in specs:
+            n += 1
+            name = f"{program.name}_{n}"
+        made: Compiled = program.compiled()
+        clash = any(shared.get(map_name, declaration) is not declaration for map_name, declaration in made.declarations.items())
+        if clash or name != program.name:
+            made = compile_program(program.function, program.kind, program.hook, program.license, program.options, name, shared)
+        specs[name], names[program] = made.program, name
+        maps |= made.maps
+        shared |= made.declarations
+    return CollectionSpec(specs, maps), shared, names
+
+
+def load(*programs: Program, engine: str = "auto") -> Collection:
+    """Load programs together, so that they share their maps."""
+    chosen, _ = choose_engine(engine)
+    return Collection(programs, chosen).load()
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _plain(name: str) -> Callable[[Callable[..., Any]], Program]:
+    """A decorator without arguments."""
+    kind = KINDS[name]
+
+    def decorate(function: Callable[..., Any]) -> Program:
+        if isinstance(function, str):
+            raise Error(f"@bpf.{name} takes no argument; what to attach to is said in `attach`")
+        return Program(function, kind, "")  # type: ignore[arg-type]
+
+    decorate.__name__ = name
+    decorate.__doc__ = f"Make a function a program of type `{name}`{f'; it returns {kind.returns}' if kind.returns else ''}."
+    return decorate
+
+
+def _hooked(name: str) -> Callable[[str], Callable[[Callable[..., Any]], Program]]:
+    """A decorator that takes its hook."""
+    kind = KINDS[name]
+
+    def with_hook(hook: str) -> Callable[[Callable[..., Any]], Program]:
+        if not isinstance(hook, str):
+            raise Error(f"@bpf.{name} takes {kind.hook}")
+        return lambda function: Program(function, kind, hook)  # type: ignore[arg-type]
+
+    with_hook.__name__ = name
+    with_hook.__doc__ = f"Make a function a program of type `{name}`; the argument is {kind.hook}."
+    return with_hook
+
+
+xdp = _plain("xdp")
+tc = _plain("tc")
+socket_filter = _plain("socket_filter")
+perf_event = _plain("perf_event")
+tracepoint = _hooked("tracepoint")
+raw_tracepoint = _hooked("raw_tracepoint")
