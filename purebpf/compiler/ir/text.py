@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from purebpf.compiler.ir.ops import OPS, VOID, Block, Function, Module, Op, Target, Type
+from purebpf.compiler.ir.ops import OPS, VOID, Block, Function, Module, Op, Target
 
 ZERO_UNLESS_WRITTEN = frozenset({"offset", "signed", "fetch", "low", "high"})
 """Parts of an immediate that are 0 when the text does not give them."""
@@ -52,12 +52,15 @@ class Names:
         return self.blocks.get(block, "b?")
 
 
-def quote(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text in double quotes, ASCII, with Python's escapes."""
+    return '"' + text.encode("unicode_escape").decode("ascii").replace('"', '\\"') + '"'
+
+
+def word(text: str) -> str:
     """A name as it is written: bare where it is a plain word, else in quotes."""
-    if text and text.isascii() and not text[0].isdigit() and text.replace(".", "_").isidentifier():
-        return text
-    escaped = text.encode("unicode_escape").decode("ascii").replace('"', '\\"')
-    return f'"{escaped}"'
+    plain = text.isascii() and not text[:1].isdigit() and text.replace(".", "_").isidentifier()
+    return text if plain else quoted(text)
 
 
 def format_op(op: Op, names: Names, file: str = "", locations: bool = True) -> str:
@@ -70,7 +73,8 @@ def format_op(op: Op, names: Names, file: str = "", locations: bool = True) -> s
     elif len(parts) == 1:
         head.append(_part(parts[0], op.imm[0]))
     else:
-        tail = [f"{name}={_part(name, value)}" for name, value in zip(parts, op.imm, strict=True) if value != 0 or name not in ZERO_UNLESS_WRITTEN]
+        given = zip(parts, op.imm, strict=True)
+        tail = [f"{name}={_part(name, value)}" for name, value in given if value != 0 or name not in ZERO_UNLESS_WRITTEN]
     items = [names.value(arg) for arg in op.args] + [_target(target, names) for target in op.targets]
     text = " ".join([*head, *([", ".join(items)] if items else []), *tail])
     if op.type != VOID:
@@ -79,7 +83,7 @@ def format_op(op: Op, names: Names, file: str = "", locations: bool = True) -> s
 
 
 def _part(name: str, value: object) -> str:
-    return quote(str(value)) if name in WORDS else str(int(value)) if isinstance(value, int) else repr(value)
+    return word(str(value)) if name in WORDS else str(int(value)) if isinstance(value, int) else repr(value)
 
 
 def _target(target: Target, names: Names) -> str:
@@ -90,7 +94,7 @@ def _target(target: Target, names: Names) -> str:
 def _location(op: Op, file: str) -> str:
     if op.loc is None:
         return ""
-    other = f'"{quote(op.loc.file).strip(chr(34))}":' if op.loc.file != file else ""
+    other = f"{quoted(op.loc.file)}:" if op.loc.file != file else ""
     return f"  @{other}{op.loc.line}:{op.loc.column}"
 
 
@@ -103,19 +107,15 @@ def file_of(fn: Function) -> str:
     return next((op.loc.file for op in fn.ops() if op.loc is not None), "")
 
 
-def format_type(type: Type) -> str:
-    return str(type)
-
-
 def format_function(fn: Function, locations: bool = True) -> str:
-    """The text of one function, ending with a newline. Without `locations` it is easier to read but has lost its source lines."""
+    """The text of one function, ending with a newline. Without `locations` it is shorter, but its source lines are lost."""
     names = Names(fn)
     file = file_of(fn) if locations else ""
-    header = f"function {quote(fn.name)}({_typed(fn.params, names)})"
+    header = f"function {word(fn.name)}({_typed(fn.params, names)})"
     if fn.result != VOID:
         header += f" -> {fn.result}"
     if file:
-        header += f' file "{quote(file).strip(chr(34))}"'
+        header += f" file {quoted(file)}"
     lines = [header]
     for block in fn.blocks:
         params = f"({_typed(block.params, names)})" if block.params and block.params != fn.params else ""
