@@ -1,7 +1,8 @@
 """The kernel's helper functions: number, signature, licence, minimum kernel, and which program types may call each.
 
 The rows are in `helper_rows.py`, generated from `include/uapi/linux/bpf.h`, from what the verifier of a running kernel accepts
-and refuses, and from the list of minimum versions; this module gives them a shape. A row becomes an object when it is asked for.
+and refuses, and from the list of minimum versions; this module gives them a shape. A row becomes an object when it is asked
+for.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class ArgKind(StrEnum):
     CALLBACK_CONTEXT = "callback_context"
     """Pointer into the stack that the callback gets, or 0."""
     DYNPTR = "dynptr"
-    """Pointer to a `struct bpf_dynptr` on the stack (16 bytes): the helper initialises it if `writes`, else it is initialised."""
+    """Pointer to a `struct bpf_dynptr` on the stack (16 bytes): the helper initialises it if `writes`, else it is already."""
     STRING = "string"
     """A constant text with its NUL in a frozen read-only array map."""
     SPIN_LOCK = "spin_lock"
@@ -138,10 +139,10 @@ class Helper:
     """A helper function; `name` is without the prefix `bpf_`.
 
     `variadic`: after the listed arguments up to `5 - len(args)` more integers may follow (`trace_printk`).
-    `programs` may call it; `assumed` is the part of them that was taken from the kernel's source because no kernel at hand could
-    be asked. `attach_types` has an entry for each program type where only programs for some attach types may. `sleeps`: only
-    from sleepable programs (BPF_F_SLEEPABLE). `hooks`: only at some functions (an allow list decides when it is loaded). `maps`
-    are the types its map may have (empty: it takes no map). `invalidates_packet`: pointers into the packet are void after the
+    `programs` may call it; `assumed` is the part of them that was taken from the kernel's source because no kernel at hand
+    could be asked. `attach_types` has an entry for each program type where only programs for some attach types may. `sleeps`:
+    only from sleepable programs (BPF_F_SLEEPABLE). `hooks`: only at some functions (an allow list decides at load).
+    `maps` are the types its map may have (empty: it takes no map). `invalidates_packet`: pointers into the packet are void after the
     call. `since` is the first mainline kernel that has it, in any program type; other program types may have got it later.
     An EXT program may call what the program it replaces a part of may call; EXT itself is never in `programs`.
     """

@@ -106,10 +106,11 @@ def _value(node: ast.expr, known: dict[str, int]) -> int:
     raise LookupError
 
 
-def constants(header: Path) -> dict[str, int]:
-    """Every `#define` and enumerator of a header whose value is a constant integer, in the header's order."""
+def constants(header: Path, known: dict[str, int] | None = None) -> dict[str, int]:
+    """Every `#define` and enumerator of a header whose value is a constant integer, in the header's order. The values may use
+    names that are `known` from other headers."""
     text = COMMENT.sub(" ", header.read_text()).replace("\\\n", " ")
-    found: dict[str, int] = {}
+    found = dict(known or {})
     for match in ENUMERATION.finditer(text):
         following = 0
         for item in (part.strip() for part in re.sub(r"^\s*#.*$", "", match["body"], flags=re.M).split(",")):
@@ -124,4 +125,4 @@ def constants(header: Path) -> dict[str, int]:
         value = evaluate(match["value"], found)
         if value is not None:
             found.setdefault(match["name"], value)
-    return found
+    return {name: value for name, value in found.items() if name not in (known or {})}
