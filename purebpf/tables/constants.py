@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 
 def constant(name: str) -> int | None:
-    """The value of a constant, or None if there is none of that name. All-ones flags such as BPF_F_CURRENT_NETNS are negative."""
+    """The value of a constant, or None if there is none of that name. Flags of all ones (BPF_F_CURRENT_NETNS) are -1."""
     return _everything().get(name)
 
 

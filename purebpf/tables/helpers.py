@@ -142,8 +142,8 @@ class Helper:
     `programs` may call it; `assumed` is the part of them that was taken from the kernel's source because no kernel at hand
     could be asked. `attach_types` has an entry for each program type where only programs for some attach types may. `sleeps`:
     only from sleepable programs (BPF_F_SLEEPABLE). `hooks`: only at some functions (an allow list decides at load).
-    `maps` are the types its map may have (empty: it takes no map). `invalidates_packet`: pointers into the packet are void after the
-    call. `since` is the first mainline kernel that has it, in any program type; other program types may have got it later.
+    `maps` are the types its map may have (empty: it takes no map). `invalidates_packet`: pointers into the packet are void
+    after the call. `since` is the first mainline kernel that has it, in any program type; others may have got it later.
     An EXT program may call what the program it replaces a part of may call; EXT itself is never in `programs`.
     """
 

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from purebpf.tables.generate import constants, contexts, enums, helpers, measured
+from purebpf.tables.generate import constants, contexts, enums, helpers, measured, since
 from purebpf.tables.generate.kernelbtf import KernelBtf
 
 HERE = Path(__file__).resolve().parent.parent
@@ -22,6 +22,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "enums": lambda headers: enums.render(KernelBtf()),
     "helper_rows": lambda headers: helpers.render(),
     "context_rows": lambda headers: contexts.render(),
+    "since_rows": lambda headers: since.render(),
     "constant_rows": lambda headers: constants.render(headers, libc(), KernelBtf()),
 }
 

@@ -44,8 +44,8 @@ GROUPS = (
     Group("file", ("asm-generic/fcntl.h", "linux/fcntl.h", "linux/stat.h"), r"(O|AT|S)_[A-Z_]+"),
 )
 
-# The flag bits in byte 13 of a TCP header (RFC 9293, section 3.1) by the kernel's names (include/net/tcp.h). The UAPI's TCP_FLAG_*
-# are 32-bit words in network order, so their numbers depend on the machine; they are left out.
+# The flag bits in byte 13 of a TCP header (RFC 9293, section 3.1) by the kernel's names (include/net/tcp.h). The UAPI's
+# TCP_FLAG_* are 32-bit words in network order, so their numbers depend on the machine; they are left out.
 TCP_FLAGS = {"FIN": 0x01, "SYN": 0x02, "RST": 0x04, "PSH": 0x08, "ACK": 0x10, "URG": 0x20, "ECE": 0x40, "CWR": 0x80}
 
 

@@ -54,7 +54,7 @@ KINDS: dict[str, tuple[str, bool]] = {
 }
 
 # Fields in network byte order (comments of include/uapi/linux/bpf.h), with the bytes that carry the value: a 16-bit one may
-# lie in the first half of a 32-bit field. A remote port of 4 bytes is shifted by the kernel so that all four together are in order.
+# lie in the first half of a 32-bit field. The kernel shifts a remote port of 4 bytes so that all four are in order.
 NETWORK: dict[str, dict[str, int]] = {
     "__sk_buff": {
         "protocol": 2, "vlan_proto": 2, "remote_ip4": 4, "local_ip4": 4, "remote_ip6": 4, "local_ip6": 4, "remote_port": 4,

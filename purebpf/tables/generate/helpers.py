@@ -45,19 +45,19 @@ def write_prototypes(headers: Path) -> str:
     return "\n".join(lines + [f"{each.id}\t{each.text}" for each in prototypes(headers / "linux/bpf.h")]) + "\n"
 
 
-def _facts(name: str) -> list[list[str]]:
+def facts(name: str) -> list[list[str]]:
     lines = (FACTS / name).read_text().splitlines()
     return [line.split("\t") for line in lines if line and not line.startswith("#")]
 
 
 def read_prototypes() -> list[Prototype]:
     """The helpers in order of number."""
-    return [parse_prototype(int(id), text) for id, text in _facts("prototypes.tsv")]
+    return [parse_prototype(int(id), text) for id, text in facts("prototypes.tsv")]
 
 
 def versions(kind: str) -> dict[str, str]:
     """Name -> first kernel, of one kind of `facts/since.tsv`."""
-    return {name: version for which, version, names in _facts("since.tsv") if which == kind for name in names.split()}
+    return {name: version for which, version, names in facts("since.tsv") if which == kind for name in names.split()}
 
 
 def details(draft: Draft | ResultDraft) -> str:
@@ -119,7 +119,7 @@ def render() -> str:
     """The whole text of `helper_rows.py`. Raises ValueError when the facts do not fit together."""
     paths = measured.records()
     merged = measured.merge([measured.read(path) for path in paths])
-    since, about = versions("helper"), {row[0]: row[1] for row in _facts("helpers.tsv")}
+    since, about = versions("helper"), {row[0]: row[1] for row in facts("helpers.tsv")}
     known = read_prototypes()
     strange = (since.keys() | about.keys() | merged.keys()) ^ {prototype.name for prototype in known}
     if strange:
