@@ -359,7 +359,7 @@ def _target(line: Line) -> tuple[Line, str, list[Reference]]:
 def _location(line: Line, function: _Function, kind: str) -> SourceLine | None:
     if line.peek().kind == "location":
         file, number, column = line.next().value
-        return SourceLine(file or function.file or HAND_WRITTEN, number, column, "")
+        return SourceLine(next(f for f in (file, function.file, HAND_WRITTEN) if f is not None), number, column, "")
     if function.file is None and kind not in NO_LOCATION:
         return SourceLine(HAND_WRITTEN, line.number, 0, "")
     return None

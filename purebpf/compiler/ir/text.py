@@ -63,7 +63,7 @@ def word(text: str) -> str:
     return text if plain else quoted(text)
 
 
-def format_op(op: Op, names: Names, file: str = "", locations: bool = True) -> str:
+def format_op(op: Op, names: Names, file: str | None = None, locations: bool = True) -> str:
     """One op without indentation. Its location leaves the file out where it is `file`."""
     info = OPS.get(op.kind)
     parts = info.imm if info else ()
@@ -91,7 +91,7 @@ def _target(target: Target, names: Names) -> str:
     return f"{names.block(target.block)}({args})" if args else names.block(target.block)
 
 
-def _location(op: Op, file: str) -> str:
+def _location(op: Op, file: str | None) -> str:
     if op.loc is None:
         return ""
     other = f"{quoted(op.loc.file)}:" if op.loc.file != file else ""
@@ -102,19 +102,19 @@ def _typed(params: Sequence[Op], names: Names) -> str:
     return ", ".join(f"{names.value(param)}: {param.type}" for param in params)
 
 
-def file_of(fn: Function) -> str:
-    """The source file that stands in the function's header: the first op's that has a location."""
-    return next((op.loc.file for op in fn.ops() if op.loc is not None), "")
+def file_of(fn: Function) -> str | None:
+    """The source file that stands in the function's header: that of the first op with a location."""
+    return next((op.loc.file for op in fn.ops() if op.loc is not None), None)
 
 
 def format_function(fn: Function, locations: bool = True) -> str:
     """The text of one function, ending with a newline. Without `locations` it is shorter, but its source lines are lost."""
     names = Names(fn)
-    file = file_of(fn) if locations else ""
+    file = file_of(fn) if locations else None
     header = f"function {word(fn.name)}({_typed(fn.params, names)})"
     if fn.result != VOID:
         header += f" -> {fn.result}"
-    if file:
+    if file is not None:
         header += f" file {quoted(file)}"
     lines = [header]
     for block in fn.blocks:
