@@ -11,9 +11,9 @@ from purebpf.tables.attr import ARRAYS, BITS, COMMANDS, INTEGERS, SIZES
 def pack(name: str, fields: Mapping[str, int | bytes]) -> tuple[bytearray, int]:
     """A structure with these members set and all else zero, for a command of bpf(2) or a structure by its own name.
 
-    Gives the whole structure, for the kernel may write into any of it, and how many bytes of it to announce: up to the
-    last member that is not zero, since a kernel that does not know a member refuses it (E2BIG). Raises KeyError for a member that the
-    structure does not have, OverflowError for a value that does not fit.
+    Gives the whole structure, for the kernel may write into any of it, and how many bytes of it to announce: up to the last
+    member that is not zero, since a kernel that does not know a member refuses it (E2BIG). Raises KeyError for a member
+    that the structure does not have, OverflowError for a value that does not fit.
     """
     layout = COMMANDS.get(name, name)
     buffer = bytearray(SIZES[layout])

@@ -15,8 +15,9 @@ from purebpf.tables.enums import Command
 
 @dataclass(frozen=True, slots=True)
 class ProgramInfo:
-    """`tag` is the hash of the instructions in hex; sizes are bytes; `run_count` and `run_time_ns` stay 0 unless statistics
-    are on (sysctl kernel.bpf_stats_enabled). `verified_instructions`, how many the verifier went through, is 0 before Linux 5.16."""
+    """`tag` is the hash of the instructions in hex; sizes are bytes. `run_count` and `run_time_ns` stay 0 unless statistics are
+    on (sysctl kernel.bpf_stats_enabled). `verified_instructions`, how many the verifier went through, is 0 before Linux 5.16.
+    """
 
     id: int
     type: int

@@ -19,6 +19,8 @@ from purebpf.tables.enums import Command, ProgramType
 ETHERNET_HEADER = 14
 GROWTH = 258 + mmap.PAGESIZE  # a program may widen its packet by up to 256 bytes in front and a page behind
 
+WHOLE_CONTEXT = 1024  # the kernel gives back its whole context, however little of it was given, or fails with ENOSPC
+
 ON_FRAMES = frozenset({ProgramType.XDP, ProgramType.SCHED_CLS, ProgramType.SCHED_ACT, ProgramType.SOCKET_FILTER,
                        ProgramType.CGROUP_SKB, ProgramType.LWT_IN, ProgramType.LWT_OUT, ProgramType.LWT_XMIT,
                        ProgramType.LWT_SEG6LOCAL, ProgramType.FLOW_DISSECTOR})  # fmt: skip
@@ -41,7 +43,7 @@ def run(program: Descriptor, type: ProgramType, data: bytes | None, context: byt
         data = bytes(ETHERNET_HEADER)
     _check(type, program.what, data, context, repeat)
     data_room = len(data) + GROWTH if data is not None else 0
-    context_room = len(context) if context is not None and type not in NO_OUTPUT else 0
+    context_room = max(len(context), WHOLE_CONTEXT) if context is not None and type not in NO_OUTPUT else 0
     data_in, context_in, data_out, context_out = pin(data or b""), pin(context or b""), room(data_room), room(context_room)
     fields: dict[str, int | bytes] = {"prog_fd": program.number}
     if data is not None:
@@ -61,9 +63,16 @@ def run(program: Descriptor, type: ProgramType, data: bytes | None, context: byt
     return RunResult(
         value=read("TEST", attribute, "retval"),
         data=ctypes.string_at(data_out, read("TEST", attribute, "data_size_out")) if data is not None else b"",
-        context=ctypes.string_at(after, len(context or b"") if type not in READ_ONLY else 0),
+        context=ctypes.string_at(after, _context_size(type, context, read("TEST", attribute, "ctx_size_out"))),
         duration_ns=read("TEST", attribute, "duration"),
     )
+
+
+def _context_size(type: ProgramType, given: bytes | None, told: int) -> int:
+    """Bytes of context that came back: as the kernel tells, but a syscall program's is written over the one it was given."""
+    if given is None or type in READ_ONLY:
+        return 0
+    return len(given) if type is ProgramType.SYSCALL else told
 
 
 def _call(attribute: bytearray, size: int, repeat: int) -> int:

@@ -65,5 +65,11 @@ def _detacher(filtered: HasFileno) -> Callable[[], None]:
 
 
 def _set(number: int, option: int, value: int) -> None:
-    with socket.socket(fileno=os.dup(number)) as shared:
+    duplicate = os.dup(number)
+    try:
+        shared = socket.socket(fileno=duplicate)
+    except BaseException:
+        os.close(duplicate)
+        raise
+    with shared:
         shared.setsockopt(socket.SOL_SOCKET, option, value)

@@ -16,7 +16,10 @@ OPTIONS = {
     "interface": "name or index of the network interface",
     "direction": "'ingress' or 'egress' (as the program was declared, else ingress)",
 }
-REASONS = {errno.EINVAL: "The kernel has no TCX (Linux 6.6 brought it), or was built without it (CONFIG_NET_XGRESS)."}
+REASONS = {
+    errno.EEXIST: "This program is attached there already; to run it twice, load it twice.",
+    errno.EINVAL: "The kernel has no TCX (Linux 6.6 brought it), or was built without it (CONFIG_NET_XGRESS).",
+}
 
 
 def attach(program: KernelProgram, given: Mapping[str, object]) -> KernelLink:

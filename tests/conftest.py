@@ -1,0 +1,43 @@
+"""What the tests share: marker and fixture of tests that need bpf(2), and the check that they leave no descriptor open."""
+
+from __future__ import annotations
+
+import pytest
+
+from purebpf.kernel.engine import KernelEngine
+from purebpf.kernel.probe import permitted
+
+pytest_plugins = ["tests.kernel.leaks"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "kernel: needs bpf(2); is skipped, with the reason, where it is not permitted")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "kernel" in getattr(item, "fixturenames", ()):
+            item.add_marker("kernel")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("kernel") and (reason := permitted()):
+        pytest.skip(f"bpf(2) is not permitted here: {reason}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many kernel tests ran, so that a run that skipped them all does not look like one that passed them."""
+    counts = {
+        outcome: sum("kernel" in report.keywords for report in terminalreporter.getreports(outcome))
+        for outcome in ("passed", "failed", "skipped")
+    }
+    if any(counts.values()):
+        ran = counts["passed"] + counts["failed"]
+        terminalreporter.write_line(f"kernel tests: {ran} ran, {counts['skipped']} skipped")
+
+
+@pytest.fixture
+def kernel() -> KernelEngine:
+    """The running kernel as an engine. A test that uses it is skipped where bpf(2) is not permitted."""
+    return KernelEngine()
