@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from purebpf.compiler.target.machine import FRAME_POINTER, Inst, MBlock, MFunction
+from purebpf.compiler.target.machine import FRAME_POINTER, Inst, MBlock, MFunction, Slot
 from purebpf.errors import CompileError
 from purebpf.isa.instruction import WIDE_LOAD, Instruction
 from purebpf.isa.opcodes import ADD, ALU64, EXIT_OPCODE, GOTO_OPCODE, JEQ, JGE, JGT, JLE, JLT, JMP, JNE, JSGE, JSGT, JSLE, JSLT, MAY_GOTO_OPCODE, K
@@ -28,12 +28,20 @@ class Emitted:
 
 def frame(fn: MFunction) -> int:
     """Give every slot its offset; returns the frame's size in bytes."""
-    depth = 0
-    for slot in sorted(fn.slots, key=lambda s: -s.align):
-        if not any(inst.slot is slot for block in fn.blocks for inst in block.insts):
-            continue
-        depth = -(-(depth + slot.size) // slot.align) * slot.align
-        slot.offset = -depth
+    used = {inst.slot for block in fn.blocks for inst in block.insts if inst.slot is not None}
+    placed: list[Slot] = []
+    for slot in sorted(used, key=lambda s: (-s.align, -s.size, fn.slots.index(s))):
+        taken = [other for other in placed if slot not in fn.apart or other not in fn.apart or other in fn.apart[slot]]
+        bottom = slot.size  # distance of the slot's first byte below r10
+        while True:
+            bottom = -(-bottom // slot.align) * slot.align
+            clash = [other for other in taken if other.offset is not None and -bottom < other.offset + other.size and other.offset < slot.size - bottom]
+            if not clash:
+                break
+            bottom = max(-other.offset for other in clash if other.offset is not None) + slot.size
+        slot.offset = -bottom
+        placed.append(slot)
+    depth = max((-slot.offset for slot in placed if slot.offset is not None), default=0)
     depth = -(-depth // 8) * 8
     if depth > STACK_LIMIT:
         big = max(fn.slots, key=lambda s: s.size)

@@ -79,6 +79,7 @@ class MFunction:
     name: str
     blocks: list[MBlock] = field(default_factory=list)
     slots: list[Slot] = field(default_factory=list)
+    apart: dict[Slot, set[Slot]] = field(default_factory=dict)  # slots that may not overlap; one that is not in here overlaps none
     next_virtual: int = FIRST_VIRTUAL
     spill_last: set[Reg] = field(default_factory=set)  # values the verifier tracks: spilled only when nothing else is left
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from purebpf.compiler.ir.analysis import dominated, immediate_dominators, reverse_postorder
 from purebpf.compiler.ir.ops import BOOL, I32, I64, Block, Flag, Function, Op, Ptr, Target
 from purebpf.compiler.options import Options
+from purebpf.compiler.target.stack import conflicts
 from purebpf.compiler.target.machine import CALL_CLOBBERS, FRAME_POINTER, Inst, MBlock, MFunction, Reg, Slot
 from purebpf.isa.instruction import WIDE_LOAD, SourceLine
 from purebpf.isa.opcodes import (
@@ -119,6 +120,8 @@ class _Selector:
                 slot = Slot(op.imm[0], op.imm[1], op.imm[2])
                 self.slots[op] = slot
                 self.out.slots.append(slot)
+        for op, others in conflicts(self.fn).items():
+            self.out.apart[self.slots[op]] = {self.slots[other] for other in others}
         self.into = self.blocks[self.fn.entry].insts
         for number, param in enumerate(self.fn.params, 1):
             if self.uses.get(param):
