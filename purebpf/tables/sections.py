@@ -1,7 +1,7 @@
 """ELF section names and the programs they stand for, as libbpf's loader reads them (its table of section definitions).
 
 A name stands for itself alone, or a suffix follows it after a slash: the hook (`tracepoint/syscalls/sys_enter_openat`). The
-longest name that fits wins. Left out are libbpf's names for attach types newer than `enums.py` (fsession, fentry.multi and its like).
+longest name that fits wins. Left out are libbpf's names for attach types newer than `enums.py` (fsession, fentry.multi).
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from purebpf.btf.types import Kind
 from purebpf.tables.enums import AttachType, ProgramType
 from purebpf.tables.generate.kernel import Target
-from purebpf.tables.generate.kernelbtf import FUNC, STRUCT, TYPEDEF, KernelBtf
+from purebpf.tables.generate.kernelbtf import KernelBtf
 
 SLEEPABLE = 1 << 4  # BPF_F_SLEEPABLE
 
@@ -36,14 +37,14 @@ ATTACH: dict[ProgramType, tuple[str, ...]] = {
 }
 
 # The functions that programs of a BTF-typed attach type are loaded for, by what they are in BTF.
-HOOKS: dict[str, tuple[tuple[int, str], ...]] = {
-    "TRACE_RAW_TP": ((TYPEDEF, "btf_trace_sched_switch"), (TYPEDEF, "btf_trace_kfree_skb")),
-    "TRACE_FENTRY": ((FUNC, "vfs_getattr"),),
-    "TRACE_FEXIT": ((FUNC, "vfs_getattr"),),
-    "MODIFY_RETURN": ((FUNC, "security_file_open"), (FUNC, "bpf_modify_return_test")),
-    "TRACE_ITER": ((FUNC, "bpf_iter_task"), (FUNC, "bpf_iter_bpf_map_elem")),
-    "LSM_MAC": ((FUNC, "bpf_lsm_file_open"), (FUNC, "bpf_lsm_bprm_committed_creds")),
-    "LSM_CGROUP": ((FUNC, "bpf_lsm_socket_post_create"), (FUNC, "bpf_lsm_inet_conn_established")),
+HOOKS: dict[str, tuple[tuple[Kind, str], ...]] = {
+    "TRACE_RAW_TP": ((Kind.TYPEDEF, "btf_trace_sched_switch"), (Kind.TYPEDEF, "btf_trace_kfree_skb")),
+    "TRACE_FENTRY": ((Kind.FUNC, "vfs_getattr"),),
+    "TRACE_FEXIT": ((Kind.FUNC, "vfs_getattr"),),
+    "MODIFY_RETURN": ((Kind.FUNC, "security_file_open"), (Kind.FUNC, "bpf_modify_return_test")),
+    "TRACE_ITER": ((Kind.FUNC, "bpf_iter_task"), (Kind.FUNC, "bpf_iter_bpf_map_elem")),
+    "LSM_MAC": ((Kind.FUNC, "bpf_lsm_file_open"), (Kind.FUNC, "bpf_lsm_bprm_committed_creds")),
+    "LSM_CGROUP": ((Kind.FUNC, "bpf_lsm_socket_post_create"), (Kind.FUNC, "bpf_lsm_inet_conn_established")),
 }
 STRUCT_OPS = ("tcp_congestion_ops", "bpf_dummy_ops")  # the functions a struct_ops program may be differ in their helpers
 MEMBERS = 4  # of each such structure; the helpers differ between `init`, `release` and the others
@@ -58,7 +59,7 @@ def targets(btf: KernelBtf) -> dict[str, list[Target]]:
         if type in (ProgramType.UNSPEC, ProgramType.EXT):
             continue  # an extension has the helpers of the program it extends
         if type is ProgramType.STRUCT_OPS:
-            numbers = [btf.names[STRUCT, name] for name in STRUCT_OPS if (STRUCT, name) in btf.names]
+            numbers = _known(btf, tuple((Kind.STRUCT, name) for name in STRUCT_OPS))
             found[type.name] = [Target(type, AttachType(member), number) for number in numbers for member in range(MEMBERS)]
             continue
         flags = SLEEPABLE if type is ProgramType.SYSCALL else 0
@@ -66,10 +67,16 @@ def targets(btf: KernelBtf) -> dict[str, list[Target]]:
             name = f"{type.name}/{attach}" if len(ATTACH.get(type, ())) > 1 else type.name
             value = AttachType[attach] if attach else None
             if attach in HOOKS:
-                numbers = [btf.names[hook] for hook in HOOKS[attach] if hook in btf.names]
+                numbers = _known(btf, HOOKS[attach])
                 found[name] = [Target(type, value, number) for number in numbers]
                 if attach in SLEEPABLE_HOOKS:
                     found[name] += [Target(type, value, number, SLEEPABLE) for number in numbers]
             else:
                 found[name] = [Target(type, value, flags=flags)]
     return found
+
+
+def _known(btf: KernelBtf, names: tuple[tuple[Kind, str], ...]) -> list[int]:
+    """The numbers of those types that this kernel has."""
+    found = [btf.find(kind, name) for kind, name in names]
+    return [number for number in found if number is not None]
