@@ -307,6 +307,7 @@ class _Mark:
         self.entry = entry
         self.names, self.state = dict(entry.names), dict(entry.state)
         self.returns = len(cx.frame.returns)
+        self.never = len(cx.never)
         self.warnings = len(cx.unit.warnings)
         self.scope_ops = dict(entry.scope.ops)
         self.constants = dict(cx.builder.constants)
@@ -323,6 +324,7 @@ class _Mark:
         cx.builder.constants = dict(self.constants)
         cx.unit.features = set(self.features)
         del cx.frame.returns[self.returns :]
+        del cx.never[self.never :]
         del cx.unit.warnings[self.warnings :]
         for outer, breaks, continues in self.outer:
             del outer.breaks[breaks:]

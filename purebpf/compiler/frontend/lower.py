@@ -135,6 +135,7 @@ class Lowering:
         self.frames: list[Frame] = []
         self.context: Op | None = None
         self.places: dict[ast.AST, Ref] = {}
+        self.never: list[Flow] = []  # ways that are never taken but must lead somewhere: they join the returns
 
     # -- where we are
 

@@ -104,23 +104,17 @@ def item(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration) -> Valu
 
 
 def _record_item(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration) -> Value:
-    """A record of an array: the index is proven, so the null branch ends the program (it is never taken)."""
+    """A record of an array: the index is proven, so the branch for null is never taken; the verifier wants it."""
     key = cx.expression(node.slice)
     _index(cx, node.slice, declaration, key)
     op = lookup(cx, node, declaration, key_pointer(cx, node.slice, declaration, key))
     kind = op.type
     assert isinstance(kind, Ptr)
     there, absent = cx.branch(cx.builder.emit("ne", BOOL, [op, cx.builder.const(0, kind)]))
-    absent.block.ops.append(_leave(cx, absent))
+    cx.never.append(absent)
     cx.go(there)
     plain = cx.builder.emit("guard", Ptr(kind.kind), [op], ("nonnull", 0, 0))
     return value_ref(cx, declaration, plain)
-
-
-def _leave(cx: Lowering, flow: Flow) -> Op:
-    from purebpf.compiler.ir.ops import VOID
-
-    return Op("ret", VOID, [cx.const(0)], (), cx.builder.loc, block=flow.block)
 
 
 def get(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:

@@ -67,7 +67,12 @@ def thread_jumps(fn: MFunction) -> None:
 
 
 def order(fn: MFunction) -> list[MBlock]:
-    """Chains of blocks that fall into one another, the entry's first."""
+    """Chains of blocks that fall into one another, the entry's first. After a branch the side comes that fewer others still lead to:
+    a shared end, such as the common return, so lands behind the last block that reaches it."""
+    waiting: dict[MBlock, int] = {}
+    for block in fn.blocks:
+        for successor in block.successors:
+            waiting[successor] = waiting.get(successor, 0) + 1
     placed: list[MBlock] = []
     seen: set[MBlock] = set()
     work = [fn.blocks[0]]
@@ -76,13 +81,17 @@ def order(fn: MFunction) -> list[MBlock]:
         while block is not None and block not in seen:
             seen.add(block)
             placed.append(block)
-            last = block.insts[-1] if block.insts else None
-            branch = last.target if last is not None else None
+            for successor in block.successors:
+                waiting[successor] -= 1
+            branch = block.insts[-1].target if block.insts else None
+            following = block.next
             if branch is not None:
                 work.append(branch)
-            following = block.next
-            if following is not None and following in seen and branch is not None and branch not in seen and _invertible(last):
-                following = branch
+                if following is not None:
+                    work.append(following)
+                if branch not in seen and following is not None and _invertible(block.insts[-1]):
+                    if following in seen or waiting[branch] < waiting[following]:
+                        following = branch
             block = following
     return placed
 
