@@ -44,6 +44,9 @@ GROUPS = (
     Group("file", ("asm-generic/fcntl.h", "linux/fcntl.h", "linux/stat.h"), r"(O|AT|S)_[A-Z_]+"),
 )
 
+EXTENDED = ("bpf", "perf")  # groups whose enums grow with the kernel
+HELPERS = "bpf_func_id"  # the header writes this enum with macros
+
 # The flag bits in byte 13 of a TCP header (RFC 9293, section 3.1) by the kernel's names (include/net/tcp.h). The UAPI's
 # TCP_FLAG_* are 32-bit words in network order, so their numbers depend on the machine; they are left out.
 TCP_FLAGS = {"FIN": 0x01, "SYN": 0x02, "RST": 0x04, "PSH": 0x08, "ACK": 0x10, "URG": 0x20, "ECE": 0x40, "CWR": 0x80}
@@ -61,7 +64,6 @@ def version(headers: Path) -> str:
 
 def collect(headers: Path, libc: Path, btf: KernelBtf) -> dict[str, dict[str, int]]:
     """Constants by group. Raises ValueError when two groups give one name different values."""
-    uapi_enums = [members for name, members in btf.enums.items() if len(members) > 1]
     found: dict[str, dict[str, int]] = {}
     seen: dict[str, int] = {}
     for group in GROUPS:
@@ -73,8 +75,8 @@ def collect(headers: Path, libc: Path, btf: KernelBtf) -> dict[str, dict[str, in
         for name, value in known.items():
             if re.fullmatch(group.names, name) and not name.endswith("_MAX"):
                 values[name] = value
-        for members in uapi_enums:
-            if any(values.get(name) == value for name, value in members) and group.name in ("bpf", "perf"):
+        for enum, members in btf.enums.items() if group.name in EXTENDED else ():
+            if enum == HELPERS or any(values.get(name) == value for name, value in members):
                 values |= {name: value for name, value in members if re.fullmatch(group.names, name)}
         for name, value in values.items():
             if seen.setdefault(name, value) != value:
