@@ -69,8 +69,39 @@ def while_(cx: Lowering, node: ast.While) -> None:
     def test() -> tuple[Flow | None, Flow | None]:
         return conditions.test(cx, node.test)
 
-    loop = Parts(assigned, test, lambda: cx.statements(node.body), lambda: None, lambda size: False)
+    trips = _counted_trips(cx, node)
+    loop = Parts(assigned, test, lambda: cx.statements(node.body), lambda: None, lambda size: trips is not None and trips * size <= PLAIN_COST)
     run(cx, node, loop, node.orelse)
+
+
+def _counted_trips(cx: Lowering, node: ast.While) -> int | None:
+    """How often `while i < limit:` runs at most, when the body counts `i` up by a constant on every trip; else None."""
+    match node.test:
+        case ast.Compare(left=ast.Name(id=name), ops=[ast.Lt() | ast.LtE() as op], comparators=[limit_node]) if name in cx.flow.names:
+            pass
+        case _:
+            return None
+    steps = [s for s in node.body if isinstance(s, ast.AugAssign) and isinstance(s.target, ast.Name) and s.target.id == name]
+    stores = [n for s in node.body for n in ast.walk(s) if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store)]
+    if len(steps) != 1 or len(stores) != 1 or not isinstance(steps[0].op, ast.Add) or not isinstance(steps[0].value, ast.Constant):
+        return None
+    if any(isinstance(n, ast.Continue) for s in node.body for n in ast.walk(s)):
+        return None
+    limit = _known(cx, limit_node)
+    start, step = as_int(cx.builder, cx.flow.names[name]), steps[0].value.value
+    if limit is None or start is None or not isinstance(step, int) or step < 1:
+        return None
+    return max(0, -(-(limit + isinstance(op, ast.LtE) - start.low) // step))
+
+
+def _known(cx: Lowering, node: ast.expr) -> int | None:
+    """A limit that does not change: a constant, or a name that no program assigns."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, int):
+        return node.value
+    if isinstance(node, ast.Name) and node.id not in cx.frame.local:
+        value = cx.expression(node)
+        return value.value if isinstance(value, Const) and isinstance(value.value, int) else None
+    return None
 
 
 @lowers(ast.For)

@@ -76,3 +76,25 @@ def dominated(idom: dict[Block, Block], block: Block, by: Block) -> bool:
             return False
         block = up
     return True
+
+
+def enclosing_loops(fn: Function) -> dict[Block, set[Block]]:
+    """For each block, the headers of the natural loops it is in."""
+    idom = immediate_dominators(fn)
+    inside: dict[Block, set[Block]] = {block: set() for block in idom}
+    predecessors: dict[Block, list[Block]] = {block: [] for block in idom}
+    for block in idom:
+        for successor in block.successors:
+            predecessors[successor].append(block)
+    for block in idom:
+        for header in block.successors:
+            if not dominated(idom, block, header):
+                continue
+            work = [block]
+            inside[header].add(header)
+            while work:
+                member = work.pop()
+                if header not in inside[member]:
+                    inside[member].add(header)
+                    work += predecessors[member]
+    return inside

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from purebpf.compiler.ir.analysis import dominated, immediate_dominators, reverse_postorder
+from purebpf.compiler.ir.analysis import dominated, enclosing_loops, immediate_dominators, reverse_postorder
 from purebpf.compiler.ir.ops import BOOL, I32, I64, Block, Flag, Function, Op, Ptr, Target
 from purebpf.compiler.options import Options
 from purebpf.compiler.target.stack import conflicts
@@ -104,6 +104,7 @@ class _Selector:
         self.slots: dict[Op, Slot] = {}
         self.uses = fn.uses()
         self.idom = immediate_dominators(fn)
+        self.loops = enclosing_loops(fn)
         self._values: set[Op] | None = None
         branches = [op.args[0] for op in fn.ops() if op.kind == "br"]
         self.jump_masks = {condition.args[0] for condition in branches if self.masked(condition) is not None}
@@ -384,11 +385,13 @@ class _Selector:
 
     def hoist(self, op: Op, yes: Target, no: Target) -> Target | None:
         """Move one edge's arguments before the branch, which saves the block that would hold the moves. They land in registers that
-        are dead on the other way, unless the edge is a way back."""
+        are dead on the other way, unless the edge is a way back. Out of a loop nothing is moved: it would run on every trip."""
+        here = op.block
+        assert here is not None
         for target, other in ((yes, no), (no, yes)):
             if not target.args or self.reads_parameter(op.args[0], target.block):
                 continue
-            if op.block is not None and dominated(self.idom, op.block, target.block):
+            if dominated(self.idom, here, target.block) or not self.loops[here] <= self.loops[target.block]:
                 continue
             if not any(self.reads_parameter(arg, target.block) for arg in other.args):
                 self.edge(target)
