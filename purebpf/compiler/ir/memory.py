@@ -7,7 +7,7 @@ access outside its place, of bytes nobody wrote, or through a pointer that is no
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from purebpf.compiler.ir.ops import signed64
 from purebpf.errors import Error
@@ -82,7 +82,7 @@ class Memory(Place):
         self.known = bytearray(len(data)) if blank else None
         self.pointers: dict[int, Pointer] = {}
         self.writable = writable
-        self.order: str = "big" if big_endian else "little"
+        self.order: Literal["little", "big"] = "big" if big_endian else "little"
 
     def reach(self, offset: int, size: int, kind: str) -> None:
         """Raises unless these bytes may be accessed by a pointer of this kind ("": by a helper)."""
@@ -91,11 +91,7 @@ class Memory(Place):
             raise IrRuntimeError(f"bytes {offset} to {offset + size - 1} are outside the {len(self.data)} of {self}")
 
     def _readable(self, offset: int, size: int) -> None:
-        if any(
-            at - 8 < offset < at + 8 or offset <= at < offset + size
-            for at in self.pointers
-            if at < offset + size and offset < at + 8
-        ):
+        if any(at < offset + size and offset < at + 8 for at in self.pointers):
             raise IrRuntimeError(
                 f"bytes {offset} to {offset + size - 1} of {self} hold a pointer, which cannot be read as bytes"
             )
@@ -117,7 +113,7 @@ class Memory(Place):
         if size == 8 and offset in self.pointers:
             return self.pointers[offset]
         self._readable(offset, size)
-        return int.from_bytes(self.data[offset : offset + size], "big" if self.order == "big" else "little")
+        return int.from_bytes(self.data[offset : offset + size], self.order)
 
     def store(self, offset: int, size: int, value: Value, kind: str = "") -> None:
         self.reach(offset, size, kind)
@@ -130,7 +126,7 @@ class Memory(Place):
             self.pointers[offset] = value
             return
         value &= (1 << 8 * size) - 1
-        self.data[offset : offset + size] = value.to_bytes(size, "big" if self.order == "big" else "little")
+        self.data[offset : offset + size] = value.to_bytes(size, self.order)
 
     def read(self, offset: int, size: int) -> bytes:
         self.reach(offset, size, "")
@@ -144,7 +140,7 @@ class Memory(Place):
 
 
 class PacketMemory(Memory):
-    """A packet: its metadata, then its bytes. What has not been compared with the end cannot be accessed, as the verifier has it.
+    """A packet: its metadata, then its bytes. What has not been compared with the end cannot be accessed: the verifier's rule.
 
     `checked` is how far from the start, `checked_meta` how far from the metadata's start a comparison has shown bytes to be.
     """
@@ -165,10 +161,8 @@ class PacketMemory(Memory):
         if kind == "" and offset < self.start:
             first, last = self.limits("packet_meta")
         if not first <= offset <= offset + size <= last:
-            raise IrRuntimeError(
-                f"bytes {offset - first} to {offset - first + size - 1} of the packet are accessed, but only {last - first} have been"
-                f" compared with its end"
-            )
+            accessed = f"bytes {offset - first} to {offset - first + size - 1} of the packet"
+            raise IrRuntimeError(f"{accessed} are accessed, but only {last - first} have been compared with its end")
 
     def establish(self, kind: str, offset: int) -> None:
         """A comparison has shown that the bytes before `offset` are there."""
