@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from purebpf.btf.reader import VMLINUX
+from purebpf.btf.reader import VMLINUX, kernel_btf
 from purebpf.tables import constants, enums
 from purebpf.tables.enums import ProgramType
+from purebpf.tables.generate import attr, contexts, helpers, measured, since
 from purebpf.tables.generate import constants as constants_generator
-from purebpf.tables.generate import contexts, helpers, measured, since
 from purebpf.tables.generate import enums as enums_generator
 from purebpf.tables.generate.__main__ import HEADERS, HERE, libc
 from purebpf.tables.generate.kernel import EXIT, Kernel, Target, call
@@ -41,6 +41,12 @@ def test_table_is_what_the_generator_makes_of_the_facts(table: str, render: obje
 @OTHER_KERNEL
 def test_enums_are_those_of_this_kernel() -> None:
     assert (HERE / "enums.py").read_text() == enums_generator.render(KernelBtf())
+
+
+@needs_btf
+@OTHER_KERNEL
+def test_layouts_are_those_of_this_kernel() -> None:
+    assert (HERE / "attr.py").read_text() == attr.render(kernel_btf())
 
 
 @needs_btf

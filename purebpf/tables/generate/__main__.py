@@ -13,7 +13,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from purebpf.tables.generate import constants, contexts, enums, helpers, measured, since
+from purebpf.btf.reader import kernel_btf
+from purebpf.tables.generate import attr, constants, contexts, enums, helpers, measured, since
 from purebpf.tables.generate.kernelbtf import KernelBtf
 
 HERE = Path(__file__).resolve().parent.parent
@@ -23,6 +24,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "helper_rows": lambda headers: helpers.render(),
     "context_rows": lambda headers: contexts.render(),
     "since_rows": lambda headers: since.render(),
+    "attr": lambda headers: attr.render(kernel_btf()),
     "constant_rows": lambda headers: constants.render(headers, libc(), KernelBtf()),
 }
 
