@@ -39,8 +39,8 @@ REASONS: dict[int, str] = {
 
 def kernel_version() -> tuple[int, int]:
     """The running kernel's version, such as (6, 18). Distributions backport features, so it is a hint, not a verdict."""
-    major, minor, *_ = os.uname().release.split(".")
-    return int(major), int("".join(c for c in minor if c.isdigit()) or 0)
+    major, minor = os.uname().release.split(".")[:2]
+    return int(major), int(minor[: len(minor) - len(minor.lstrip("0123456789"))])  # the minor number of 7.0-rc3 is 0
 
 
 def strerror(number: int) -> str:
