@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 from purebpf.compiler.ir.memory import IrRuntimeError, Memory, PacketMemory, Place, Pointer, Value, integer
 from purebpf.compiler.ir.ops import Module
@@ -115,8 +116,8 @@ class Context(Place):
 class Environment:
     """`pointers` says which context fields, by offset, are pointers: "packet", "packet_end", "packet_meta", or a Pointer.
 
-    `programs` are what tail calls may go to, by the number that a program array holds; `foreign` is other memory, by address, for
-    the helpers that read any; `redirect_code` is what `redirect` gives, which depends on the program's type.
+    `programs` are what tail calls may go to, by the number that a program array holds; `foreign` is other memory, by address,
+    for the helpers that read any; `redirect_code` is what `redirect` gives, which depends on the program's type.
     """
 
     def __init__(
@@ -140,6 +141,7 @@ class Environment:
         big_endian: bool = False,
     ) -> None:
         self.big_endian = big_endian
+        self.order: Literal["little", "big"] = "big" if big_endian else "little"
         self.maps = {spec.name: MapPlace(spec, big_endian) for spec in maps}
         self.ctx_bytes = Memory("ctx", "", context, big_endian=big_endian)
         self.pointers = dict(pointers or {})

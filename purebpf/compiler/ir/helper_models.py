@@ -1,7 +1,7 @@
 """What helpers do in an `Environment`: enough of each for a program's results to be right.
 
-After the descriptions of the helpers in include/uapi/linux/bpf.h. `HELPERS` is the table; a helper that is not in it is an error
-that lists those that are.
+After their descriptions in include/uapi/linux/bpf.h. A helper that is not in the table `HELPERS` is an error that lists those
+that are.
 """
 
 from __future__ import annotations
@@ -80,9 +80,8 @@ def map_delete_elem(env: Environment, where: Value, key: Value) -> Value:
 
 def tail_call(env: Environment, ctx: Value, where: Value, index: Value) -> Value:
     place = map_of(where, frozenset({MapType.PROG_ARRAY}))
-    order = "big" if env.big_endian else "little"
-    handle = place.get((number(index, "the index") & U32).to_bytes(4, "big" if env.big_endian else "little"))
-    module = env.programs.get(int.from_bytes(handle, "big" if order == "big" else "little")) if handle else None
+    handle = place.get((number(index, "the index") & U32).to_bytes(4, env.order))
+    module = env.programs.get(int.from_bytes(handle, env.order)) if handle else None
     if module is None:
         return -ENOENT
     raise TailCall(module)
@@ -262,7 +261,7 @@ def redirect(env: Environment, interface: Value, flags: Value) -> Value:
 def redirect_map(env: Environment, where: Value, key: Value, flags: Value) -> Value:
     place = map_of(where, frozenset({MapType.DEVMAP, MapType.DEVMAP_HASH, MapType.CPUMAP, MapType.XSKMAP}))
     index, how = number(key, "the key"), number(flags, "the flags")
-    if index > U32 or place.lookup(index.to_bytes(4, "big" if env.big_endian else "little")) is None:
+    if index > U32 or place.lookup(index.to_bytes(4, env.order)) is None:
         return how & 3
     env.redirected = (place.name, index, how)
     return env.redirect_code
@@ -312,21 +311,6 @@ def skb_store_bytes(env: Environment, ctx: Value, offset: Value, source: Value, 
     return 0
 
 
-def csum_diff(env: Environment, old: Value, old_size: Value, new: Value, new_size: Value, seed: Value) -> Value:
-    """A folded sum that adds the new bytes and takes the old ones away; 32 bits, host order, as the kernel's csum_partial."""
-    minus = bytes_of(old, size_of(old_size, "the old size"), "the old bytes")
-    plus = bytes_of(new, size_of(new_size, "the new size"), "the new bytes")
-    if len(minus) % 4 or len(plus) % 4:
-        return -EINVAL
-    order = "big" if env.big_endian else "little"
-    total = number(seed, "the seed") & U32
-    for data, flip in ((minus, U32), (plus, 0)):
-        for at in range(0, len(data), 4):
-            total += int.from_bytes(data[at : at + 4], "big" if order == "big" else "little") ^ flip
-            total = (total & U32) + (total >> 32)
-    return total
-
-
 def _model(function: Callable[..., Value]) -> Model:
     """The helper with its number of arguments checked."""
     code = function.__code__
@@ -347,10 +331,10 @@ HELPERS: dict[str, Model] = {
         *(ktime_get_ns, get_prandom_u32, get_smp_processor_id, get_current_pid_tgid, get_current_uid_gid, get_current_comm),
         *(trace_printk, trace_vprintk, perf_event_output, ringbuf_output, ringbuf_reserve, ringbuf_submit, ringbuf_discard),
         *(probe_read, probe_read_str, redirect, redirect_map, xdp_adjust_head, xdp_adjust_tail, xdp_adjust_meta),
-        *(skb_load_bytes, skb_store_bytes, csum_diff),
+        *(skb_load_bytes, skb_store_bytes),
     )
 }
 HELPERS |= {f"ktime_get_{clock}_ns": HELPERS["ktime_get_ns"] for clock in ("boot", "coarse", "tai")}
 HELPERS |= {f"probe_read_{space}": HELPERS["probe_read"] for space in ("user", "kernel")}
 HELPERS |= {f"probe_read_{space}_str": HELPERS["probe_read_str"] for space in ("user", "kernel")}
-HELPERS["perf_event_output_skb"] = HELPERS["perf_event_output"]
+HELPERS |= {f"{program}_output": HELPERS["perf_event_output"] for program in ("skb", "xdp")}

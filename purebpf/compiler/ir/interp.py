@@ -128,7 +128,8 @@ class Interpreter:
                     return self._leave(op, frame)
                 value = HANDLERS[op.kind](self, op, frame)
                 if op.type != VOID:
-                    assert value is not None, op.kind
+                    if value is None:
+                        raise IrRuntimeError("it gives no value")
                     values[op] = typed(op, value)
             raise IrRuntimeError("the block does not end with a terminator")
         except IrRuntimeError as error:
