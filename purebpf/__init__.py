@@ -64,7 +64,6 @@ __all__ = [
     "be32",
     "be64",
     "bits",
-    "bytes",
     "chars",
     "cpu",
     "current",

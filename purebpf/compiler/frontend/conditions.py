@@ -328,24 +328,33 @@ def _learn(cx: Lowering, flow: Flow, node: ast.expr | None, name: str | None, va
     """In `flow`, the tested value lies in low..high: its name (and the field it was read from) means the guarded value."""
     if value.op.is_const or (low, high) == (value.low, value.high) or low > high:
         return
-    keys: list[tuple[dict[object, Value], object]] = []
+    root = _unguarded(value.op)
     names: dict[object, Value] = flow.names  # type: ignore[assignment]
-    keys += [(names, key) for key, known in flow.names.items() if isinstance(known, IntValue) and known.op is value.op]
+    places: list[tuple[dict[object, Value], object, IntValue]] = [
+        (names, key, known) for key, known in flow.names.items() if isinstance(known, IntValue) and _unguarded(known.op) is root
+    ]
     if isinstance(node, ast.Attribute | ast.Subscript) and not flow.dead:
         place = cx.places.get(node)
         if place is not None:
-            keys.append((flow.state, ("fact", place.op, place.offset, place.type)))
-    if not keys and name is None:
-        return
-    if value.boolean and low == high:
-        known = IntValue(cx.builder.const(low, BOOL), low, high, False, True)
-        for table, key in keys:
-            table[key] = known
-        return
+            places.append((flow.state, ("fact", place.op, place.offset, place.type), value))
     here = cx.current
     cx.go(flow)
-    type = value.op.type if value.op.type != BOOL else I64
-    op = cx.builder.emit("guard", type, [value.op], ("range", low, high))
+    for table, key, known in places:
+        least, most = max(low, known.low), min(high, known.high)
+        if (least, most) == (known.low, known.high) and table is names:
+            continue
+        if least > most:
+            continue
+        if value.boolean and least == most:
+            table[key] = IntValue(cx.builder.const(least, BOOL), least, most, False, True)
+            continue
+        type = known.op.type if known.op.type != BOOL else I64
+        op = cx.builder.emit("guard", type, [known.op], ("range", least, most))
+        table[key] = replace(known, op=op, low=least, high=most)
     cx.go(here)
-    for table, key in keys:
-        table[key] = replace(value, op=op, low=low, high=high)
+
+
+def _unguarded(op: Op) -> Op:
+    while op.kind == "guard":
+        op = op.args[0]
+    return op

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from purebpf.compiler.frontend import helpers, memory
+from purebpf.compiler.frontend.bounds import verifier_range
 from purebpf.compiler.frontend.values import NONE, Const, Context, IntValue, MaybeInt, MaybeRef, Packet, Ref, TupleValue, Value, describe
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Op, Ptr
 from purebpf.lang.types import ArrayType, BoolType, BytesType, CharsType, IntType, Type, type_of
@@ -186,7 +187,7 @@ def _direct(cx: Lowering, node: ast.Call, packet: Packet, offset: IntValue, layo
     def moved(index: Op) -> Value:
         return found(cx.builder.emit("add", Ptr("packet"), [start, index]), 0)
 
-    if 0 <= offset.low and offset.high <= MAX_PACKET - layout.size:
+    if 0 <= offset.low and offset.high <= MAX_PACKET - layout.size and verifier_range(offset.op)[1] <= MAX_PACKET - layout.size:
         return _named(moved(offset.op), why)
     small = cx.builder.emit("ule", BOOL, [offset.op, cx.const(MAX_PACKET - layout.size)])
 

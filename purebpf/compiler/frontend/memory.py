@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend.arithmetic import narrow
+from purebpf.compiler.frontend.bounds import provable
 from purebpf.compiler.frontend.flow import as_int
 from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value, describe
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Ptr
@@ -245,7 +246,7 @@ def element(cx: Lowering, node: ast.Subscript, ref: Ref, index: Value) -> Ref:
     if number.low < 0 or number.high >= count:
         shown = ast.unparse(node.slice)
         cx.fail(node.slice, f"the index may be outside `{type}`", f"{number.low}..{number.high}", f"test it first: `if {shown} < {count}:`")
-    scaled = number.op
+    scaled = provable(cx, number.op, count - 1)
     if item.size > 1:
         scaled = cx.builder.emit("mul", I64, [scaled, cx.const(item.size)])
     kind = ref.op.type

@@ -414,7 +414,7 @@ class _Selector:
         """Whether computing this (a comparison that the jump makes) reads a parameter of `block`."""
         if op in block.params:
             return True
-        return (op.kind == "guard" or bool(op.info.flags & Flag.COMPARE)) and any(self.reads_parameter(a, block) for a in op.args)
+        return (op.kind == "guard" or op in self.jump_masks or bool(op.info.flags & Flag.COMPARE)) and any(self.reads_parameter(a, block) for a in op.args)
 
     def side(self, target: Target, op: Op) -> MBlock:
         """Where an edge of a branch goes: straight to the block, or through one that moves the arguments."""

@@ -1,0 +1,71 @@
+"""What the kernel's verifier knows of an integer, as opposed to what is true.
+
+Before an integer becomes part of an address the verifier must have seen its bounds. It follows loads, masks, shifts, sums and
+products of small values and comparisons; it knows nothing after a division, a byte swap or a helper call (measured on Linux
+5.10 to 6.18). Where it would not see what the compiler has proven, a comparison that never fails tells it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from purebpf.compiler.ir.ops import BOOL, I32, Op
+
+if TYPE_CHECKING:
+    from purebpf.compiler.frontend.lower import Lowering
+
+Range = tuple[int, int]
+U64 = (1 << 64) - 1
+UNKNOWN: Range = (0, U64)
+
+
+def verifier_range(op: Op) -> Range:
+    """Unsigned bounds that the verifier derives for a value; (0, 2**64 - 1) when it knows none."""
+    match op.kind:
+        case "const":
+            value = op.value & U64
+            return value, value
+        case "load":
+            size, signed, _ = op.imm
+            return UNKNOWN if signed and size < 8 else (0, (1 << 8 * size) - 1)
+        case "guard" if op.imm[0] == "range":
+            low, high = verifier_range(op.args[0])
+            return (max(low, op.imm[1]), min(high, op.imm[2])) if op.imm[1] >= 0 else (low, high)
+        case "low32":
+            low, high = verifier_range(op.args[0])
+            return (low, high) if high < 1 << 32 else (0, (1 << 32) - 1)
+    if op.type == BOOL:
+        return 0, 1
+    result = _computed(op)
+    limit = (1 << 32) - 1 if op.type == I32 else U64
+    return result if result[1] <= limit else (0, limit)
+
+
+def _computed(op: Op) -> Range:
+    if op.kind not in ("and", "add", "mul", "shl", "lshr"):
+        return UNKNOWN
+    (a, b), (c, d) = verifier_range(op.args[0]), verifier_range(op.args[1])
+    match op.kind:
+        case "and":
+            return 0, min(b, d)
+        case "add" if b + d <= U64:
+            return a + c, b + d
+        case "mul" if b * d <= U64:
+            return a * c, b * d
+        case "shl" if c == d and b << d <= U64:
+            return a << c, b << d
+        case "lshr" if c == d:
+            return a >> c, b >> d
+    return UNKNOWN
+
+
+def provable(cx: Lowering, op: Op, high: int) -> Op:
+    """The value, which is known to be in 0..high, in a form that the verifier also knows to be."""
+    low, known = verifier_range(op)
+    if known <= high:
+        return op
+    del low
+    yes, no = cx.branch(cx.builder.emit("ule", BOOL, [op, cx.const(high)]))
+    cx.never.append(no)
+    cx.go(yes)
+    return cx.builder.emit("guard", op.type if op.type != BOOL else I32, [op], ("range", 0, high))
