@@ -12,6 +12,8 @@ from collections.abc import Mapping
 
 from purebpf.errors import KernelError, Unsupported
 from purebpf.kernel import privileges
+from purebpf.tables.enums import MapType, ProgramType
+from purebpf.tables.since import parse, since
 
 ENOTSUPP = 524  # the kernel's own; it is in no errno.h that user space sees
 EMPTY: Mapping[int, str] = {}
@@ -39,8 +41,15 @@ REASONS: dict[int, str] = {
 
 def kernel_version() -> tuple[int, int]:
     """The running kernel's version, such as (6, 18). Distributions backport features, so it is a hint, not a verdict."""
-    major, minor = os.uname().release.split(".")[:2]
-    return int(major), int(minor[: len(minor) - len(minor.lstrip("0123456789"))])  # the minor number of 7.0-rc3 is 0
+    return parse(os.uname().release)
+
+
+def minimum(member: ProgramType | MapType) -> tuple[int, int] | None:
+    """The first mainline kernel with a type of program or map; None when that is not known."""
+    try:
+        return parse(since(member))
+    except KeyError:
+        return None
 
 
 def strerror(number: int) -> str:
@@ -55,21 +64,21 @@ def failure(
     what: str,
     *,
     needs: tuple[str, ...] = (),
-    since: tuple[int, int] | None = None,
+    first: tuple[int, int] | None = None,
     feature: str = "this",
     reasons: Mapping[int, str] = EMPTY,
 ) -> KernelError | Unsupported:
     """The exception for a failed call. `what` is what was tried, as in "Creating the map 'counts' (hash)".
 
-    `needs` are the capabilities it takes; `since` the first mainline kernel with `feature`; `reasons` this caller's own words
+    `needs` are the capabilities it takes; `first` the first mainline kernel with `feature`; `reasons` this caller's own words
     for an errno. A feature that an older kernel lacks is Unsupported, all else KernelError.
     """
     said = f"{what} failed: {strerror(number)}."
     if number in (errno.EPERM, errno.EACCES) and number not in reasons:
         return KernelError(number, f"{said} {_denied(needs)}")
-    if since and kernel_version() < since and number in (errno.EINVAL, errno.E2BIG, errno.EOPNOTSUPP, ENOTSUPP, errno.ENODEV):
+    if first and kernel_version() < first and number in (errno.EINVAL, errno.E2BIG, errno.EOPNOTSUPP, ENOTSUPP, errno.ENODEV):
         major, minor = kernel_version()
-        return Unsupported(f"{said} It needs {feature}, which Linux {since[0]}.{since[1]} brought; this is {major}.{minor}.")
+        return Unsupported(f"{said} It needs {feature}, which Linux {first[0]}.{first[1]} brought; this is {major}.{minor}.")
     reason = reasons.get(number) or REASONS.get(number, "")
     return KernelError(number, f"{said} {reason}".rstrip())
 

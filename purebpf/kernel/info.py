@@ -60,7 +60,7 @@ def read_info(descriptor: Descriptor, structure: str) -> bytes:
     buffer = room(size)
     answer = bpf(Command.OBJ_GET_INFO_BY_FD, {"bpf_fd": descriptor.number, "info_len": size, "info": address(buffer)})
     if answer < 0:
-        raise failure(-answer, f"Reading the info of {descriptor.what}", since=(4, 13), feature="BPF_OBJ_GET_INFO_BY_FD")
+        raise failure(-answer, f"Reading the info of {descriptor.what}", first=(4, 13), feature="BPF_OBJ_GET_INFO_BY_FD")
     return ctypes.string_at(buffer, size)
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from purebpf.errors import Error
 from purebpf.kernel import cpus, privileges
 from purebpf.kernel.descriptor import Descriptor
-from purebpf.kernel.errors import failure
+from purebpf.kernel.errors import failure, minimum
 from purebpf.kernel.info import MapInfo, map_info
 from purebpf.kernel.memlock import with_memlock
 from purebpf.kernel.names import with_name
@@ -206,6 +206,8 @@ def create_map(spec: MapSpec) -> KernelMap:
             -answer,
             f"Creating {what} with keys of {spec.key_size} and values of {spec.value_size} bytes, {spec.max_entries} entries",
             needs=privileges.for_map(spec.type),
+            first=minimum(spec.type),
+            feature=f"maps of type {spec.type.name.lower()}",
             reasons=CREATE_REASONS,
         )
     made = KernelMap(spec, Descriptor(answer, what))
@@ -224,7 +226,7 @@ def freeze(map: KernelMap) -> None:
     """From now on the map cannot be written from user space. Linux 5.2."""
     answer = bpf(Command.MAP_FREEZE, {"map_fd": map.descriptor.number})
     if answer < 0:
-        raise failure(-answer, f"Freezing {map.descriptor.what}", since=(5, 2), feature="BPF_MAP_FREEZE")
+        raise failure(-answer, f"Freezing {map.descriptor.what}", first=(5, 2), feature="BPF_MAP_FREEZE")
 
 
 def handle_bytes(descriptor: int) -> bytes:

@@ -13,7 +13,7 @@ from purebpf.isa.codec import encode
 from purebpf.isa.instruction import Instruction
 from purebpf.kernel import testrun, verifier
 from purebpf.kernel.descriptor import Descriptor
-from purebpf.kernel.errors import failure
+from purebpf.kernel.errors import failure, minimum
 from purebpf.kernel.info import ProgramInfo, program_info
 from purebpf.kernel.map import KernelMap
 from purebpf.kernel.names import with_name
@@ -124,7 +124,6 @@ def _resolved(instruction: Instruction, spec: ProgramSpec, maps: Mapping[str, En
 
 def _rejected(number: int, spec: ProgramSpec, what: str, log: str) -> Error:
     """The exception for a failed load: VerifierError when the verifier said something."""
-    kind = spec.type.name.lower()
     if log.strip() and number != errno.EPERM:
         missing = _missing_feature(spec)
         if missing:
@@ -133,7 +132,14 @@ def _rejected(number: int, spec: ProgramSpec, what: str, log: str) -> Error:
         shown = "\n".join(f"    {line}" for line in lines[-TAIL:])
         before = f"    ({len(lines) - TAIL} lines before)\n" if len(lines) > TAIL else ""
         return VerifierError(number, f"The kernel's verifier rejected {what}. The end of its log:\n{before}{shown}", log)
-    error = failure(number, f"Loading {what}", needs=for_program(spec.type), feature=f"{kind} programs", reasons=LOAD_REASONS)
+    error = failure(
+        number,
+        f"Loading {what}",
+        needs=for_program(spec.type),
+        first=minimum(spec.type),
+        feature=f"{spec.type.name.lower()} programs",
+        reasons=LOAD_REASONS,
+    )
     if isinstance(error, KernelError) and number != errno.EPERM:
         return _missing_feature(spec) or error
     return error

@@ -112,5 +112,5 @@ def _refused(number: int, what: str, type: ProgramType) -> Exception:
             "Attach it and let its event happen, or run it on the virtual machine."
         )
     return failure(
-        number, f"A test run of {what}", needs=for_program(type), since=(4, 12), feature="test runs", reasons=REASONS
+        number, f"A test run of {what}", needs=for_program(type), first=(4, 12), feature="test runs", reasons=REASONS
     )

@@ -30,10 +30,10 @@ def test_own_reason_of_the_caller_comes_first() -> None:
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.E2BIG, ENOTSUPP])
 def test_older_kernel_is_named_as_the_reason(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     monkeypatch.setattr(errors, "kernel_version", lambda: (5, 4))
-    error = failure(number, "It", since=(5, 9), feature="XDP links")
+    error = failure(number, "It", first=(5, 9), feature="XDP links")
     assert isinstance(error, Unsupported)
     assert str(error).endswith("It needs XDP links, which Linux 5.9 brought; this is 5.4.")
-    assert isinstance(failure(number, "It", since=(5, 4)), KernelError)
+    assert isinstance(failure(number, "It", first=(5, 4)), KernelError)
 
 
 def test_version_of_a_release_candidate_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

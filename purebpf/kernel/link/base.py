@@ -57,7 +57,7 @@ def create_link(
     fields: Mapping[str, int],
     *,
     needs: tuple[str, ...],
-    since: tuple[int, int],
+    first: tuple[int, int],
     feature: str,
     reasons: Mapping[int, str] = EMPTY,
 ) -> Descriptor:
@@ -65,7 +65,7 @@ def create_link(
     answer = bpf(Command.LINK_CREATE, {"prog_fd": program.handle, **fields})
     if answer < 0:
         what = f"Attaching {program.descriptor.what} to {target}"
-        raise failure(-answer, what, needs=needs, since=since, feature=feature, reasons=reasons)
+        raise failure(-answer, what, needs=needs, first=first, feature=feature, reasons=reasons)
     return Descriptor(answer, f"the link of {program.descriptor.what} to {target}")
 
 

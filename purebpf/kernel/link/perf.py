@@ -55,7 +55,7 @@ def _link(program: KernelProgram, event: Descriptor, cookie: int) -> Descriptor 
     """A link; None on a kernel that has none, where the cookie was not asked for."""
     fields = {"target_fd": event.number, "attach_type": int(AttachType.PERF_EVENT), "perf_event_bpf_cookie": cookie}
     try:
-        return create_link(program, event.what, fields, needs=NEEDS, since=LINKS_SINCE, feature="perf event links")
+        return create_link(program, event.what, fields, needs=NEEDS, first=LINKS_SINCE, feature="perf event links")
     except Exception as error:
         if cookie or not _older(error):
             raise

@@ -35,7 +35,7 @@ def attach(program: KernelProgram, given: Mapping[str, object]) -> KernelLink:
             -answer,
             f"Attaching {program.descriptor.what} to {target}",
             needs=("CAP_PERFMON",),
-            since=(6, 10) if cookie else (4, 17),
+            first=(6, 10) if cookie else (4, 17),
             feature="cookies of raw tracepoints" if cookie else "raw tracepoints",
             reasons=REASONS,
         )

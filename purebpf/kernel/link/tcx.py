@@ -29,5 +29,5 @@ def attach(program: KernelProgram, given: Mapping[str, object]) -> KernelLink:
     direction = options.choice("direction", tuple(DIRECTIONS), declared)
     fields = {"target_ifindex": interface_index(options), "attach_type": int(DIRECTIONS[direction])}
     target = f"{direction} of interface {options.get('interface')}"
-    made = create_link(program, target, fields, needs=("CAP_NET_ADMIN",), since=(6, 6), feature="TCX links", reasons=REASONS)
+    made = create_link(program, target, fields, needs=("CAP_NET_ADMIN",), first=(6, 6), feature="TCX links", reasons=REASONS)
     return KernelLink(f"tcx link, {direction}", (made,))

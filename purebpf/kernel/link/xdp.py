@@ -38,7 +38,7 @@ def attach(program: KernelProgram, given: Mapping[str, object]) -> KernelLink:
             target,
             fields,
             needs=("CAP_NET_ADMIN",),
-            since=(5, 9),
+            first=(5, 9),
             feature="XDP links",
             reasons=REASONS,
         )
