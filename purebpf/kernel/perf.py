@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import mmap
 import os
-import platform
 import select
 import sys
 import threading
@@ -38,6 +37,7 @@ TAIL = INTEGERS["perf_event_mmap_page"]["data_tail"][0] // 8
 HEADER_SIZE = SIZES["perf_event_header"]
 HEADER = Struct("=IHH")  # perf_event_header: type, misc, size
 RAW_SIZE = Struct("=I")
+BEFORE_DATA = HEADER_SIZE + RAW_SIZE.size
 LOST = Struct("=QQ")  # id, number of records lost
 DEFAULT_BYTES = 64 << 10
 # Machines that keep loads in order, and stores in order: nothing to do between reading data_head and the data.
@@ -54,7 +54,7 @@ class Fence:
     __slots__ = ("_lock", "_needed")
 
     def __init__(self) -> None:
-        self._needed = platform.machine() not in ORDERED
+        self._needed = os.uname().machine not in ORDERED
         self._lock = threading.Lock()
         self._lock.acquire()
 
@@ -89,7 +89,6 @@ class Ring:
             raise failure(number, f"Mapping {size >> 10} KiB for {self.event.what}", reasons=reasons) from error
         self.bytes = memoryview(self.memory)
         self.words = self.bytes.cast("Q")  # positions are read and written as one aligned access
-        self.data = self.bytes[mmap.PAGESIZE :]
 
     def drain(self, fence: Fence, events: list[Event]) -> None:
         """Append all events that are there."""
@@ -97,32 +96,40 @@ class Ring:
         if tail == head:
             return
         fence.pass_()
+        memory, base, ring, mask = self.memory, mmap.PAGESIZE, self.size, self.size - 1
+        header, number = HEADER.unpack_from, RAW_SIZE.unpack_from
         try:
             while tail < head:
-                kind, _misc, size = HEADER.unpack(self._copy(tail, HEADER_SIZE))
+                # Records begin at multiples of 8, so neither a header nor the size behind it wraps around.
+                start = tail & mask
+                kind, _misc, size = header(memory, base + start)
                 if size < HEADER_SIZE or tail + size > head:
                     tail = head
                     raise Error(f"The ring of CPU {self.cpu} holds a record of {size} bytes, which cannot be; it is skipped.")
-                body = self._copy(tail + HEADER_SIZE, size - HEADER_SIZE)
                 tail += size
                 if kind == PERF_RECORD_SAMPLE:
-                    (length,) = RAW_SIZE.unpack_from(body)
-                    events.append(Event(self.cpu, body[RAW_SIZE.size : RAW_SIZE.size + length]))
+                    (length,) = number(memory, base + (start + HEADER_SIZE & mask))
+                    first = start + BEFORE_DATA
+                    last = min(first + length, start + size)
+                    data = memory[base + first : base + last] if last <= ring else self._copy(first, last)
+                    events.append(Event(self.cpu, data))
                 elif kind == PERF_RECORD_LOST:
-                    events.append(Event(self.cpu, b"", LOST.unpack_from(body)[1]))
+                    body = self._copy(start + HEADER_SIZE, start + HEADER_SIZE + LOST.size)
+                    events.append(Event(self.cpu, b"", LOST.unpack(body)[1]))
         finally:
             fence.pass_()
             self.words[TAIL] = tail
 
-    def _copy(self, position: int, size: int) -> bytes:
-        start = position & (self.size - 1)
-        end = start + size
+    def _copy(self, first: int, last: int) -> bytes:
+        """Bytes between two positions, of which the first is below twice the ring's size and the last may be behind its end."""
+        start = first & self.size - 1
+        end = start + last - first
+        base = mmap.PAGESIZE
         if end <= self.size:
-            return bytes(self.data[start:end])
-        return bytes(self.data[start:]) + bytes(self.data[: end - self.size])
+            return self.memory[base + start : base + end]
+        return self.memory[base + start :] + self.memory[base : base + end - self.size]
 
     def close(self) -> None:
-        self.data.release()
         self.words.release()
         self.bytes.release()
         self.memory.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import resource
 
 import pytest
 
@@ -43,7 +44,7 @@ def test_version_of_a_release_candidate_is_read(monkeypatch: pytest.MonkeyPatch)
 
 def test_memlock_is_blamed_before_linux_5_11_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(privileges, "why_not_permitted", lambda needed: "")
-    monkeypatch.setattr(errors.resource, "getrlimit", lambda _: (64 << 10, 64 << 10))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64 << 10, 64 << 10))
     monkeypatch.setattr(errors, "kernel_version", lambda: (5, 10))
     assert "RLIMIT_MEMLOCK, which is 64 KiB here" in str(failure(errno.EPERM, "It"))
     monkeypatch.setattr(errors, "kernel_version", lambda: (5, 11))
@@ -80,7 +81,7 @@ class Limits:
         return self.limits
 
     def put(self, _: int, limits: tuple[int, int]) -> None:
-        if not self.allowed and limits[0] == memlock.resource.RLIM_INFINITY:
+        if not self.allowed and limits[0] == resource.RLIM_INFINITY:
             raise ValueError("not allowed to raise maximum limit")
         self.limits = limits
 
@@ -93,18 +94,18 @@ def test_memlock_is_raised_once_and_only_where_it_counts(
     monkeypatch: pytest.MonkeyPatch, version: tuple[int, int], helps: bool, calls: int, left: str
 ) -> None:
     limits, made = Limits(4096, allowed=True), []
-    monkeypatch.setattr(memlock.resource, "getrlimit", limits.get)
-    monkeypatch.setattr(memlock.resource, "setrlimit", limits.put)
+    monkeypatch.setattr(resource, "getrlimit", limits.get)
+    monkeypatch.setattr(resource, "setrlimit", limits.put)
     monkeypatch.setattr(memlock, "kernel_version", lambda: version)
 
     def attempt() -> int:
         made.append(limits.limits)
-        return 7 if helps and limits.limits[0] == memlock.resource.RLIM_INFINITY else -errno.EPERM
+        return 7 if helps and limits.limits[0] == resource.RLIM_INFINITY else -errno.EPERM
 
     answer = memlock.with_memlock(attempt)
     assert len(made) == calls
     assert answer == (7 if left == "raised" else -errno.EPERM)
-    assert (limits.limits[0] == memlock.resource.RLIM_INFINITY) == (left == "raised")
+    assert (limits.limits[0] == resource.RLIM_INFINITY) == (left == "raised")
 
 
 @pytest.mark.parametrize(

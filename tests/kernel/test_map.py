@@ -170,17 +170,18 @@ def test_closed_map_says_so(kernel: KernelEngine) -> None:
 
 def test_threads_share_a_map_without_mixing_up_values(kernel: KernelEngine) -> None:
     wrong: list[tuple[int, bytes | None]] = []
+    shared = kernel.create_map(MapSpec("shared", MapType.HASH, 4, 8, 100))
 
     def work(first: int) -> None:
         for turn in range(300):
             number = first + turn % 10
-            map.update(u32(number), u64(number))
-            if (value := map.lookup(u32(number))) != u64(number):
+            shared.update(u32(number), u64(number))
+            if (value := shared.lookup(u32(number))) != u64(number):
                 wrong.append((number, value))
 
-    with kernel.create_map(MapSpec("shared", MapType.HASH, 4, 8, 100)) as map:
-        before, sys_interval = sys.getswitchinterval(), 1e-6
-        sys.setswitchinterval(sys_interval)
+    with shared:
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
         try:
             threads = [threading.Thread(target=work, args=(10 * i,)) for i in range(6)]
             for thread in threads:
@@ -190,4 +191,4 @@ def test_threads_share_a_map_without_mixing_up_values(kernel: KernelEngine) -> N
         finally:
             sys.setswitchinterval(before)
         assert not wrong
-        assert len(list(map.keys())) == 60
+        assert len(list(shared.keys())) == 60

@@ -185,7 +185,7 @@ def test_too_few_entries_for_the_cpus_are_refused(kernel: KernelEngine) -> None:
 
 
 def test_fence_may_be_passed_any_number_of_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    monkeypatch.setattr("os.uname", lambda: type("U", (), {"machine": "aarch64"})())
     fence = Fence()
     for _ in range(3):
         fence.pass_()

@@ -14,6 +14,7 @@ import pytest
 
 from purebpf.errors import Error, NotLoaded, Unsupported
 from purebpf.kernel import cpus, syscall, verifier
+from purebpf.kernel.attr import pack, read
 from purebpf.kernel.descriptor import LOWEST, Descriptor
 from purebpf.kernel.netlink import attributes, xdp_mode
 from purebpf.kernel.probe import FEATURES, LEVELS, cpu_level, has_feature
@@ -71,11 +72,11 @@ def test_log_grows_until_it_fits_and_only_after_a_failure(monkeypatch: pytest.Mo
     sizes: list[tuple[int, int]] = []
 
     def fake(command: Command, attribute: bytearray, size: int) -> int:
-        level, log_size = (verifier.read("PROG_LOAD", attribute, name) for name in ("log_level", "log_size"))
+        level, log_size = (read("PROG_LOAD", attribute, name) for name in ("log_level", "log_size"))
         sizes.append((level, log_size))
         return -errno.ENOSPC if log_size < 300_000 else -errno.EACCES
 
-    monkeypatch.setattr(verifier, "bpf", lambda command, fields: fake(command, *verifier.pack(command.name, fields)))
+    monkeypatch.setattr(verifier, "bpf", lambda command, fields: fake(command, *pack(command.name, fields)))
     monkeypatch.setattr(verifier, "bpf_buffer", fake)
     assert verifier.load({"prog_type": 1}) == (-errno.EACCES, "")
     assert sizes == [(0, 0), (1, 65536), (1, 131072), (1, 262144), (1, 524288)]
@@ -83,7 +84,12 @@ def test_log_grows_until_it_fits_and_only_after_a_failure(monkeypatch: pytest.Mo
 
 def test_load_without_privilege_is_not_tried_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[object] = []
-    monkeypatch.setattr(verifier, "bpf", lambda *arguments: calls.append(arguments) or -errno.EPERM)
+
+    def refuse(*arguments: object) -> int:
+        calls.append(arguments)
+        return -errno.EPERM
+
+    monkeypatch.setattr(verifier, "bpf", refuse)
     assert verifier.load({"prog_type": 1}) == (-errno.EPERM, "")
     assert len(calls) == 1
 
@@ -181,7 +187,7 @@ def test_inconclusive_probe_is_an_error_and_not_remembered(monkeypatch: pytest.M
 
     monkeypatch.setattr(probe, "_known", {})
     with monkeypatch.context() as context:
-        context.setattr(probe.verifier, "load", lambda fields: (-errno.EMFILE, ""))
+        context.setattr(verifier, "load", lambda fields: (-errno.EMFILE, ""))
         with pytest.raises(OSError, match=r"Probing for may_goto failed.*too many open files"):
             has_feature("may_goto")
     assert probe._known == {}

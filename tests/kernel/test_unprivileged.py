@@ -60,7 +60,8 @@ def child(code: str, before: str = BECOME_NOBODY) -> str:
 
 def has_new_capabilities() -> bool:
     """Whether the kernel knows CAP_BPF (Linux 5.8)."""
-    return ctypes.CDLL(None).prctl(23, CAP_BPF, 0, 0, 0) >= 0  # PR_CAPBSET_READ
+    known: int = ctypes.CDLL(None).prctl(23, CAP_BPF, 0, 0, 0)  # PR_CAPBSET_READ
+    return known >= 0
 
 
 def test_nobody_is_told_which_capabilities_a_map_takes() -> None:

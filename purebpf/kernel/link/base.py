@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import socket
 from collections.abc import Callable, Mapping
 
 from purebpf.errors import KernelError, NotLoaded
@@ -71,6 +70,8 @@ def create_link(
 
 def interface_index(options: Options) -> int:
     """The index of the network interface that the option `interface` names, in this network namespace."""
+    import socket  # costs milliseconds, which tracing programs need not pay
+
     given = options.get("interface")
     if isinstance(given, bool) or not isinstance(given, (str, int)):
         said = "needs the option 'interface'" if given is None else f"got interface={given!r}"
