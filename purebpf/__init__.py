@@ -24,7 +24,7 @@ from purebpf.lang.contexts import (
 from purebpf.lang.idioms import cpu, current, every, helpers, ktime, license, printk, random, redirect
 from purebpf.lang.maps import Array, DevMap, Hash, LruHash, PerCpuArray, PerCpuHash, PerfEventArray, ProgArray
 from purebpf.lang.records import array, bits, chars, struct
-from purebpf.lang.records import bytes_ as bytes
+from purebpf.lang.records import bytes_ as bytes  # noqa: F401  as bpf.bytes; not in __all__, where it would hide the builtin
 from purebpf.lang.scalars import be16, be32, be64, s8, s16, s32, s64, u8, u16, u32, u64
 from purebpf.program import Attachment, Program, load, perf_event, raw_tracepoint, socket_filter, tc, tracepoint, xdp
 

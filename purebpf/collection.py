@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from purebpf.engine import Engine, EngineLink, EngineMap, EngineProgram
 from purebpf.errors import Error, NotLoaded
 from purebpf.lang.maps import MapDeclaration, ProgArray
-from purebpf.spec import CollectionSpec
+from purebpf.spec import CollectionSpec, ProgramSpec
 
 if TYPE_CHECKING:
     from purebpf.program import Program
 
 
 def choose_engine(name: str = "auto") -> tuple[Engine, str]:
-    """The engine by name, and why it is that one: "auto" takes the kernel where bpf(2) is permitted, else the virtual machine."""
+    """The engine by name, and why it is that one: "auto" takes the kernel where bpf(2) is permitted, else the virtual
+    machine."""
     if name not in ("auto", "kernel", "vm"):
-        raise Error(f"there is no engine {name!r}; use \"kernel\", \"vm\" or \"auto\"")
+        raise Error(f'there is no engine {name!r}; use "kernel", "vm" or "auto"')
     if name != "vm":
         from purebpf.kernel.probe import permitted
 
@@ -37,6 +38,40 @@ def choose_engine(name: str = "auto") -> tuple[Engine, str]:
     from purebpf.vm.engine import VmEngine
 
     return VmEngine(), why
+
+
+class Compiled(Protocol):
+    """What the compiler gives (see `compiler.pipeline.Compiled`)."""
+
+    program: ProgramSpec
+    maps: dict[str, Any]
+    declarations: dict[str, MapDeclaration]
+    warnings: list[str]
+    functions: list[Any]
+
+
+def compile_together(programs: Iterable[Program]) -> tuple[CollectionSpec, dict[str, MapDeclaration], dict[Program, str]]:
+    """Programs as one collection: its spec, the declarations behind its maps, each program's name in it (of one name:
+    `_2`, `_3`)."""
+    from purebpf.compiler.pipeline import compile_program
+
+    specs: dict[str, ProgramSpec] = {}
+    maps: dict[str, Any] = {}
+    shared: dict[str, MapDeclaration] = {}
+    names: dict[Program, str] = {}
+    for program in programs:
+        name, n = program.name, 1
+        while name in specs:
+            n += 1
+            name = f"{program.name}_{n}"
+        made: Compiled = program.compiled()
+        clash = any(shared.get(map_name, declaration) is not declaration for map_name, declaration in made.declarations.items())
+        if clash or name != program.name:
+            made = compile_program(program.function, program.kind, program.hook, program.license, program.options, name, shared)
+        specs[name], names[program] = made.program, name
+        maps |= made.maps
+        shared |= made.declarations
+    return CollectionSpec(specs, maps), shared, names
 
 
 class Collection:
@@ -55,8 +90,6 @@ class Collection:
 
     def load(self) -> Collection:
         """Compile what is not compiled yet, create the maps, load the programs. On an error nothing stays behind."""
-        from purebpf.program import compile_together
-
         self.spec, declarations, self._names = compile_together(self.programs)
         try:
             for name, spec in self.spec.maps.items():
@@ -94,8 +127,11 @@ class Collection:
         self.closed = True
         for declaration in self._bound:
             declaration.bind(None, None)
-        for resource in (*reversed(self.links), *self.loaded.values(), *self.maps.values()):
-            resource.close()
+        closers = [
+            resource.close for group in (self.links[::-1], self.loaded.values(), self.maps.values()) for resource in group
+        ]
+        for close in closers:
+            close()
         for program in self.programs:
             if program.collection is self:
                 program.collection = None

@@ -38,11 +38,14 @@ class EngineMap(Protocol):
     def spec(self) -> MapSpec: ...
     def lookup(self, key: bytes) -> bytes | None:
         """The value, or None when the map has no such key."""
+
     def update(self, key: bytes, value: bytes, flags: int = 0) -> None: ...
     def delete(self, key: bytes) -> bool:
         """True if there was such a key."""
+
     def next_key(self, key: bytes | None) -> bytes | None:
         """The key after `key` (the first for None), or None at the end."""
+
     def close(self) -> None: ...
 
 
@@ -52,8 +55,10 @@ class EngineProgram(Protocol):
     @property
     def handle(self) -> int:
         """What a program array stores as its 32-bit value."""
+
     def run(self, *, data: bytes | None = None, context: bytes | None = None, repeat: int = 1) -> RunResult:
         """Run it once (or `repeat` times) on a packet and/or a context, both as bytes."""
+
     def close(self) -> None: ...
 
 
@@ -70,6 +75,7 @@ class EventReader(Protocol):
 
     def read(self, timeout: float | None = None) -> list[Event]:
         """All events that are there; waits up to `timeout` seconds (None: without end) for the first, [] when none came."""
+
     def fileno(self) -> int: ...
     def close(self) -> None: ...
 
@@ -77,13 +83,17 @@ class EventReader(Protocol):
 class Engine(Protocol):
     @property
     def name(self) -> str:
-        """"kernel" or "vm"."""
+        """ "kernel" or "vm"."""
+
     @property
     def possible_cpus(self) -> int: ...
     def create_map(self, spec: MapSpec) -> EngineMap:
         """Create it, write its contents, freeze it if it is to be frozen."""
+
     def load_program(self, spec: ProgramSpec, maps: Mapping[str, EngineMap]) -> EngineProgram: ...
     def attach(self, program: EngineProgram, options: Mapping[str, object]) -> EngineLink:
-        """Attach by the program's type; the options are those of `Program.attach` (interface, mode, direction, pid, cpu ...)."""
+        """Attach by the program's type; the options are those of `Program.attach` (interface, mode, direction, pid, cpu
+        ...)."""
+
     def open_events(self, events: EngineMap) -> EventReader:
         """Start reading a perf event array; sets its entries for every CPU."""

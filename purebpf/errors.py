@@ -23,7 +23,8 @@ class Unsupported(Error):
 
 
 class VmError(Error):
-    """A program did something in the embedded virtual machine that is not allowed; names the instruction and the source line."""
+    """A program did something in the embedded virtual machine that is not allowed; names the instruction and the source
+    line."""
 
 
 class NotLoaded(Error):

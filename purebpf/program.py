@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import FunctionType, TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
-from purebpf.collection import Collection, choose_engine
+from purebpf.collection import Collection, Compiled, choose_engine, compile_together
 from purebpf.compiler.options import Options
 from purebpf.engine import EngineLink, EngineProgram, RunResult
 from purebpf.errors import Error, NotLoaded
-from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.program_types import KINDS, ProgramKind
-from purebpf.spec import CollectionSpec, ProgramSpec
-
-TYPE_CHECK = False
-
-
-class Compiled(Protocol):
-    """What the compiler gives (see `compiler.pipeline.Compiled`)."""
-
-    program: ProgramSpec
-    maps: dict[str, Any]
-    declarations: dict[str, MapDeclaration]
-    warnings: list[str]
-    functions: list[Any]
+from purebpf.spec import CollectionSpec
 
 
 class Program:
@@ -34,7 +21,10 @@ class Program:
 
     def __init__(self, function: FunctionType, kind: ProgramKind, hook: str) -> None:
         if isinstance(function, Program):
-            raise Error(f"`{function.name}` has two program decorators: a function is one program; write two functions that call a third")
+            raise Error(
+                f"`{function.name}` has two program decorators: a function is one program; write two functions that call a "
+                f"third"
+            )
         if not isinstance(function, FunctionType):
             raise Error(f"@bpf.{kind.decorator} decorates a function, not {function!r}")
         self.function = function
@@ -86,8 +76,10 @@ class Program:
     def run(self, packet: bytes | None = None, ctx: bytes | None = None, *, engine: str = "auto", repeat: int = 1) -> RunResult:
         """Run it on a packet and/or a context, once or `repeat` times: by the kernel's test-run, or in the virtual machine.
 
-        A program that is loaded runs where it is loaded and keeps its maps; otherwise it is loaded for this run, and stays loaded
-        until its collection is closed. Raises Unsupported where the kernel has no test-run for the type (tracepoints, perf events).
+        A program that is loaded runs where it is loaded and keeps its maps; otherwise it is loaded for this run, and stays
+        loaded
+        until its collection is closed. Raises Unsupported where the kernel has no test-run for the type (tracepoints, perf
+        events).
         """
         if self.collection is None:
             self.load(engine)
@@ -98,7 +90,10 @@ class Program:
         for XDP, `attach("eth0", direction="egress")` for TC, nothing for tracepoints. The result detaches when closed."""
         names = _TARGETS.get(self.kind.decorator, ())
         if len(target) > len(names):
-            raise Error(f"a program of type `{self.kind.decorator}` attaches to {' and '.join(names) or 'its hook alone'}, not to {len(target)} things")
+            raise Error(
+                f"a program of type `{self.kind.decorator}` attaches to {' and '.join(names) or 'its hook alone'}, not to "
+                f"{len(target)} things"
+            )
         options = dict(zip(names, target, strict=False)) | options
         own = self.collection is None
         collection = self.load(engine) if self.collection is None else self.collection
@@ -153,36 +148,10 @@ class Attachment:
         self.close()
 
 
-def compile_together(programs: Iterable[Program]) -> tuple[CollectionSpec, dict[str, MapDeclaration], dict[Program, str]]:
-    """Programs as one collection: its spec, the declarations behind its maps, each program's name in it (of one name: `_2`, `_3`)."""
-    from purebpf.compiler.pipeline import compile_program
-
-    specs: dict[str, ProgramSpec] = {}
-    maps: dict[str, Any] = {}
-    shared: dict[str, MapDeclaration] = {}
-    names: dict[Program, str] = {}
-    for program in programs:
-        name, n = program.name, 1
-        while name in specs:
-            n += 1
-            name = f"{program.name}_{n}"
-        made: Compiled = program.compiled()
-        clash = any(shared.get(map_name, declaration) is not declaration for map_name, declaration in made.declarations.items())
-        if clash or name != program.name:
-            made = compile_program(program.function, program.kind, program.hook, program.license, program.options, name, shared)
-        specs[name], names[program] = made.program, name
-        maps |= made.maps
-        shared |= made.declarations
-    return CollectionSpec(specs, maps), shared, names
-
-
 def load(*programs: Program, engine: str = "auto") -> Collection:
     """Load programs together, so that they share their maps."""
     chosen, _ = choose_engine(engine)
     return Collection(programs, chosen).load()
-
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _plain(name: str) -> Callable[[Callable[..., Any]], Program]:

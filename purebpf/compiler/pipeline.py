@@ -63,7 +63,8 @@ def compile_ir(
     name: str | None = None,
     maps: dict[str, MapDeclaration] | None = None,
 ) -> tuple[Unit, list[Function]]:
-    """The optimised IR of a program and its subprograms. `maps` are those of programs compiled before into the same collection."""
+    """The optimised IR of a program and its subprograms. `maps` are those of programs compiled before into the same
+    collection."""
     unit = Unit(name or function.__name__, kind, hook, options, license, {} if maps is None else maps)
     functions.lower_program(unit, function)
     for fn in unit.functions.values():
@@ -148,7 +149,10 @@ def _deepest(emitted: list[layout.Emitted]) -> int:
 
     deepest = depth(emitted[0].name)
     if deepest > layout.STACK_LIMIT:
-        raise CompileError(f"error: `{emitted[0].name}` and the functions it calls need {deepest} bytes of stack, the kernel gives {layout.STACK_LIMIT}")
+        raise CompileError(
+            f"error: `{emitted[0].name}` and the functions it calls need {deepest} bytes of stack, the kernel gives "
+            f"{layout.STACK_LIMIT}"
+        )
     return deepest
 
 

@@ -38,7 +38,8 @@ def random() -> int:
 
 
 def redirect(ifindex: int, flags: int = 0) -> int:
-    """Send the packet out of another interface; return its result from an XDP or TC program (helper redirect, Linux 4.4, XDP 4.14)."""
+    """Send the packet out of another interface; return its result from an XDP or TC program (helper redirect, Linux 4.4,
+    XDP 4.14)."""
     _only_in_a_program("redirect()")
 
 
@@ -96,7 +97,8 @@ helpers = Helpers()
 
 
 def license(name: str) -> None:
-    """Set the licence of the programs of the calling module (default "GPL"), as the kernel's rules for GPL-only helpers need it."""
+    """Set the licence of the programs of the calling module (default "GPL"), as the kernel's rules for GPL-only helpers
+    need it."""
     import sys
 
     sys._getframe(1).f_globals["__bpf_license__"] = name

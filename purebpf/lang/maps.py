@@ -51,7 +51,10 @@ class MapDeclaration:
         for annotation, layout in zip(written, layouts, strict=True):
             if layout is None:
                 shown = getattr(annotation, "__name__", annotation)
-                raise Error(f"bpf.{type(self).__name__}[...]: `{shown}` has no layout; use u8 to s64, be16 to be64, bool or a @bpf.struct")
+                raise Error(
+                    f"bpf.{type(self).__name__}[...]: `{shown}` has no layout; use u8 to s64, be16 to be64, bool or a "
+                    f"@bpf.struct"
+                )
         return cast("tuple[Type, ...]", layouts)
 
     @property
@@ -77,7 +80,9 @@ class MapDeclaration:
     @property
     def live(self) -> EngineMap:
         if self._live is None:
-            raise NotLoaded(f"map `{self.name or type(self).__name__}` is not loaded: load, run or attach a program that uses it first")
+            raise NotLoaded(
+                f"map `{self.name or type(self).__name__}` is not loaded: load, run or attach a program that uses it first"
+            )
         return self._live
 
     @property
@@ -86,7 +91,8 @@ class MapDeclaration:
         return self._engine
 
     def __repr__(self) -> str:
-        return f"<bpf.{type(self).__name__} {self.name or '(unnamed)'}, {self.max_entries} entries{'' if self.bound else ', not loaded'}>"
+        state = "" if self.bound else ", not loaded"
+        return f"<bpf.{type(self).__name__} {self.name or '(unnamed)'}, {self.max_entries} entries{state}>"
 
 
 class KeyedMap(MapDeclaration, Generic[K, V]):
@@ -114,7 +120,8 @@ class KeyedMap(MapDeclaration, Generic[K, V]):
         self.live.update(self.key_type.encode(key), self._encode(value))
 
     def set(self, key: K, value: V, flags: int = 0) -> int:
-        """Write an entry with update flags (`bpf.BPF_NOEXIST`, `bpf.BPF_EXIST`); raises KernelError where a program would get -errno."""
+        """Write an entry with update flags (`bpf.BPF_NOEXIST`, `bpf.BPF_EXIST`); raises KernelError where a program would
+        get -errno."""
         self.live.update(self.key_type.encode(key), self._encode(value), flags)
         return 0
 
@@ -244,7 +251,8 @@ class PerCpuArray(_Indexed, PerCpuMap[int, V], Generic[V]):
 
 
 class DevMap(KeyedMap[int, int]):
-    """Network interfaces by index, for `redirect` (BPF_MAP_TYPE_DEVMAP, Linux 4.14). Values are interface indexes; 0 means none."""
+    """Network interfaces by index, for `redirect` (BPF_MAP_TYPE_DEVMAP, Linux 4.14). Values are interface indexes; 0 means
+    none."""
 
     kind = MapType.DEVMAP
     parameters = 0

@@ -50,7 +50,9 @@ def array(element: type[T], n: int) -> Any:
     """A field of `n` elements."""
     layout = type_of(element)
     if layout is None:
-        raise Error(f"bpf.array(T, n): {element!r} is no type with a layout; use u8 to s64, be16 to be64, bool or a @bpf.struct")
+        raise Error(
+            f"bpf.array(T, n): {element!r} is no type with a layout; use u8 to s64, be16 to be64, bool or a @bpf.struct"
+        )
     return Specifier(ArrayType(layout, _count("array(T, n)", n)))
 
 
@@ -95,7 +97,7 @@ def _lay_out(cls: type, packed: bool, names: dict[str, Any], local: Any) -> tupl
     fields: list[Field] = []
     end = 0  # in bits, so that bit fields share integers as in C
     alignment = 1
-    for name, annotation in cls.__dict__.get("__annotations__", {}).items():
+    for name, annotation in cls.__dict__.get("__annotations__", {}).items():  # noqa: RUF063  inspect takes 4 ms to import
         where = f"{cls.__name__}.{name}"
         if name in _RESERVED or name.startswith("__"):
             raise Error(f"{where}: this name is the record's own; rename the field")
@@ -109,9 +111,13 @@ def _lay_out(cls: type, packed: bool, names: dict[str, Any], local: Any) -> tupl
         width = specifier.bits if specifier else 0
         layout = specifier.__bpf_type__ if specifier and not width else type_of(annotation)
         if layout is None:
-            hint = {str: "a text field is `name: str = bpf.chars(16)`", bytes: "raw bytes are `name: bytes = bpf.bytes(6)`",
-                    list: "an array is `name: list[u32] = bpf.array(u32, 4)`", int: "say how wide: u8 to u64, s8 to s64",
-                    float: "there are no floats in the kernel"}.get(annotation, "use u8 to s64, be16 to be64, bool, a @bpf.struct, or a specifier such as bpf.chars(16)")
+            hint = {
+                str: "a text field is `name: str = bpf.chars(16)`",
+                bytes: "raw bytes are `name: bytes = bpf.bytes(6)`",
+                list: "an array is `name: list[u32] = bpf.array(u32, 4)`",
+                int: "say how wide: u8 to u64, s8 to s64",
+                float: "there are no floats in the kernel",
+            }.get(annotation, "use u8 to s64, be16 to be64, bool, a @bpf.struct, or a specifier such as bpf.chars(16)")
             raise Error(f"{where}: `{getattr(annotation, '__name__', annotation)}` has no layout; {hint}")
         unit = layout.size * 8
         step = 8 if packed else layout.align * 8

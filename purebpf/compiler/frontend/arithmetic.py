@@ -75,13 +75,17 @@ def binary(cx: Lowering, node: ast.AST, symbol: str, a: IntValue, b: IntValue) -
     if symbol in EXACT:
         low, high = EXACT[symbol](a, b)
         low, high, signed = fit(cx, node, symbol, a, b, low, high)
-        return IntValue(cx.builder.emit(KINDS[symbol], width(low, high), [a.op, b.op]), low, high, signed, _both_bool(symbol, a, b))
+        return IntValue(
+            cx.builder.emit(KINDS[symbol], width(low, high), [a.op, b.op]), low, high, signed, _both_bool(symbol, a, b)
+        )
     if symbol in ("//", "%"):
         return divide(cx, node, symbol, a, b)
     if symbol in ("<<", ">>"):
         return shift(cx, node, symbol, a, b)
-    hints = {"/": "use `//`, which rounds down as Python's does: there are no floats in the kernel",
-             "**": "write the product out, or use a power of two by shifting: `1 << n`"}
+    hints = {
+        "/": "use `//`, which rounds down as Python's does: there are no floats in the kernel",
+        "**": "write the product out, or use a power of two by shifting: `1 << n`",
+    }
     cx.fail(node, f"`{symbol}` is not available on run-time integers", hint=hints.get(symbol, "use + - * // % & | ^ << >>"))
 
 
@@ -91,13 +95,13 @@ def _both_bool(symbol: str, a: IntValue, b: IntValue) -> bool:
 
 def width(low: int, high: int) -> Type:
     """An op whose exact result fits u32 can run in 32 bits."""
-    return I32 if 0 <= low and high <= U32 else I64
+    return I32 if low >= 0 and high <= U32 else I64
 
 
 def fit(cx: Lowering, node: ast.AST, symbol: str, a: IntValue, b: IntValue, low: int, high: int) -> tuple[int, int, bool]:
     """The range of a result in a register: exact where 64 bits hold it, else wrapped; and its signedness."""
     signed = low < 0 or ((a.signed or b.signed) and high <= S64_HIGH)
-    if (0 <= low and high <= U64) or (S64_LOW <= low and high <= S64_HIGH):
+    if (low >= 0 and high <= U64) or (low >= S64_LOW and high <= S64_HIGH):
         return low, high, signed
 
     def flexible(v: IntValue) -> bool:
@@ -120,7 +124,11 @@ def fit(cx: Lowering, node: ast.AST, symbol: str, a: IntValue, b: IntValue, low:
 def divide(cx: Lowering, node: ast.AST, symbol: str, a: IntValue, b: IntValue) -> IntValue:
     """Floor division and its remainder."""
     if b.op.is_const and b.op.value == 0 and b.low == b.high:
-        cx.fail(node, "division by the constant 0", hint="a run-time 0 gives 0 for `//` and the dividend for `%`; a constant 0 is a mistake")
+        cx.fail(
+            node,
+            "division by the constant 0",
+            hint="a run-time 0 gives 0 for `//` and the dividend for `%`; a constant 0 is a mistake",
+        )
     if a.low >= 0 and b.low >= 0:
         return _divide_unsigned(cx, symbol, a, b)
     if b.op.is_const and b.low == b.high and b.low > 0 and b.low & (b.low - 1) == 0 and a.high <= S64_HIGH:
@@ -129,8 +137,12 @@ def divide(cx: Lowering, node: ast.AST, symbol: str, a: IntValue, b: IntValue) -
             return IntValue(cx.builder.emit("ashr", I64, [a.op, count]), a.low // b.low, a.high // b.low, True)
         return IntValue(cx.builder.emit("and", I64, [a.op, cx.builder.const(b.low - 1)]), 0, b.low - 1, False)
     if a.high > S64_HIGH or b.high > S64_HIGH:
-        cx.fail(node, f"`{symbol}` of a signed and a large unsigned integer", label=f"{a.low}..{a.high} {symbol} {b.low}..{b.high}",
-                hint="cast one side: `s64(x)` or `u64(x)`")
+        cx.fail(
+            node,
+            f"`{symbol}` of a signed and a large unsigned integer",
+            label=f"{a.low}..{a.high} {symbol} {b.low}..{b.high}",
+            hint="cast one side: `s64(x)` or `u64(x)`",
+        )
     return _divide_signed(cx, symbol, a, b)
 
 
@@ -177,7 +189,7 @@ def shift(cx: Lowering, node: ast.AST, symbol: str, a: IntValue, b: IntValue) ->
         counts: Range = (b.low, b.low)
         operand = b.op
     else:
-        inside = 0 <= b.low and b.high <= 63
+        inside = b.low >= 0 and b.high <= 63
         counts = (b.low, b.high) if inside else (0, 63)
         operand = b.op
     if symbol == ">>":

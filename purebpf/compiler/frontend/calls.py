@@ -50,15 +50,22 @@ def _call_constant(cx: Lowering, node: ast.Call, value: Any) -> Value:
     if isinstance(value, FunctionType):
         return functions.call(cx, node, value)
     if hasattr(value, "__bpf_program__"):
-        cx.fail(node, f"`{ast.unparse(node.func)}` is a program and cannot be called from another one",
-                hint="put it into a ProgArray and `table.tail_call(ctx, index)`, or move the shared code to a plain function")
+        cx.fail(
+            node,
+            f"`{ast.unparse(node.func)}` is a program and cannot be called from another one",
+            hint="put it into a ProgArray and `table.tail_call(ctx, index)`, or move the shared code to a plain function",
+        )
     if isinstance(value, MapDeclaration):
         cx.fail(node, "a map cannot be called", hint="look up with `m.get(key)`")
     arguments = [cx.expression(a) for a in node.args]
     keywords = {k.arg: cx.expression(k.value) for k in node.keywords if k.arg}
     if callable(value) and all(isinstance(a, Const) for a in (*arguments, *keywords.values())):
         if isinstance(value, type) and issubclass(value, list | dict | set | bytearray):
-            cx.fail(node, f"a {value.__name__} lives on the heap, which a program does not have", hint="use a map, or a tuple of constants")
+            cx.fail(
+                node,
+                f"a {value.__name__} lives on the heap, which a program does not have",
+                hint="use a map, or a tuple of constants",
+            )
         if value is float:
             cx.fail(node, "there are no floating-point numbers in the kernel", hint="scale to integers")
         plain = {k: a.value for k, a in keywords.items() if isinstance(a, Const)}
@@ -67,10 +74,16 @@ def _call_constant(cx: Lowering, node: ast.Call, value: Any) -> Value:
                 cx.fail(node, f"`{value.__name__}` cannot be called in a program")
             return Const(cx.python(node, lambda: value(*(a.value for a in arguments if isinstance(a, Const)), **plain)))
     shown = ast.unparse(node.func)
-    cx.fail(node, f"`{shown}` cannot be called in a program", hint="call functions written in Python, types, maps' methods and `bpf.helpers.…`")
+    cx.fail(
+        node,
+        f"`{shown}` cannot be called in a program",
+        hint="call functions written in Python, types, maps' methods and `bpf.helpers.…`",
+    )
 
 
-def _lookup(table: dict[Any, Callable[[Lowering, ast.Call], Value]], value: Any) -> Callable[[Lowering, ast.Call], Value] | None:
+def _lookup(
+    table: dict[Any, Callable[[Lowering, ast.Call], Value]], value: Any
+) -> Callable[[Lowering, ast.Call], Value] | None:
     try:
         return table.get(value)
     except TypeError:
@@ -90,7 +103,9 @@ def _method(cx: Lowering, node: ast.Call, method: Bound) -> Value:
         case Const(value):
             arguments = [cx.expression(a) for a in node.args]
             if all(isinstance(a, Const) for a in arguments) and not node.keywords and hasattr(value, method.name):
-                return Const(cx.python(node, lambda: getattr(value, method.name)(*(a.value for a in arguments if isinstance(a, Const)))))
+                return Const(
+                    cx.python(node, lambda: getattr(value, method.name)(*(a.value for a in arguments if isinstance(a, Const))))
+                )
     cx.fail(node.func, f"{describe(method.receiver)} has no method `{method.name}` in a program")
 
 
@@ -116,12 +131,20 @@ def construct(cx: Lowering, node: ast.Call, type: StructType) -> Ref:
 def fill_record(cx: Lowering, node: ast.Call, type: StructType, place: Ref) -> None:
     """Evaluate a constructor call into a place."""
     if node.args:
-        cx.fail(node.args[0], f"`{type}` takes its fields by keyword", hint=f"{type}({', '.join(f.name + '=...' for f in type.fields)})")
+        cx.fail(
+            node.args[0],
+            f"`{type}` takes its fields by keyword",
+            hint=f"{type}({', '.join(f.name + '=...' for f in type.fields)})",
+        )
     given: dict[str, tuple[ast.expr, Value]] = {}
     for keyword in node.keywords:
         assert keyword.arg is not None
         if type.field(keyword.arg) is None:
-            cx.fail(keyword.value, f"`{type}` has no field `{keyword.arg}`", hint=f"its fields are: {', '.join(f.name for f in type.fields)}")
+            cx.fail(
+                keyword.value,
+                f"`{type}` has no field `{keyword.arg}`",
+                hint=f"its fields are: {', '.join(f.name for f in type.fields)}",
+            )
         given[keyword.arg] = (keyword.value, cx.expression(keyword.value))
     covered = 0
     whole = any(f.bits for f in type.fields)
@@ -134,7 +157,11 @@ def fill_record(cx: Lowering, node: ast.Call, type: StructType, place: Ref) -> N
             at, value = given[field.name]
             memory.store_member(cx, at, place, field.name, value)
         elif field.required:
-            cx.fail(node, f"`{type}` needs `{field.name}`", hint=f"{type}({', '.join(f.name + '=...' for f in type.fields if f.required)})")
+            cx.fail(
+                node,
+                f"`{type}` needs `{field.name}`",
+                hint=f"{type}({', '.join(f.name + '=...' for f in type.fields if f.required)})",
+            )
         elif not field.bits:
             target = replace(place, offset=place.offset + field.offset, type=field.type)
             memory.store_bytes(cx, node, target, field.type.encode(field.default))

@@ -7,6 +7,7 @@ narrowed, or its None gone.
 from __future__ import annotations
 
 import ast
+import operator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 Split = tuple[Flow | None, Flow | None]
 
 COMPARISONS: dict[type[ast.cmpop], str] = {
-    ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Is: "is", ast.IsNot: "is not", ast.In: "in", ast.NotIn: "not in",
+    ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
+    ast.Is: "is", ast.IsNot: "is not", ast.In: "in", ast.NotIn: "not in",
 }  # fmt: skip
 SWAPPED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 TYPE_RANGES = {(0, (1 << n) - 1) for n in (8, 16, 32, 64)} | {(-(1 << n - 1), (1 << n - 1) - 1) for n in (8, 16, 32, 64)}
@@ -138,7 +140,9 @@ def _comparison(cx: Lowering, node: ast.Compare) -> Split:
     return yes, cx.join(*failed)
 
 
-def compare(cx: Lowering, node: ast.expr, left_node: ast.expr, left: Value, symbol: str, right_node: ast.expr, right: Value) -> Split:
+def compare(
+    cx: Lowering, node: ast.expr, left_node: ast.expr, left: Value, symbol: str, right_node: ast.expr, right: Value
+) -> Split:
     """One comparison."""
     if symbol in ("is", "is not"):
         return _identity(cx, node, left_node, left, symbol, right)
@@ -150,7 +154,11 @@ def compare(cx: Lowering, node: ast.expr, left_node: ast.expr, left: Value, symb
     if isinstance(left, TupleValue) or isinstance(right, TupleValue):
         return _compare_tuples(cx, node, left, symbol, right)
     if NONE in (left, right) and symbol in ("==", "!="):
-        cx.fail(node, "compare with None by `is` and `is not`", hint="a reference is not equal or unequal to None, it is or is not None")
+        cx.fail(
+            node,
+            "compare with None by `is` and `is not`",
+            hint="a reference is not equal or unequal to None, it is or is not None",
+        )
     for side, other in ((left, right), (right, left)):
         if isinstance(side, Ref | Fill) or (isinstance(side, Const) and isinstance(side.value, str | bytes)):
             return text.compare_memory(cx, node, side, symbol, other)
@@ -167,9 +175,7 @@ def compare(cx: Lowering, node: ast.expr, left_node: ast.expr, left: Value, symb
     return _split_compare(cx, node, a, symbol, b, _name(left_node), _name(right_node), left_node, right_node)
 
 
-_PYTHON = {
-    "==": lambda a, b: a == b, "!=": lambda a, b: a != b, "<": lambda a, b: a < b, "<=": lambda a, b: a <= b, ">": lambda a, b: a > b, ">=": lambda a, b: a >= b,
-}  # fmt: skip
+_PYTHON = {"==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
 def _name(node: ast.expr) -> str | None:
@@ -207,18 +213,26 @@ def _contains(cx: Lowering, node: ast.expr, left_node: ast.expr, left: Value, ri
         yes, below = _split_compare(cx, node, number, ">=", cx.int_const(right.value.start), _name(left_node))
         cx.go(yes)
         inside = cx.flow.names.get(_name(left_node) or "", number)
-        yes, above = _split_compare(cx, node, inside if isinstance(inside, IntValue) else number, "<", cx.int_const(right.value.stop), _name(left_node))
+        yes, above = _split_compare(
+            cx, node, inside if isinstance(inside, IntValue) else number, "<", cx.int_const(right.value.stop), _name(left_node)
+        )
         return yes, cx.join(below, above)
     if isinstance(right, Const) and isinstance(right.value, tuple | list | set | frozenset | range):
         if isinstance(left, Const):
             return cx.branch(cx.builder.const(int(cx.python(node, lambda: left.value in right.value)), BOOL))
-        items: tuple[Value, ...] = tuple(Const(item) for item in (sorted(right.value) if isinstance(right.value, set | frozenset) else right.value))
+        items: tuple[Value, ...] = tuple(
+            Const(item) for item in (sorted(right.value) if isinstance(right.value, set | frozenset) else right.value)
+        )
     elif isinstance(right, TupleValue):
         items = right.items
     else:
         cx.fail(right_node, f"`in` wants a tuple, a range or a map on its right, not {describe(right)}")
     if len(items) > 64:
-        cx.fail(right_node, f"`in` over {len(items)} items would be a ladder of as many comparisons", hint="put them into a map, or give a range")
+        cx.fail(
+            right_node,
+            f"`in` over {len(items)} items would be a ladder of as many comparisons",
+            hint="put them into a map, or give a range",
+        )
     found: list[Flow | None] = []
     for item in items:
         yes, no = compare(cx, node, left_node, left, "==", right_node, item)
@@ -231,10 +245,26 @@ def _contains(cx: Lowering, node: ast.expr, left_node: ast.expr, left: Value, ri
 
 
 def _compare_tuples(cx: Lowering, node: ast.expr, left: Value, symbol: str, right: Value) -> Split:
-    a = left.items if isinstance(left, TupleValue) else tuple(map(Const, left.value)) if isinstance(left, Const) and isinstance(left.value, tuple) else None
-    b = right.items if isinstance(right, TupleValue) else tuple(map(Const, right.value)) if isinstance(right, Const) and isinstance(right.value, tuple) else None
+    a = (
+        left.items
+        if isinstance(left, TupleValue)
+        else tuple(map(Const, left.value))
+        if isinstance(left, Const) and isinstance(left.value, tuple)
+        else None
+    )
+    b = (
+        right.items
+        if isinstance(right, TupleValue)
+        else tuple(map(Const, right.value))
+        if isinstance(right, Const) and isinstance(right.value, tuple)
+        else None
+    )
     if a is None or b is None or symbol not in ("==", "!="):
-        cx.fail(node, f"{describe(left)} and {describe(right)} cannot be compared by `{symbol}`", hint="tuples compare by == and != with tuples")
+        cx.fail(
+            node,
+            f"{describe(left)} and {describe(right)} cannot be compared by `{symbol}`",
+            hint="tuples compare by == and != with tuples",
+        )
     if len(a) != len(b):
         return cx.branch(cx.builder.const(int(symbol == "!="), BOOL))
     differ: list[Flow | None] = []

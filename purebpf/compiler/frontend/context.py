@@ -1,6 +1,7 @@
 """The context: its fields, and the packet behind it.
 
-`ctx.packet.at(offset, T)` becomes the bounds check that the verifier wants, and a reference that is None where it fails. The packet's
+`ctx.packet.at(offset, T)` becomes the bounds check that the verifier wants, and a reference that is None where it fails.
+The packet's
 bounds are read once; a helper that may move the packet makes earlier references unusable.
 """
 
@@ -13,9 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 from purebpf.compiler.frontend import helpers, memory
 from purebpf.compiler.frontend.bounds import verifier_range
-from purebpf.compiler.frontend.values import NONE, Const, Context, IntValue, MaybeInt, MaybeRef, Packet, Ref, TupleValue, Value, describe
-from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Op, Ptr
-from purebpf.lang.types import ArrayType, BoolType, BytesType, CharsType, IntType, Type, type_of
+from purebpf.compiler.frontend.values import (
+    NONE,
+    Const,
+    Context,
+    IntValue,
+    MaybeInt,
+    MaybeRef,
+    Packet,
+    Ref,
+    TupleValue,
+    Value,
+)
+from purebpf.compiler.ir.ops import BOOL, I64, Op, Ptr
+from purebpf.lang.types import ArrayType, BytesType, CharsType, IntType, Type, type_of
 from purebpf.tables.enums import ProgramType
 
 if TYPE_CHECKING:
@@ -59,9 +71,17 @@ def _field(cx: Lowering, node: ast.AST, name: str) -> ContextField:
     field = fields.get(name)
     if field is None:
         if name in PACKET_FIELDS:
-            cx.fail(node, f"`{name}` is a pointer, which a program does not handle itself", hint="`ctx.packet.at(offset, T)` reads the packet, `len(ctx.packet)` is its size")
+            cx.fail(
+                node,
+                f"`{name}` is a pointer, which a program does not handle itself",
+                hint="`ctx.packet.at(offset, T)` reads the packet, `len(ctx.packet)` is its size",
+            )
         known = ["packet"] * bool(cx.unit.kind.packet) + sorted(n for n, f in fields.items() if f.readable or f.writable)
-        cx.fail(node, f"the context of a program of type `{cx.unit.kind.decorator}` has no field `{name}`", hint=f"it has: {', '.join(known)}")
+        cx.fail(
+            node,
+            f"the context of a program of type `{cx.unit.kind.decorator}` has no field `{name}`",
+            hint=f"it has: {', '.join(known)}",
+        )
     return field
 
 
@@ -78,7 +98,9 @@ def assign(cx: Lowering, node: ast.AST, context: Context, name: str, value: Valu
     if not field.writable and not cx.flow.dead:
         fields = _fields(cx)
         able = ", ".join(sorted(n for n, f in fields.items() if f.writable)) or "none"
-        cx.fail(node, f"`{name}` cannot be written in a program of type `{cx.unit.kind.decorator}`", hint=f"fields that can: {able}")
+        cx.fail(
+            node, f"`{name}` cannot be written in a program of type `{cx.unit.kind.decorator}`", hint=f"fields that can: {able}"
+        )
     memory.store(cx, node, Ref(context.op, field.offset, _layout(field), "ctx"), value)
 
 
@@ -133,7 +155,11 @@ def packet_method(cx: Lowering, node: ast.Call, packet: Packet, name: str) -> Va
     if cx.unit.kind.type == ProgramType.XDP:
         methods |= {f"adjust_{part}": _adjust(part) for part in ("head", "tail", "meta")}
     if name not in methods:
-        cx.fail(node.func, f"the packet has no method `{name}` in a program of type `{cx.unit.kind.decorator}`", hint=f"it has: {', '.join(methods)}")
+        cx.fail(
+            node.func,
+            f"the packet has no method `{name}` in a program of type `{cx.unit.kind.decorator}`",
+            hint=f"it has: {', '.join(methods)}",
+        )
     return methods[name](cx, node, packet)
 
 
@@ -157,8 +183,16 @@ def at(cx: Lowering, node: ast.Call, packet: Packet) -> Value:
     named = cx.expression(node.args[1]) if not isinstance(node.args[1], ast.Call) else NONE
     layout = type_of(named.value) if isinstance(named, Const) and named != NONE else None
     if layout is None or isinstance(layout, CharsType | BytesType | ArrayType):
-        cx.fail(node.args[1], "the second argument of `at` is a type: a @bpf.struct class or a scalar such as u16", hint="ctx.packet.at(14, IPv4)")
-    if isinstance(offset_value, Const) and isinstance(offset_value.value, int) and not 0 <= offset_value.value <= MAX_PACKET - layout.size:
+        cx.fail(
+            node.args[1],
+            "the second argument of `at` is a type: a @bpf.struct class or a scalar such as u16",
+            hint="ctx.packet.at(14, IPv4)",
+        )
+    if (
+        isinstance(offset_value, Const)
+        and isinstance(offset_value.value, int)
+        and not 0 <= offset_value.value <= MAX_PACKET - layout.size
+    ):
         return NONE
     offset = cx.integer(node.args[0], offset_value, "an offset")
     why = f"the packet may be too short for `{ast.unparse(node.args[1])}` at {ast.unparse(node.args[0])}"
@@ -187,7 +221,7 @@ def _direct(cx: Lowering, node: ast.Call, packet: Packet, offset: IntValue, layo
     def moved(index: Op) -> Value:
         return found(cx.builder.emit("add", Ptr("packet"), [start, index]), 0)
 
-    if 0 <= offset.low and offset.high <= MAX_PACKET - layout.size and verifier_range(offset.op)[1] <= MAX_PACKET - layout.size:
+    if offset.low >= 0 and offset.high <= MAX_PACKET - layout.size and verifier_range(offset.op)[1] <= MAX_PACKET - layout.size:
         return _named(moved(offset.op), why)
     small = cx.builder.emit("ule", BOOL, [offset.op, cx.const(MAX_PACKET - layout.size)])
 
@@ -205,7 +239,7 @@ def _copied(cx: Lowering, node: ast.Call, packet: Packet, offset: IntValue, layo
     """Where the kernel gives no direct access: a read-only copy on the stack."""
     helpers.allowed(cx, node, "skb_load_bytes")
     place = memory.temporary(cx, layout, "packet")
-    bounded = 0 <= offset.low and offset.high <= MAX_PACKET
+    bounded = offset.low >= 0 and offset.high <= MAX_PACKET
 
     def loaded() -> Value:
         result = cx.call("skb_load_bytes", [packet.context.op, offset.op, place.op, cx.const(layout.size)])
@@ -220,6 +254,3 @@ def _copied(cx: Lowering, node: ast.Call, packet: Packet, offset: IntValue, layo
 
 def method(cx: Lowering, node: ast.Call, context: Context, name: str) -> Value:
     cx.fail(node.func, f"the context has no method `{name}`", hint="the packet is `ctx.packet`")
-
-
-__all__ = ["I32", "VOID", "BoolType", "describe"]

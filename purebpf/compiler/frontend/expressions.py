@@ -10,17 +10,13 @@ from types import ModuleType
 from typing import Any
 
 from purebpf.compiler.frontend import arithmetic, conditions, context, maps, memory
-from purebpf.compiler.frontend.flow import as_int
 from purebpf.compiler.frontend.lower import Lowering, lowers
 from purebpf.compiler.frontend.values import (
     Bound,
     Conflict,
     Const,
     Context,
-    Fill,
     IntValue,
-    MaybeInt,
-    MaybeRef,
     Packet,
     Ref,
     TupleValue,
@@ -28,15 +24,16 @@ from purebpf.compiler.frontend.values import (
     Value,
     describe,
 )
-from purebpf.compiler.ir.ops import BOOL
 from purebpf.lang import idioms
 from purebpf.lang.maps import MapDeclaration
-from purebpf.lang.types import type_of
 
 PYTHON: dict[type[ast.AST], Any] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.BitAnd: operator.and_,
-    ast.BitOr: operator.or_, ast.BitXor: operator.xor, ast.LShift: operator.lshift, ast.RShift: operator.rshift, ast.Div: operator.truediv, ast.Pow: operator.pow,
-    ast.USub: operator.neg, ast.UAdd: operator.pos, ast.Invert: operator.invert, ast.Not: operator.not_, ast.MatMult: operator.matmul,
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.FloorDiv: operator.floordiv, ast.Mod:
+    operator.mod, ast.BitAnd: operator.and_,
+    ast.BitOr: operator.or_, ast.BitXor: operator.xor, ast.LShift: operator.lshift, ast.RShift: operator.rshift, ast.Div:
+    operator.truediv, ast.Pow: operator.pow,
+    ast.USub: operator.neg, ast.UAdd: operator.pos, ast.Invert: operator.invert, ast.Not: operator.not_, ast.MatMult:
+    operator.matmul,
 }  # fmt: skip
 
 
@@ -69,7 +66,9 @@ def resolve(cx: Lowering, node: ast.AST, name: str) -> Value:
         try:
             return external(cx, node, name, cell.cell_contents)
         except ValueError:
-            cx.fail(node, f"`{name}` has no value yet", "the enclosing function assigns it later", "compile after it is assigned")
+            cx.fail(
+                node, f"`{name}` has no value yet", "the enclosing function assigns it later", "compile after it is assigned"
+            )
     if name in function.__globals__:
         return external(cx, node, name, function.__globals__[name])
     if hasattr(builtins, name):
@@ -77,7 +76,11 @@ def resolve(cx: Lowering, node: ast.AST, name: str) -> Value:
     import difflib
 
     near = difflib.get_close_matches(name, [*cx.flow.names, *function.__globals__, *dir(builtins)], 1)
-    cx.fail(node, f"the name `{name}` is not defined", hint=f"did you mean `{near[0]}`?" if near else "define it at module level or assign it before")
+    cx.fail(
+        node,
+        f"the name `{name}` is not defined",
+        hint=f"did you mean `{near[0]}`?" if near else "define it at module level or assign it before",
+    )
 
 
 def external(cx: Lowering, node: ast.AST, name: str, value: Any) -> Value:
@@ -85,7 +88,11 @@ def external(cx: Lowering, node: ast.AST, name: str, value: Any) -> Value:
     if isinstance(value, MapDeclaration):
         value.name = value.name or name
     if isinstance(value, float | complex):
-        cx.fail(node, f"`{name}` is {value!r}: there are no floating-point numbers in the kernel", hint="scale to integers, for example thousandths")
+        cx.fail(
+            node,
+            f"`{name}` is {value!r}: there are no floating-point numbers in the kernel",
+            hint="scale to integers, for example thousandths",
+        )
     return Const(value)
 
 
@@ -159,7 +166,10 @@ def subscript(cx: Lowering, node: ast.Subscript) -> Value:
         return maps.item(cx, node, base.value)
     if isinstance(node.slice, ast.Slice):
         if isinstance(base, Const):
-            bounds = [cx.expression(b) if b is not None else Const(None) for b in (node.slice.lower, node.slice.upper, node.slice.step)]
+            bounds = [
+                cx.expression(b) if b is not None else Const(None)
+                for b in (node.slice.lower, node.slice.upper, node.slice.step)
+            ]
             if all(isinstance(b, Const) for b in bounds):
                 return Const(cx.python(node, lambda: base.value[slice(*(b.value for b in bounds if isinstance(b, Const)))]))
         cx.fail(node, f"{describe(base)} cannot be sliced here")
@@ -187,16 +197,32 @@ def _table(cx: Lowering, node: ast.Subscript, values: Any, index: Value) -> Valu
     from purebpf.lang.types import ArrayType, IntType
 
     if isinstance(values, list | dict | set):
-        cx.fail(node, f"a {type(values).__name__} may change while the program runs, so it cannot be read from it", hint="make it a tuple, or a map")
+        cx.fail(
+            node,
+            f"a {type(values).__name__} may change while the program runs, so it cannot be read from it",
+            hint="make it a tuple, or a map",
+        )
     if not isinstance(values, tuple | bytes) or not values or not all(isinstance(v, int) for v in values):
         cx.fail(node, f"{describe(Const(values))} cannot be indexed at run time", hint="a tuple of integers can")
     low, high = min(values), max(values)
-    element = next((t for t in (*(IntType(b) for b in (8, 16, 32, 64)), *(IntType(b, True) for b in (8, 16, 32, 64))) if t.low <= low and high <= t.high), None)
+    element = next(
+        (
+            t
+            for t in (*(IntType(b) for b in (8, 16, 32, 64)), *(IntType(b, True) for b in (8, 16, 32, 64)))
+            if t.low <= low and high <= t.high
+        ),
+        None,
+    )
     if element is None:
         cx.fail(node, "the numbers of this tuple fit no 64-bit type")
     number = cx.integer(node.slice, index)
     if number.low < 0 or number.high >= len(values):
-        cx.fail(node.slice, f"the index may be outside the tuple of {len(values)}", f"{number.low}..{number.high}", f"test it first: `if {ast.unparse(node.slice)} < {len(values)}:`")
+        cx.fail(
+            node.slice,
+            f"the index may be outside the tuple of {len(values)}",
+            f"{number.low}..{number.high}",
+            f"test it first: `if {ast.unparse(node.slice)} < {len(values)}:`",
+        )
     layout = ArrayType(element, len(values))
     data = layout.encode(values)
     padding = -len(cx.unit.rodata) % element.size
@@ -213,7 +239,9 @@ def binary(cx: Lowering, node: ast.BinOp) -> Value:
     return operate(cx, node, node.op, node.left, cx.expression(node.left), node.right, cx.expression(node.right))
 
 
-def operate(cx: Lowering, node: ast.AST, op: ast.operator, left_node: ast.AST, left: Value, right_node: ast.AST, right: Value) -> Value:
+def operate(
+    cx: Lowering, node: ast.AST, op: ast.operator, left_node: ast.AST, left: Value, right_node: ast.AST, right: Value
+) -> Value:
     symbol = arithmetic.SYMBOLS[type(op)]
     if isinstance(left, Const) and isinstance(right, Const):
         if symbol in ("//", "%") and right.value == 0 and isinstance(left.value, int):
@@ -322,6 +350,3 @@ def tuple_(cx: Lowering, node: ast.Tuple) -> Value:
     if all(isinstance(item, Const) for item in items):
         return Const(tuple(item.value for item in items if isinstance(item, Const)))
     return TupleValue(items)
-
-
-__all__ = ["BOOL", "Fill", "MaybeInt", "MaybeRef", "as_int", "type_of"]

@@ -76,22 +76,27 @@ def unify(builder: Builder, name: str, a: Value, b: Value) -> tuple[Value, Value
     maybe = _unify_maybe(builder, a, b, x, y)
     if maybe is not None:
         return maybe
-    if isinstance(a, Ref) and isinstance(b, Ref) and (a.type, a.region) == (b.type, b.region):
-        if a.generation == b.generation:
-            shape_ref = replace(a, shared=a.shared or b.shared, writable=a.writable and b.writable)
-            if a.offset == b.offset:
-                return shape_ref, a, b
-            return replace(shape_ref, offset=0), replace(a, offset=0), replace(b, offset=0)
+    if isinstance(a, Ref) and isinstance(b, Ref) and (a.type, a.region, a.generation) == (b.type, b.region, b.generation):
+        shape_ref = replace(a, shared=a.shared or b.shared, writable=a.writable and b.writable)
+        if a.offset == b.offset:
+            return shape_ref, a, b
+        return replace(shape_ref, offset=0), replace(a, offset=0), replace(b, offset=0)
     if isinstance(a, TupleValue) and isinstance(b, TupleValue) and len(a.items) == len(b.items):
         triples = [unify(builder, name, i, j) for i, j in zip(a.items, b.items, strict=True)]
         bad_item = next((t[0] for t in triples if isinstance(t[0], Unset | Conflict)), None)
         if bad_item is None:
-            return (TupleValue(tuple(t[0] for t in triples)), TupleValue(tuple(t[1] for t in triples)), TupleValue(tuple(t[2] for t in triples)))
+            return (
+                TupleValue(tuple(t[0] for t in triples)),
+                TupleValue(tuple(t[1] for t in triples)),
+                TupleValue(tuple(t[2] for t in triples)),
+            )
     conflict = Conflict(name, describe(a), describe(b))
     return conflict, conflict, conflict
 
 
-def _unify_maybe(builder: Builder, a: Value, b: Value, x: IntValue | None, y: IntValue | None) -> tuple[Value, Value, Value] | None:
+def _unify_maybe(
+    builder: Builder, a: Value, b: Value, x: IntValue | None, y: IntValue | None
+) -> tuple[Value, Value, Value] | None:
     """`T` or `T | None` on one way, `T`, None or `T | None` on the other."""
     ref = next((v if isinstance(v, Ref) else v.ref for v in (a, b) if isinstance(v, Ref | MaybeRef)), None)
     if ref is not None:
@@ -99,13 +104,22 @@ def _unify_maybe(builder: Builder, a: Value, b: Value, x: IntValue | None, y: In
 
         def shaped(value: Value) -> MaybeRef | None:
             if value == NONE:
-                return MaybeRef(builder.const(0, kind), replace(ref, op=builder.const(0, kind)), "it is None on one of the ways that lead here")
+                return MaybeRef(
+                    builder.const(0, kind),
+                    replace(ref, op=builder.const(0, kind)),
+                    "it is None on one of the ways that lead here",
+                )
             if isinstance(value, Ref) and value.offset == ref.offset:
                 return MaybeRef(value.op, value, "it is None on one of the ways that lead here")
             return value if isinstance(value, MaybeRef) else None
 
         p, q = shaped(a), shaped(b)
-        if p is None or q is None or (p.ref.type, p.ref.region, p.ref.offset, p.ref.generation) != (q.ref.type, q.ref.region, q.ref.offset, q.ref.generation):
+        if (
+            p is None
+            or q is None
+            or (p.ref.type, p.ref.region, p.ref.offset, p.ref.generation)
+            != (q.ref.type, q.ref.region, q.ref.offset, q.ref.generation)
+        ):
             return None
         shape_ref = replace(ref, shared=p.ref.shared or q.ref.shared)
         return MaybeRef(p.op, shape_ref, p.why if a != NONE else q.why), p, q
@@ -118,7 +132,9 @@ def _unify_maybe(builder: Builder, a: Value, b: Value, x: IntValue | None, y: In
         if isinstance(value, MaybeInt):
             return value
         zero = IntValue(builder.const(0), known[0].low, known[0].low, known[0].signed, known[0].boolean)
-        return MaybeInt(builder.const(int(number is not None), BOOL), number or zero, "it is None on one of the ways that lead here")
+        return MaybeInt(
+            builder.const(int(number is not None), BOOL), number or zero, "it is None on one of the ways that lead here"
+        )
 
     m, n = whole(a, inner[0]), whole(b, inner[1])
     low, high = min(i.low for i in known), max(i.high for i in known)

@@ -13,11 +13,11 @@ from typing import Any
 
 from purebpf.compiler.frontend.flow import Flow, as_int
 from purebpf.compiler.frontend.loops import assigned_names
-from purebpf.compiler.frontend.lower import Frame, Lowering, Unit
+from purebpf.compiler.frontend.lower import Frame, Lowering, Subprogram, Unit
 from purebpf.compiler.frontend.source import Source, source_of
 from purebpf.compiler.frontend.statements import annotation_type, bind
-from purebpf.compiler.frontend.values import NONE, Conflict, Const, Context, IntValue, Value, describe
-from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Block, Function, Op, Ptr
+from purebpf.compiler.frontend.values import NONE, Conflict, Const, Context, IntValue, Value
+from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Function, Op, Ptr
 from purebpf.lang.types import BoolType, IntType, type_of
 
 INLINE_NODES = 150  # a function of at most so many syntax nodes is inlined wherever it is called
@@ -43,7 +43,11 @@ def frame_for(cx: Lowering, function: FunctionType, source: Source) -> Frame:
             layout = annotation_type(cx, inner.annotation)
             if layout is not None:
                 if frame.types.get(inner.target.id, layout) != layout:
-                    cx.fail(inner, f"`{inner.target.id}` is annotated twice, as `{frame.types[inner.target.id]}` and `{layout}`", hint="an annotation holds in the whole function")
+                    cx.fail(
+                        inner,
+                        f"`{inner.target.id}` is annotated twice, as `{frame.types[inner.target.id]}` and `{layout}`",
+                        hint="an annotation holds in the whole function",
+                    )
                 frame.types[inner.target.id] = layout
     for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
         if argument.annotation is not None:
@@ -67,7 +71,9 @@ def lower_program(unit: Unit, function: FunctionType) -> Function:
     arguments = source.node.args
     names = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
     if len(names) != 1 or arguments.kwonlyargs:
-        cx.fail(source.node, f"a program takes one parameter, its context: `def {function.__name__}(ctx: bpf.{unit.kind.context}):`")
+        cx.fail(
+            source.node, f"a program takes one parameter, its context: `def {function.__name__}(ctx: bpf.{unit.kind.context}):`"
+        )
     cx.context = Op("param", Ptr("ctx"), [], (), None, block=fn.entry)
     fn.params.append(cx.context)
     cx.flow.names[names[0]] = Context(cx.context)
@@ -91,14 +97,12 @@ def _finish(cx: Lowering, frame: Frame, returns: str) -> None:
             where = node if node is not frame.source.node else frame.source.node.body[-1]
             what = f"returns {returns}" if returns else "returns a value elsewhere"
             if node is frame.source.node:
-                cx.fail(where, f"`{frame.function.__name__}` can end without a result", f"it {what}", "add a `return` at the end")
+                cx.fail(
+                    where, f"`{frame.function.__name__}` can end without a result", f"it {what}", "add a `return` at the end"
+                )
             cx.fail(where, "this `return` gives no result", f"the program {what}")
         cx.go(flow)
-        number = cx.integer(node, value, "a result") if value != NONE else cx.int_const(0)
-        flow.names.clear()
-        flow.names["?"] = number
-        with cx.at(node):
-            pass
+        flow.names = {"?": cx.integer(node, value, "a result") if value != NONE else cx.int_const(0)}
     for flow, value, node in frame.returns:
         if flow.dead and value != NONE:
             cx.go(flow)
@@ -114,7 +118,7 @@ def _finish(cx: Lowering, frame: Frame, returns: str) -> None:
 
 def call(cx: Lowering, node: ast.Call, function: FunctionType) -> Value:
     """A call of a plain function."""
-    if any(frame.function.__code__ is function.__code__ for frame in cx.frames) or function.__code__ in cx.unit.subprograms.get("active", ()):
+    if any(frame.function.__code__ is function.__code__ for frame in cx.frames) or function.__code__ in cx.unit.active:
         cx.fail(node, f"`{function.__name__}` calls itself, which the kernel cannot do", hint="write a loop")
     source = _source(cx, node, function)
     values = [cx.expression(a) for a in node.args]
@@ -137,21 +141,30 @@ def _source(cx: Lowering, node: ast.AST, function: FunctionType) -> Source:
 
 
 def _arguments(
-    cx: Lowering, node: ast.Call, function: FunctionType, source: Source, values: list[Value], keywords: dict[str, tuple[ast.expr, Value]]
+    cx: Lowering,
+    node: ast.Call,
+    function: FunctionType,
+    source: Source,
+    values: list[Value],
+    keywords: dict[str, tuple[ast.expr, Value]],
 ) -> dict[str, tuple[ast.AST, Value]]:
     """Python's own rules for matching arguments with parameters; defaults are those of the function object."""
     parameters = source.node.args
     positional = [a.arg for a in (*parameters.posonlyargs, *parameters.args)]
     if len(values) > len(positional):
         cx.fail(node.args[len(positional)], f"`{function.__name__}` takes {len(positional)} arguments, not {len(values)}")
-    bound: dict[str, tuple[ast.AST, Value]] = {name: (at, value) for name, at, value in zip(positional, node.args, values, strict=False)}
+    bound: dict[str, tuple[ast.AST, Value]] = {
+        name: (at, value) for name, at, value in zip(positional, node.args, values, strict=False)
+    }
     for name, (at, value) in keywords.items():
         if name in bound:
             cx.fail(at, f"`{function.__name__}` got `{name}` twice")
         if name not in positional and name not in [a.arg for a in parameters.kwonlyargs]:
             cx.fail(at, f"`{function.__name__}` has no parameter `{name}`")
         bound[name] = (at, value)
-    defaults: dict[str, Any] = dict(zip(positional[len(positional) - len(function.__defaults__ or ()) :], function.__defaults__ or (), strict=True))
+    defaults: dict[str, Any] = dict(
+        zip(positional[len(positional) - len(function.__defaults__ or ()) :], function.__defaults__ or (), strict=True)
+    )
     defaults |= function.__kwdefaults__ or {}
     for name in (*positional, *(a.arg for a in parameters.kwonlyargs)):
         if name not in bound:
@@ -189,7 +202,9 @@ def _count_calls(unit: Unit, function: FunctionType, seen: set[object]) -> None:
                 _count_calls(unit, target, seen)
 
 
-def inline(cx: Lowering, node: ast.Call, function: FunctionType, source: Source, arguments: dict[str, tuple[ast.AST, Value]]) -> Value:
+def inline(
+    cx: Lowering, node: ast.Call, function: FunctionType, source: Source, arguments: dict[str, tuple[ast.AST, Value]]
+) -> Value:
     """Lower the body in place; the results of its returns join."""
     if len(cx.frames) > MAX_INLINE_DEPTH:
         cx.fail(node, f"calls are nested deeper than {MAX_INLINE_DEPTH}")
@@ -240,7 +255,9 @@ def _result_type(function: FunctionType) -> object:
     return type_of(annotation)
 
 
-def _subprogram(cx: Lowering, node: ast.Call, function: FunctionType, source: Source, arguments: dict[str, tuple[ast.AST, Value]]) -> Value | None:
+def _subprogram(
+    cx: Lowering, node: ast.Call, function: FunctionType, source: Source, arguments: dict[str, tuple[ast.AST, Value]]
+) -> Value | None:
     """Call it as a function of its own; None when its parameters or result need inlining."""
     frame = frame_for(cx, function, source)
     if len(arguments) > 5:
@@ -248,13 +265,14 @@ def _subprogram(cx: Lowering, node: ast.Call, function: FunctionType, source: So
     for name in arguments:
         if not isinstance(frame.types.get(name), IntType | BoolType) and not isinstance(arguments[name][1], Context):
             return None
-    known = cx.unit.subprograms.get(function.__code__)
-    if known is None:
+    if function.__code__ in cx.unit.subprograms:
+        known = cx.unit.subprograms[function.__code__]
+    else:
         known = _lower_subprogram(cx, function, frame, list(arguments), [isinstance(v, Context) for _, v in arguments.values()])
         cx.unit.subprograms[function.__code__] = known
-    name, low, high, signed, boolean = known
-    if name is None:
+    if known is None:
         return None
+    name, low, high, signed, boolean = known
     ops: list[Op] = []
     for parameter, (at, value) in arguments.items():
         if isinstance(value, Context):
@@ -264,10 +282,9 @@ def _subprogram(cx: Lowering, node: ast.Call, function: FunctionType, source: So
         bind(cx, at, f"?{parameter}", value)
         cx.frames.pop()
         cx.flow.names.pop(f"?{parameter}")
-        layout = frame.types[parameter]
         from purebpf.compiler.frontend.memory import clipped
 
-        ops.append(clipped(cx, cx.integer(at, value), layout).op)
+        ops.append(clipped(cx, cx.integer(at, value), frame.types[parameter]).op)
     cx.forget()
     op = cx.builder.emit("callsub", I64, ops, (name,))
     return IntValue(op, low, high, signed, boolean)
@@ -275,7 +292,7 @@ def _subprogram(cx: Lowering, node: ast.Call, function: FunctionType, source: So
 
 def _lower_subprogram(
     cx: Lowering, function: FunctionType, frame: Frame, names: list[str], contexts: list[bool]
-) -> tuple[str | None, int, int, bool, bool]:
+) -> Subprogram | None:
     """Lower a function on its own, with parameters of their annotated ranges."""
     unit = cx.unit
     name, n = function.__name__, 1
@@ -286,32 +303,34 @@ def _lower_subprogram(
     inner = Lowering(unit, fn)
     inner.frames.append(frame)
     for parameter, is_context in zip(names, contexts, strict=True):
-        layout = frame.types.get(parameter)
+        annotated = frame.types.get(parameter)
         if is_context:
             op = Op("param", Ptr("ctx"), [], (), None, block=fn.entry)
             inner.context = op
             inner.flow.names[parameter] = Context(op)
-        elif isinstance(layout, IntType):
-            kind = I32 if not layout.signed and layout.bits <= 32 else I64
+        elif isinstance(annotated, IntType):
+            kind = I32 if not annotated.signed and annotated.bits <= 32 else I64
             op = Op("param", kind, [], (), None, block=fn.entry)
-            inner.flow.names[parameter] = IntValue(op, layout.low, layout.high, layout.signed)
+            inner.flow.names[parameter] = IntValue(op, annotated.low, annotated.high, annotated.signed)
         else:
             op = Op("param", BOOL, [], (), None, block=fn.entry)
             inner.flow.names[parameter] = IntValue(op, 0, 1, False, True)
         fn.params.append(op)
-    active = unit.subprograms.setdefault("active", [])
-    active.append(function.__code__)
+    unit.active.append(function.__code__)
     unit.functions[name] = fn
     with inner.at(frame.source.node):
         inner.statements(frame.source.node.body)
         if inner.current is not None:
             frame.returns.append((inner.flow, NONE, frame.source.node))
     live = [value for flow, value, _ in frame.returns if not flow.dead]
-    if any(value != NONE and not isinstance(value, IntValue) and not (isinstance(value, Const) and isinstance(value.value, int)) for value in live):
-        active.pop()
+    if any(
+        value != NONE and not isinstance(value, IntValue) and not (isinstance(value, Const) and isinstance(value.value, int))
+        for value in live
+    ):
+        unit.active.pop()
         del unit.functions[name]
-        return None, 0, 0, False, False
-    numbers = [n for value in live if (n := as_int(inner.builder, value)) is not None]
+        return None
+    numbers = [number for value in live if (number := as_int(inner.builder, value)) is not None]
     layout = _result_type(function)
     if isinstance(layout, IntType | BoolType):
         from purebpf.compiler.frontend.memory import clipped
@@ -325,10 +344,13 @@ def _lower_subprogram(
         frame.returns = returns
         numbers = [value for _, value, _ in returns if isinstance(value, IntValue)]
     _finish(inner, frame, "")
-    active.pop()
+    unit.active.pop()
     if not numbers:
         return name, 0, 0, False, False
-    return (name, min(n.low for n in numbers), max(n.high for n in numbers), any(n.signed or n.low < 0 for n in numbers), all(n.boolean for n in numbers))
-
-
-__all__ = ["Block", "describe"]
+    return (
+        name,
+        min(n.low for n in numbers),
+        max(n.high for n in numbers),
+        any(n.signed or n.low < 0 for n in numbers),
+        all(n.boolean for n in numbers),
+    )

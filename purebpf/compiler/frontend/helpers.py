@@ -28,7 +28,9 @@ def unknown(cx: Lowering, node: ast.AST, name: str) -> None:
     from purebpf.tables.helpers import HELPER_NAMES
 
     near = difflib.get_close_matches(name, HELPER_NAMES, 1)
-    hint = f"did you mean `{near[0]}`?" if near else "names are the kernel's without `bpf_`, such as `bpf.helpers.ktime_get_ns()`"
+    hint = (
+        f"did you mean `{near[0]}`?" if near else "names are the kernel's without `bpf_`, such as `bpf.helpers.ktime_get_ns()`"
+    )
     cx.fail(node, f"the kernel has no helper `{name}`", hint=hint)
 
 
@@ -47,9 +49,18 @@ def allowed(cx: Lowering, node: ast.AST, name: str) -> Helper:
 
         ours = [kind.decorator for kind in KINDS.values() if kind.type in found.programs]
         others = sorted(t.name.lower() for t in found.programs if t not in {k.type for k in KINDS.values()})
-        cx.fail(node, f"helper `{name}` is not available in a program of type `{cx.unit.kind.decorator}`", hint=f"it is in: {', '.join(ours + others) or 'no type'}")
+        cx.fail(
+            node,
+            f"helper `{name}` is not available in a program of type `{cx.unit.kind.decorator}`",
+            hint=f"it is in: {', '.join(ours + others) or 'no type'}",
+        )
     if found.gpl_only and not gpl_compatible(cx.unit.license):
-        cx.fail(node, f"helper `{name}` is for GPL-compatible programs only", f"this module's licence is {cx.unit.license!r}", "bpf.license(\"GPL\") at module level")
+        cx.fail(
+            node,
+            f"helper `{name}` is for GPL-compatible programs only",
+            f"this module's licence is {cx.unit.license!r}",
+            'bpf.license("GPL") at module level',
+        )
     return found
 
 
@@ -67,7 +78,11 @@ def call(cx: Lowering, node: ast.Call, name: str) -> Value:
     keywords = {k.arg: (k.value, cx.expression(k.value)) for k in node.keywords if k.arg}
     for keyword, (at, _) in keywords.items():
         if keyword not in [a.name for a in found.args]:
-            cx.fail(at, f"helper `{name}` has no argument `{keyword}`", hint=f"its arguments are: {', '.join(a.name for a in found.args)}")
+            cx.fail(
+                at,
+                f"helper `{name}` has no argument `{keyword}`",
+                hint=f"its arguments are: {', '.join(a.name for a in found.args)}",
+            )
     given = _matched(cx, node, found, values, keywords)
     declared = next((v.value for at, v in given.values() if isinstance(v, Const) and isinstance(v.value, MapDeclaration)), None)
     ops: list[Op] = []
@@ -86,7 +101,13 @@ def call(cx: Lowering, node: ast.Call, name: str) -> Value:
     return _result(cx, found, ops, declared)
 
 
-def _matched(cx: Lowering, node: ast.Call, found: Helper, values: list[tuple[ast.expr, Value]], keywords: dict[str, tuple[ast.expr, Value]]) -> dict[int, tuple[ast.AST, Value]]:
+def _matched(
+    cx: Lowering,
+    node: ast.Call,
+    found: Helper,
+    values: list[tuple[ast.expr, Value]],
+    keywords: dict[str, tuple[ast.expr, Value]],
+) -> dict[int, tuple[ast.AST, Value]]:
     """Arguments by index. Sizes that belong to a buffer may be left out, all of them or none."""
     from purebpf.tables.helpers import ArgKind
 
@@ -96,13 +117,22 @@ def _matched(cx: Lowering, node: ast.Call, found: Helper, values: list[tuple[ast
     for order in (full, short):
         free = [i for i in order if i not in named]
         if len(free) == len(values):
-            return {i: v for i, v in zip(free, values, strict=True)} | dict(named)
+            return dict(zip(free, values, strict=True)) | dict(named)
     wanted = ", ".join(f"{a.name}" for i, a in enumerate(found.args) if i in short)
-    cx.fail(node, f"helper `{found.name}` takes {len(short)} arguments, not {len(values) + len(named)}", f"{found.name}({wanted})")
+    cx.fail(
+        node, f"helper `{found.name}` takes {len(short)} arguments, not {len(values) + len(named)}", f"{found.name}({wanted})"
+    )
 
 
 def _argument(
-    cx: Lowering, at: ast.AST, found: Helper, argument: Arg, value: Value, declared: MapDeclaration | None, sizes: dict[int, int], index: int
+    cx: Lowering,
+    at: ast.AST,
+    found: Helper,
+    argument: Arg,
+    value: Value,
+    declared: MapDeclaration | None,
+    sizes: dict[int, int],
+    index: int,
 ) -> Op:
     from purebpf.tables.helpers import ArgKind
 
@@ -201,7 +231,13 @@ def _result(cx: Lowering, found: Helper, ops: list[Op], declared: MapDeclaration
     if result.kind == ResultKind.MAP_VALUE and declared is not None:
         op = cx.call(found.name, ops, Ptr("map_value", nullable=True))
         layout = declared.value_type
-        ref = Ref(op, 0, layout if not isinstance(layout, IntType | BoolType) else BytesType(layout.size), "map_value", shared=is_shared(cx, declared))
+        ref = Ref(
+            op,
+            0,
+            layout if not isinstance(layout, IntType | BoolType) else BytesType(layout.size),
+            "map_value",
+            shared=is_shared(cx, declared),
+        )
         return MaybeRef(op, ref, f"`{found.name}` gives None when there is no such entry")
     cx.call(found.name, ops, I64)
     return NONE
@@ -227,5 +263,3 @@ def scalar(cx: Lowering, node: ast.AST, name: str, ops: list[Op], low: int, high
     if low == 0 and high == (1 << 32) - 1:
         op = cx.builder.emit("low32", I32, [op])
     return IntValue(op, low, high, low < 0)
-
-

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from purebpf.compiler.frontend import helpers, memory, text
-from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value
+from purebpf.compiler.frontend import helpers, text
+from purebpf.compiler.frontend.values import Fill, IntValue, Ref, Value
 from purebpf.compiler.ir.ops import I32, I64
 from purebpf.lang import idioms
 from purebpf.lang.types import CharsType
@@ -25,7 +25,7 @@ def printk(cx: Lowering, node: ast.Call) -> Value:
     if node.keywords:
         cx.fail(node.keywords[0].value, f"`{name}` takes no keyword arguments in a program")
     if not name.endswith("print") and len(node.args) != 1:
-        cx.fail(node, f"`{name}` takes one text or f-string", hint="bpf.printk(f\"pid {pid}\")")
+        cx.fail(node, f"`{name}` takes one text or f-string", hint='bpf.printk(f"pid {pid}")')
     return text.print_(cx, node, list(node.args))
 
 
@@ -40,7 +40,9 @@ def _simple(helper: str, high: int) -> Callable[[Lowering, ast.Call], Value]:
 
 def redirect(cx: Lowering, node: ast.Call) -> Value:
     """`bpf.redirect(ifindex, flags=0)`."""
-    values = [(a, cx.expression(a)) for a in node.args] + [(k.value, cx.expression(k.value)) for k in node.keywords if k.arg in ("ifindex", "flags")]
+    values = [(a, cx.expression(a)) for a in node.args] + [
+        (k.value, cx.expression(k.value)) for k in node.keywords if k.arg in ("ifindex", "flags")
+    ]
     if not 1 <= len(values) <= 2 or len(values) != len(node.args) + len(node.keywords):
         cx.fail(node, "`redirect` takes an interface index and optional flags")
     ops = [cx.integer(at, value).op for at, value in values]
@@ -52,11 +54,19 @@ def current(cx: Lowering, node: ast.Attribute, name: str) -> Value:
     match name:
         case "pid" | "tgid":
             both = helpers.scalar(cx, node, "get_current_pid_tgid", [], 0, U64)
-            op = cx.builder.emit("low32", I32, [both.op]) if name == "pid" else cx.builder.emit("lshr", I64, [both.op, cx.const(32)])
+            op = (
+                cx.builder.emit("low32", I32, [both.op])
+                if name == "pid"
+                else cx.builder.emit("lshr", I64, [both.op, cx.const(32)])
+            )
             return IntValue(op, 0, U32)
         case "uid" | "gid":
             both = helpers.scalar(cx, node, "get_current_uid_gid", [], 0, U64)
-            op = cx.builder.emit("low32", I32, [both.op]) if name == "uid" else cx.builder.emit("lshr", I64, [both.op, cx.const(32)])
+            op = (
+                cx.builder.emit("low32", I32, [both.op])
+                if name == "uid"
+                else cx.builder.emit("lshr", I64, [both.op, cx.const(32)])
+            )
             return IntValue(op, 0, U32)
         case "cgroup_id":
             return helpers.scalar(cx, node, "get_current_cgroup_id", [], 0, U64)
@@ -78,5 +88,3 @@ INTRINSICS: dict[Any, Callable[[Lowering, ast.Call], Value]] = {
     idioms.random: _simple("get_prandom_u32", U32),
     idioms.redirect: redirect,
 }
-
-__all__ = ["Const", "memory"]

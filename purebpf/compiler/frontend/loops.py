@@ -70,20 +70,35 @@ def while_(cx: Lowering, node: ast.While) -> None:
         return conditions.test(cx, node.test)
 
     trips = _counted_trips(cx, node)
-    loop = Parts(assigned, test, lambda: cx.statements(node.body), lambda: None, lambda size: trips is not None and trips * size <= PLAIN_COST)
+    loop = Parts(
+        assigned,
+        test,
+        lambda: cx.statements(node.body),
+        lambda: None,
+        lambda size: trips is not None and trips * size <= PLAIN_COST,
+    )
     run(cx, node, loop, node.orelse)
 
 
 def _counted_trips(cx: Lowering, node: ast.While) -> int | None:
     """How often `while i < limit:` runs at most, when the body counts `i` up by a constant on every trip; else None."""
     match node.test:
-        case ast.Compare(left=ast.Name(id=name), ops=[ast.Lt() | ast.LtE() as op], comparators=[limit_node]) if name in cx.flow.names:
+        case ast.Compare(left=ast.Name(id=name), ops=[ast.Lt() | ast.LtE() as op], comparators=[limit_node]) if (
+            name in cx.flow.names
+        ):
             pass
         case _:
             return None
     steps = [s for s in node.body if isinstance(s, ast.AugAssign) and isinstance(s.target, ast.Name) and s.target.id == name]
-    stores = [n for s in node.body for n in ast.walk(s) if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store)]
-    if len(steps) != 1 or len(stores) != 1 or not isinstance(steps[0].op, ast.Add) or not isinstance(steps[0].value, ast.Constant):
+    stores = [
+        n for s in node.body for n in ast.walk(s) if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store)
+    ]
+    if (
+        len(steps) != 1
+        or len(stores) != 1
+        or not isinstance(steps[0].op, ast.Add)
+        or not isinstance(steps[0].value, ast.Constant)
+    ):
         return None
     if any(isinstance(n, ast.Continue) for s in node.body for n in ast.walk(s)):
         return None
@@ -218,7 +233,9 @@ def run(cx: Lowering, node: ast.stmt, loop: Parts, orelse: list[ast.stmt]) -> No
         cx.fail(node, "the types of this loop's variables do not settle", hint="annotate them: `n: u64 = 0`")
     for flow in ends:
         if not flow.dead:
-            flow.block.ops.append(Op("jump", VOID, [], (), cx.builder.loc, [Target(header, _arguments(cx, names, flow))], flow.block))
+            flow.block.ops.append(
+                Op("jump", VOID, [], (), cx.builder.loc, [Target(header, _arguments(cx, names, flow))], flow.block)
+            )
     cx.go(exits)
     if exits is not None:
         cx.last = exits
@@ -279,9 +296,15 @@ def _attempt(
 
 
 def _budgeted(cx: Lowering, node: ast.stmt, start: Flow, header: Block, inner: Block, no: Flow | None) -> Flow | None:
-    """Put a `may_goto` at the head of a loop whose end the verifier cannot see: the kernel leaves it when its budget is used up."""
+    """Put a `may_goto` at the head of a loop whose end the verifier cannot see: the kernel leaves it when its budget is
+    used up."""
     if not cx.unit.options.may_goto:
-        cx.fail(node, "the kernel cannot see that this loop ends", "", "give it a bound: `for i in range(1000):` with a `break`, or build for Linux 6.9 and later")
+        cx.fail(
+            node,
+            "the kernel cannot see that this loop ends",
+            "",
+            "give it a bound: `for i in range(1000):` with a `break`, or build for Linux 6.9 and later",
+        )
     cx.unit.features.add("may_goto")
     inner.ops, header.ops = header.ops, []
     for op in inner.ops:
@@ -304,7 +327,7 @@ def _parameter_type(shape: Value, op: Op) -> Type:
     if isinstance(shape, IntValue):
         if shape.boolean:
             return BOOL
-        return I32 if 0 <= shape.low and shape.high < 1 << 32 else I64
+        return I32 if shape.low >= 0 and shape.high < 1 << 32 else I64
     return BOOL if op.type == BOOL else I64
 
 
@@ -366,31 +389,35 @@ class _Mark:
 def _widened(cx: Lowering, assumed: dict[str, Value], ends: list[Flow], attempt: int) -> dict[str, Value] | None:
     """A wider assumption if a way back brings what the header did not expect; None if it holds."""
     wider = dict(assumed)
-    changed = False
-    for name, value in assumed.items():
+    for name in assumed:
         for flow in ends:
-            given = flow.names.get(name, Unset(name))
-            shape = wider[name]
-            if given == shape:
-                continue
-            a, b = as_int(cx.builder, shape), as_int(cx.builder, given)
-            if a is not None and b is not None:
-                if isinstance(shape, Const) or not (a.low <= b.low and b.high <= a.high) or (a.boolean and not b.boolean):
-                    wider[name], changed = _wider_int(name, a, b, attempt), True
-                continue
-            merged = unify(cx.builder, name, shape, given)[0]
-            if isinstance(merged, MaybeInt) and isinstance(shape, MaybeInt):
-                if shape.inner.low <= merged.inner.low and merged.inner.high <= shape.inner.high:
-                    continue
-                inner = _wider_int(name, shape.inner, merged.inner, attempt)
-                merged = replace(merged, inner=inner) if isinstance(inner, IntValue) else inner
-            elif type(merged) is type(shape) and not isinstance(merged, TupleValue | Conflict | Unset | Const):
-                if not isinstance(merged, Ref) or (merged.offset, merged.shared) == (shape.offset, shape.shared):  # type: ignore[union-attr]
-                    continue
-            if type(merged) is type(shape) and isinstance(merged, Conflict | Unset):
-                continue
-            wider[name], changed = merged, True
-    return wider if changed else None
+            wider[name] = _wider(cx, name, wider[name], flow.names.get(name, Unset(name)), attempt)
+    return wider if any(wider[name] is not assumed[name] for name in assumed) else None
+
+
+def _wider(cx: Lowering, name: str, shape: Value, given: Value, attempt: int) -> Value:
+    """`shape` itself if it takes in what is given, else one that does."""
+    if given == shape or isinstance(shape, Conflict | Unset):
+        return shape
+    a, b = as_int(cx.builder, shape), as_int(cx.builder, given)
+    if a is not None and b is not None:
+        inside = a.low <= b.low and b.high <= a.high and (b.boolean or not a.boolean)
+        return shape if inside and not isinstance(shape, Const) else _wider_int(name, a, b, attempt)
+    if isinstance(shape, TupleValue) and isinstance(given, TupleValue) and len(shape.items) == len(given.items):
+        items = tuple(_wider(cx, name, x, y, attempt) for x, y in zip(shape.items, given.items, strict=True))
+        bad = next((item for item in items if isinstance(item, Conflict | Unset)), None)
+        same = all(x is y for x, y in zip(items, shape.items, strict=True))
+        return shape if same else bad or TupleValue(items)
+    merged = unify(cx.builder, name, shape, given)[0]
+    match shape, merged:
+        case MaybeInt(), MaybeInt():
+            if shape.inner.low <= merged.inner.low and merged.inner.high <= shape.inner.high:
+                return shape
+            inner = _wider_int(name, shape.inner, merged.inner, attempt)
+            return replace(merged, inner=inner) if isinstance(inner, IntValue) else inner
+        case Ref(), Ref():
+            return shape if (merged.offset, merged.shared) == (shape.offset, shape.shared) else merged
+    return shape if type(merged) is type(shape) and not isinstance(merged, Const | TupleValue) else merged
 
 
 def _wider_int(name: str, a: IntValue, b: IntValue, attempt: int) -> Value:
@@ -422,6 +449,3 @@ def continue_(cx: Lowering, node: ast.Continue) -> None:
     cx.frame.loops[-1].continues.append(cx.flow)
     cx.last = cx.flow
     cx.go(None)
-
-
-__all__ = ["I64"]

@@ -1,6 +1,7 @@
 """The lowering context: everything that turning one function's syntax tree into IR needs to know.
 
-A `Unit` is one program being compiled: its maps, literals, subprograms, options. A `Lowering` makes one IR function; a `Frame` is one
+A `Unit` is one program being compiled: its maps, literals, subprograms, options. A `Lowering` makes one IR function; a
+`Frame` is one
 Python function inside it (the function itself, or one inlined into it).
 """
 
@@ -31,6 +32,9 @@ from purebpf.tables.enums import MapType
 BPF_F_RDONLY_PROG = 1 << 7
 
 
+Subprogram = tuple[str, int, int, bool, bool]  # its name, and its result's range, signedness, and whether it is a bool
+
+
 @dataclass(slots=True)
 class Unit:
     """One program being compiled, with what its functions have in common."""
@@ -45,7 +49,8 @@ class Unit:
     rodata: bytearray = field(default_factory=bytearray)
     literals: dict[bytes, int] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
-    subprograms: dict[object, Any] = field(default_factory=dict)
+    subprograms: dict[object, Subprogram | None] = field(default_factory=dict)  # by code object; None: must be inlined
+    active: list[object] = field(default_factory=list)  # code objects of subprograms being lowered
     call_counts: dict[object, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     features: set[str] = field(default_factory=set)
@@ -81,7 +86,9 @@ class Unit:
         specs = {name: declaration.describe(name) for name, declaration in self.used.items()}
         if self.rodata:
             content = ((bytes(4), bytes(self.rodata)),)
-            specs[self.rodata_name] = MapSpec(self.rodata_name, MapType.ARRAY, 4, len(self.rodata), 1, BPF_F_RDONLY_PROG, content, frozen=True)
+            specs[self.rodata_name] = MapSpec(
+                self.rodata_name, MapType.ARRAY, 4, len(self.rodata), 1, BPF_F_RDONLY_PROG, content, frozen=True
+            )
         return specs
 
 
@@ -202,7 +209,9 @@ class Lowering:
                 self.go(self.unreachable_flow())
             handler = STATEMENTS.get(type(node))
             if handler is None:
-                self.fail(node, *UNSUPPORTED.get(type(node), (f"`{type(node).__name__}` is not available in a program", "", "")))
+                self.fail(
+                    node, *UNSUPPORTED.get(type(node), (f"`{type(node).__name__}` is not available in a program", "", ""))
+                )
             with self.at(node):
                 handler(self, node)
             if self.current is not None:
@@ -276,7 +285,9 @@ class Lowering:
         if isinstance(value, Const) and isinstance(value.value, int):
             self.fail(node, f"the constant {value.value} does not fit 64 bits")
         if isinstance(value, Const) and isinstance(value.value, float):
-            self.fail(node, "there are no floating-point numbers in the kernel", hint="scale to integers, for example thousandths")
+            self.fail(
+                node, "there are no floating-point numbers in the kernel", hint="scale to integers, for example thousandths"
+            )
         self.fail(node, f"{what or 'an integer'} is wanted here, not {describe(value)}")
 
     def usable(self, node: ast.AST, value: Value) -> None:
@@ -290,12 +301,21 @@ class Lowering:
                     hint = f"give it a name and test that: `v = {name}`, `if v is not None:`"
                 self.fail(node, f"`{name}` may be None here", why, hint)
             case Unset(name=n):
-                self.fail(node, f"`{n}` may have no value here", "not every way that leads here assigns it", f"give `{n}` a value before")
+                self.fail(
+                    node,
+                    f"`{n}` may have no value here",
+                    "not every way that leads here assigns it",
+                    f"give `{n}` a value before",
+                )
             case Conflict(name=n, first=a, second=b):
                 self.fail(node, f"`{n}` has no single type here", f"{a} on one way, {b} on another", "use two names")
             case Ref(region="packet", generation=g) if g != self.packet_generation:
-                self.fail(node, f"`{name}` refers to a packet that has been changed since", "the packet may have moved",
-                          "call `ctx.packet.at(...)` again after changing the packet's size")
+                self.fail(
+                    node,
+                    f"`{name}` refers to a packet that has been changed since",
+                    "the packet may have moved",
+                    "call `ctx.packet.at(...)` again after changing the packet's size",
+                )
 
     @property
     def packet_generation(self) -> int:

@@ -66,8 +66,12 @@ def _index(cx: Lowering, node: ast.AST, declaration: MapDeclaration, key: Value)
     number = cx.integer(node, key, "an array's index")
     if number.low < 0 or number.high >= declaration.max_entries:
         shown = ast.unparse(node) if isinstance(node, ast.expr) else "index"
-        cx.fail(node, f"the index may be outside `{declaration.name}`, which has {declaration.max_entries} entries", f"{number.low}..{number.high}",
-                f"test it first: `if {shown} < {declaration.max_entries}:`, or use `{declaration.name}.get({shown})`")
+        cx.fail(
+            node,
+            f"the index may be outside `{declaration.name}`, which has {declaration.max_entries} entries",
+            f"{number.low}..{number.high}",
+            f"test it first: `if {shown} < {declaration.max_entries}:`, or use `{declaration.name}.get({shown})`",
+        )
     return number
 
 
@@ -89,7 +93,12 @@ def item(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration) -> Valu
     if declaration.kind not in ARRAYS:
         name = ast.unparse(node.value)
         key = ast.unparse(node.slice)
-        cx.fail(node, f"`{name}[{key}]` may not exist", "a hash may lack the key", f"use `{name}.get({key})` and test for None, or `{name}.get({key}, 0)`")
+        cx.fail(
+            node,
+            f"`{name}[{key}]` may not exist",
+            "a hash may lack the key",
+            f"use `{name}.get({key})` and test for None, or `{name}.get({key}, 0)`",
+        )
     if isinstance(declaration.value_type, IntType | BoolType):
         key_value = cx.expression(node.slice)
         _index(cx, node.slice, declaration, key_value)
@@ -99,7 +108,12 @@ def item(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration) -> Valu
         def use(ref: Ref) -> Value:
             return memory.load(cx, node, ref)
 
-        return _if_there(cx, MaybeRef(op, value_ref(cx, declaration, op), ""), use, lambda: Const(False) if isinstance(layout, BoolType) else Const(0))
+        return _if_there(
+            cx,
+            MaybeRef(op, value_ref(cx, declaration, op), ""),
+            use,
+            lambda: Const(False) if isinstance(layout, BoolType) else Const(0),
+        )
     return _record_item(cx, node, declaration)
 
 
@@ -155,7 +169,14 @@ def assign(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration, value
 
 
 def _update(
-    cx: Lowering, node: ast.AST, key_node: ast.AST, key: Value, value_node: ast.AST, value: Value, declaration: MapDeclaration, flags: Op
+    cx: Lowering,
+    node: ast.AST,
+    key_node: ast.AST,
+    key: Value,
+    value_node: ast.AST,
+    value: Value,
+    declaration: MapDeclaration,
+    flags: Op,
 ) -> IntValue:
     from purebpf.compiler.frontend.helpers import _pointer
 
@@ -177,7 +198,11 @@ def augment(cx: Lowering, node: ast.AugAssign, target: ast.Subscript, declaratio
     _keyed(cx, target, declaration, "changed")
     layout = declaration.value_type
     if not isinstance(layout, IntType):
-        cx.fail(target, f"`{declaration.name}` holds `{layout}`, which `{SYMBOLS[type(node.op)]}=` cannot change", hint="look it up and change a field")
+        cx.fail(
+            target,
+            f"`{declaration.name}` holds `{layout}`, which `{SYMBOLS[type(node.op)]}=` cannot change",
+            hint="look it up and change a field",
+        )
     key = cx.expression(target.slice)
     if declaration.kind in ARRAYS:
         _index(cx, target.slice, declaration, key)
@@ -219,11 +244,15 @@ def _delete(cx: Lowering, node: ast.AST, key_node: ast.expr, declaration: MapDec
     _keyed(cx, node, declaration, "deleted from")
     if declaration.kind in ARRAYS:
         cx.fail(node, f"an entry of `{declaration.name}` cannot be deleted", "all entries of an array always exist", "assign 0")
-    op = cx.call("map_delete_elem", [_map(cx, node, declaration), key_pointer(cx, key_node, declaration, cx.expression(key_node))])
+    op = cx.call(
+        "map_delete_elem", [_map(cx, node, declaration), key_pointer(cx, key_node, declaration, cx.expression(key_node))]
+    )
     return IntValue(op, -(1 << 63), (1 << 63) - 1, True)
 
 
-def _arguments(cx: Lowering, node: ast.Call, declaration: MapDeclaration, name: str, names: tuple[str, ...], required: int) -> list[tuple[ast.expr, Value]]:
+def _arguments(
+    cx: Lowering, node: ast.Call, declaration: MapDeclaration, name: str, names: tuple[str, ...], required: int
+) -> list[tuple[ast.expr, Value]]:
     """Positional and keyword arguments in the order of `names`; trailing ones from `required` on may be missing."""
     given: dict[str, ast.expr] = dict(zip(names, node.args, strict=False))
     bad = len(node.args) > len(names)
@@ -252,7 +281,8 @@ def _delete_method(cx: Lowering, node: ast.Call, declaration: MapDeclaration) ->
 
 
 def _redirect(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
-    """`devices.redirect(index, flags=0)`: the result to return; the low bits of `flags` are returned when there is no such device."""
+    """`devices.redirect(index, flags=0)`: the result to return; the low bits of `flags` are returned when there is no such
+    device."""
     from purebpf.compiler.frontend.helpers import allowed
 
     index, *rest = _arguments(cx, node, declaration, "redirect", ("index", "flags"), 1)
@@ -283,7 +313,11 @@ def _output(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
     allowed(cx, node, "perf_event_output")
     context = cx.context
     if context is None:
-        cx.fail(node, "`output` needs the program's context, which this subprogram does not have", hint="give it `ctx` as a parameter")
+        cx.fail(
+            node,
+            "`output` needs the program's context, which this subprogram does not have",
+            hint="give it `ctx` as a parameter",
+        )
     layout = declaration.value_type
     if isinstance(layout, StructType) and not (isinstance(value[1], Ref) and value[1].type == layout):
         cx.usable(*value)
@@ -325,4 +359,3 @@ def method(cx: Lowering, node: ast.Call, declaration: MapDeclaration, name: str)
     except Error as error:
         cx.fail(node.func, str(error))
     return found(cx, node, declaration)
-

@@ -88,7 +88,12 @@ def fitted(cx: Lowering, node: ast.AST, value: Value, low: int, high: int, what:
     """An integer for a place of this range: constants must fit, run-time values are narrowed by the store."""
     number = cx.integer(node, value)
     if number.op.is_const and number.low == number.high and not low <= number.low <= high:
-        cx.fail(node, f"{number.low} does not fit {what}", f"{low} to {high}", f"a cast narrows on purpose: `{what}({number.low})`" if " " not in what else "")
+        cx.fail(
+            node,
+            f"{number.low} does not fit {what}",
+            f"{low} to {high}",
+            f"a cast narrows on purpose: `{what}({number.low})`" if " " not in what else "",
+        )
     return number
 
 
@@ -158,7 +163,10 @@ def copy(cx: Lowering, node: ast.AST, to: Ref, source: Ref) -> None:
     if not to.writable:
         cx.fail(node, "this memory cannot be written", "it is read-only for this program type")
     pieces = list(chunks(to.type.size, min(alignment(to), alignment(source))))
-    values = [cx.builder.emit("load", I64 if width == 8 else I32, [source.op], (width, 0, source.offset + offset)) for offset, width in pieces]
+    values = [
+        cx.builder.emit("load", I64 if width == 8 else I32, [source.op], (width, 0, source.offset + offset))
+        for offset, width in pieces
+    ]
     cx.forget()
     for (offset, width), op in zip(pieces, values, strict=True):
         cx.builder.emit("store", VOID, [to.op, op], (width, to.offset + offset))
@@ -245,7 +253,12 @@ def element(cx: Lowering, node: ast.Subscript, ref: Ref, index: Value) -> Ref:
         return replace(ref, offset=ref.offset + at * item.size, type=item)
     if number.low < 0 or number.high >= count:
         shown = ast.unparse(node.slice)
-        cx.fail(node.slice, f"the index may be outside `{type}`", f"{number.low}..{number.high}", f"test it first: `if {shown} < {count}:`")
+        cx.fail(
+            node.slice,
+            f"the index may be outside `{type}`",
+            f"{number.low}..{number.high}",
+            f"test it first: `if {shown} < {count}:`",
+        )
     scaled = provable(cx, number.op, count - 1)
     if item.size > 1:
         scaled = cx.builder.emit("mul", I64, [scaled, cx.const(item.size)])

@@ -1,7 +1,7 @@
 """From a function object to its syntax tree, wherever Python keeps the source.
 
-Files and packages, notebooks and IPython (through `linecache`), `python -c` (from the interpreter's own arguments), and the plain
-prompt from Python 3.13 on, which keeps what was typed.
+Files and packages, notebooks and IPython (through `linecache`), `python -c` (from the interpreter's own
+arguments), and the plain prompt from Python 3.13 on, which keeps what was typed.
 """
 
 from __future__ import annotations
@@ -51,9 +51,14 @@ def source_of(function: FunctionType) -> Source:
     node = _find(known[1], code)
     if node is None:
         if function.__name__ == "<lambda>":
-            raise ProgramError("a lambda cannot be a kernel function", None, hint="write it as `def`, so that it has a name and lines")
-        raise ProgramError(f"`{function.__name__}` is not where Python says: {code.co_filename}:{code.co_firstlineno}", None,
-                           hint="the file changed after it was imported; run it again")
+            raise ProgramError(
+                "a lambda cannot be a kernel function", None, hint="write it as `def`, so that it has a name and lines"
+            )
+        raise ProgramError(
+            f"`{function.__name__}` is not where Python says: {code.co_filename}:{code.co_firstlineno}",
+            None,
+            hint="the file changed after it was imported; run it again",
+        )
     return Source(code.co_filename, lines, node)
 
 
@@ -80,10 +85,19 @@ def _lines(code: CodeType) -> list[str]:
 
 def _no_source(name: str, file: str) -> tuple[str, None, str, str]:
     if file.startswith(("<stdin>", "<python-input")) and sys.version_info < (3, 13):
-        return (f"Python {sys.version_info.major}.{sys.version_info.minor} keeps no source of what is typed at its prompt, so `{name}` cannot be compiled",
-                None, "", "put it in a file, use IPython or a notebook, or Python 3.13 and later")
-    return (f"the source of `{name}` ({file}) is not to be found, so it cannot be compiled", None, "",
-            "define it in a file, a notebook cell, IPython or `python -c`, not through exec() of a string")
+        return (
+            f"Python {sys.version_info.major}.{sys.version_info.minor} keeps no source of what is typed at its prompt, so "
+            f"`{name}` cannot be compiled",
+            None,
+            "",
+            "put it in a file, use IPython or a notebook, or Python 3.13 and later",
+        )
+    return (
+        f"the source of `{name}` ({file}) is not to be found, so it cannot be compiled",
+        None,
+        "",
+        "define it in a file, a notebook cell, IPython or `python -c`, not through exec() of a string",
+    )
 
 
 def _find(tree: ast.Module, code: CodeType) -> ast.FunctionDef | None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from typing import Any
 
 from purebpf.compiler.frontend import calls, conditions, maps, memory
 from purebpf.compiler.frontend.expressions import operate, resolve
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.lower import Lowering, lowers
-from purebpf.compiler.frontend.values import NONE, Const, Fill, IntValue, MaybeInt, Ref, TupleValue, Value, describe
+from purebpf.compiler.frontend.values import NONE, Const, Fill, MaybeInt, Ref, TupleValue, Value, describe
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.types import BoolType, IntType, Type, type_of
 
@@ -63,10 +62,14 @@ def annotation_type(cx: Lowering, node: ast.expr) -> Type | None:
     layout = type_of(value)
     if layout is None and isinstance(value, type) and not hasattr(value, "__bpf_context__"):
         if value is float:
-            cx.fail(node, "there are no floating-point numbers in the kernel", hint="scale to integers, for example thousandths")
+            cx.fail(
+                node, "there are no floating-point numbers in the kernel", hint="scale to integers, for example thousandths"
+            )
         if value in (list, dict, set):
             cx.fail(node, f"a {value.__name__} lives on the heap, which a program does not have", hint="use a map")
-        cx.fail(node, f"`{ast.unparse(node)}` is no type of a program", hint="use u8 to s64, be16 to be64, bool or a @bpf.struct")
+        cx.fail(
+            node, f"`{ast.unparse(node)}` is no type of a program", hint="use u8 to s64, be16 to be64, bool or a @bpf.struct"
+        )
     return layout
 
 
@@ -175,7 +178,12 @@ def augmented(cx: Lowering, node: ast.AugAssign) -> None:
             base = cx.expression(base_node)
             if not isinstance(base, Ref):
                 load = ast.copy_location(ast.Attribute(base_node, attr, ast.Load()), target)
-                return assign(cx, node, target, operate(cx, node, node.op, target, cx.expression(load), node.value, cx.expression(node.value)))
+                return assign(
+                    cx,
+                    node,
+                    target,
+                    operate(cx, node, node.op, target, cx.expression(load), node.value, cx.expression(node.value)),
+                )
             cx.usable(base_node, base)
             place, field = memory.member(cx, target, base, attr)
             amount = cx.expression(node.value)
@@ -232,7 +240,12 @@ def assert_(cx: Lowering, node: ast.Assert) -> None:
     """Checked when the program is compiled, so its condition must be constant."""
     value = cx.expression(node.test)
     if not isinstance(value, Const):
-        cx.fail(node.test, "`assert` checks constants when the program is compiled", "this is known at run time only", "use `if` to test at run time")
+        cx.fail(
+            node.test,
+            "`assert` checks constants when the program is compiled",
+            "this is known at run time only",
+            "use `if` to test at run time",
+        )
     if not value.value and not cx.flow.dead:
         message = cx.expression(node.msg) if node.msg is not None else None
         text = message.value if isinstance(message, Const) else ast.unparse(node.test)
@@ -299,8 +312,12 @@ def _pattern(cx: Lowering, pattern: ast.pattern, subject_node: ast.expr, subject
             yes, no = _pattern(cx, inner, subject_node, subject) if inner is not None else (cx.current, None)
             if name is not None and yes is not None:
                 if inner is None and (name in cx.frame.function.__globals__ or name in cx.frame.function.__code__.co_freevars):
-                    cx.fail(pattern, f"`case {name}:` captures every value in a new variable, it does not compare with the constant `{name}`",
-                            hint=f"write a dotted name such as `module.{name}`, or `case x if x == {name}:`")
+                    cx.fail(
+                        pattern,
+                        f"`case {name}:` captures every value in a new variable, it does not compare with the constant "
+                        f"`{name}`",
+                        hint=f"write a dotted name such as `module.{name}`, or `case x if x == {name}:`",
+                    )
                 cx.go(yes)
                 bind(cx, subject_node, name, subject)
             return yes, no
@@ -308,14 +325,17 @@ def _pattern(cx: Lowering, pattern: ast.pattern, subject_node: ast.expr, subject
             items = _items(cx, subject_node, subject, len(patterns))
             failed: list[Flow | None] = []
             for p, item in zip(patterns, items, strict=True):
-                node = subject_node.elts[items.index(item)] if isinstance(subject_node, ast.Tuple) else ast.copy_location(ast.Constant(0), subject_node)
+                node = (
+                    subject_node.elts[items.index(item)]
+                    if isinstance(subject_node, ast.Tuple)
+                    else ast.copy_location(ast.Constant(0), subject_node)
+                )
                 yes, no = _pattern(cx, p, node, item)
                 failed.append(no)
                 if yes is None:
                     return None, cx.join(*failed)
                 cx.go(yes)
             return cx.current, cx.join(*failed)
-    cx.fail(pattern, "this pattern is not available in a program", hint="use constants, dotted names, `|`, tuples, captures and `_`")
-
-
-__all__ = ["IntValue", "replace"]
+    cx.fail(
+        pattern, "this pattern is not available in a program", hint="use constants, dotted names, `|`, tuples, captures and `_`"
+    )

@@ -21,7 +21,8 @@ def print_(cx: Lowering, node: ast.Call, pieces: list[ast.expr]) -> Value:
     """Print texts, f-strings and integers, joined by spaces. The format lies in the read-only data."""
     from purebpf.compiler.frontend.helpers import allowed
 
-    form, values = "", []
+    form = ""
+    values: list[Op] = []
     for i, piece in enumerate(pieces):
         form += " " if i else ""
         if isinstance(piece, ast.JoinedStr):
@@ -83,7 +84,11 @@ def _value(cx: Lowering, node: ast.expr, value: Value, spec: str, values: list[O
     width, letter = spec.rstrip("dxX"), spec[len(spec.rstrip("dxX")) :]
     plain = width.lstrip("0")
     if letter not in INTEGER_FORMATS or (plain and not plain.isdigit()) or len(width) > 4:
-        cx.fail(node, f"the kernel cannot print an integer as `{spec}`", hint="it knows `d`, `x`, `X`, a width and a leading 0, such as `{n:08x}`")
+        cx.fail(
+            node,
+            f"the kernel cannot print an integer as `{spec}`",
+            hint="it knows `d`, `x`, `X`, a width and a leading 0, such as `{n:08x}`",
+        )
     signed = number.low < 0
     values.append(number.op)
     conversion = INTEGER_FORMATS[letter] or ("d" if signed else "u")
@@ -97,10 +102,14 @@ def _value(cx: Lowering, node: ast.expr, value: Value, spec: str, values: list[O
 def compare_memory(cx: Lowering, node: ast.expr, a: Value, symbol: str, b: Value) -> tuple[Flow | None, Flow | None]:
     """`text == "constant"`, `mac == other.mac`: bytes compared by wide loads. Texts compare up to their NUL."""
     if symbol not in ("==", "!="):
-        cx.fail(node, f"{describe(a)} and {describe(b)} cannot be compared by `{symbol}`", hint="texts and bytes compare by == and !=")
+        cx.fail(
+            node,
+            f"{describe(a)} and {describe(b)} cannot be compared by `{symbol}`",
+            hint="texts and bytes compare by == and !=",
+        )
     for side in (a, b):
         cx.usable(node, side)
-    refs = []
+    refs: list[Value] = []
     for side in (a, b):
         if isinstance(side, Fill):
             place = memory.temporary(cx, side.type)
@@ -112,7 +121,11 @@ def compare_memory(cx: Lowering, node: ast.expr, a: Value, symbol: str, b: Value
     if isinstance(x, Const):
         x, y = y, x
     if not isinstance(x, Ref) or not isinstance(x.type, CharsType | BytesType):
-        cx.fail(node, f"{describe(a)} and {describe(b)} cannot be compared", hint="compare a text with a text, bytes with bytes of the same length")
+        cx.fail(
+            node,
+            f"{describe(a)} and {describe(b)} cannot be compared",
+            hint="compare a text with a text, bytes with bytes of the same length",
+        )
     differ: list[Op] = []
     if isinstance(y, Const) and isinstance(y.value, str | bytes):
         if isinstance(x.type, CharsType) != isinstance(y.value, str):
@@ -122,7 +135,9 @@ def compare_memory(cx: Lowering, node: ast.expr, a: Value, symbol: str, b: Value
             return cx.branch(cx.builder.const(int(symbol == "!="), BOOL))
         for offset, width in memory.chunks(len(data), memory.alignment(x)):
             loaded = cx.builder.emit("load", I64 if width == 8 else I32, [x.op], (width, 0, x.offset + offset))
-            differ.append(cx.builder.emit("eq", BOOL, [loaded, cx.const(int.from_bytes(data[offset : offset + width], "little"))]))
+            differ.append(
+                cx.builder.emit("eq", BOOL, [loaded, cx.const(int.from_bytes(data[offset : offset + width], "little"))])
+            )
     elif isinstance(y, Ref) and isinstance(y.type, BytesType) and y.type == x.type:
         for offset, width in memory.chunks(x.type.size, min(memory.alignment(x), memory.alignment(y))):
             kind = I64 if width == 8 else I32
@@ -130,7 +145,11 @@ def compare_memory(cx: Lowering, node: ast.expr, a: Value, symbol: str, b: Value
             right = cx.builder.emit("load", kind, [y.op], (width, 0, y.offset + offset))
             differ.append(cx.builder.emit("eq", BOOL, [left, right]))
     else:
-        cx.fail(node, f"{describe(a)} and {describe(b)} cannot be compared", hint="compare a text with a constant, bytes with bytes of the same length")
+        cx.fail(
+            node,
+            f"{describe(a)} and {describe(b)} cannot be compared",
+            hint="compare a text with a constant, bytes with bytes of the same length",
+        )
     unequal: list[Flow | None] = []
     for op in differ:
         yes, no = cx.branch(op)

@@ -18,7 +18,11 @@ UNSUPPORTED: dict[type[ast.AST], tuple[str, str, str]] = {  # message, label, hi
     ast.YieldFrom: ("a program cannot be a generator", "", "send records through a PerfEventArray: `events.output(record)`"),
     ast.Import: ("`import` inside a program has no meaning", "", "import at module level"),
     ast.ImportFrom: ("`import` inside a program has no meaning", "", "import at module level"),
-    ast.Global: ("`global` variables cannot be assigned in a program", "", "keep state in a map: `state = bpf.Array[u64](max_entries=1)`"),
+    ast.Global: (
+        "`global` variables cannot be assigned in a program",
+        "",
+        "keep state in a map: `state = bpf.Array[u64](max_entries=1)`",
+    ),
     ast.Nonlocal: ("`nonlocal` has no meaning here", "", "return the value instead"),
     ast.Lambda: ("a lambda cannot be used in a program", "", "write a plain function at module level"),
     ast.List: ("a list lives on the heap, which a program does not have", "", "use a tuple of constants, or a map"),
@@ -28,7 +32,7 @@ UNSUPPORTED: dict[type[ast.AST], tuple[str, str, str]] = {  # message, label, hi
     ast.SetComp: ("a comprehension makes a heap object, which a program cannot have", "", "write a `for` loop"),
     ast.DictComp: ("a comprehension makes a heap object, which a program cannot have", "", "write a `for` loop"),
     ast.GeneratorExp: ("a generator cannot be used here", "", "write a `for` loop"),
-    ast.JoinedStr: ("an f-string can only be printed", "", "use it directly in `bpf.printk(f\"...\")`"),
+    ast.JoinedStr: ("an f-string can only be printed", "", 'use it directly in `bpf.printk(f"...")`'),
     ast.Starred: ("`*` unpacking is not available in a program", "", "name the items"),
 }
 if hasattr(ast, "TryStar"):

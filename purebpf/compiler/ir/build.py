@@ -115,9 +115,14 @@ class Builder:
                 return self.const(value, BOOL if type == BOOL else None)
         if kind == "low32" and args[0].type == I32:
             return args[0]
-        if len(args) == 2 and kind in ("add", "mul", "and", "or", "xor") and args[0].is_const and not isinstance(args[1].type, Ptr):
+        if (
+            len(args) == 2
+            and kind in ("add", "mul", "and", "or", "xor")
+            and args[0].is_const
+            and not isinstance(args[1].type, Ptr)
+        ):
             args = [args[1], args[0]]
-        if len(args) == 2 and args[1].is_const and not args[1].type == BOOL:
+        if len(args) == 2 and args[1].is_const and args[1].type != BOOL:
             same = identity(kind, type if args[0].type != I32 else I64, args[1].value)
             if same == "x":
                 return args[0]
@@ -154,6 +159,3 @@ class Builder:
 
     def branch(self, condition: Op, yes: Block, no: Block) -> None:
         self.block.ops.append(Op("br", VOID, [condition], (), self.loc, [Target(yes), Target(no)], self.block))
-
-
-__all__ = ["I64", "Builder", "Scope", "common_scope"]

@@ -102,7 +102,9 @@ def forward_empty(fn: Function) -> bool:
 
 def _used_outside(fn: Function, block: Block) -> bool:
     params = set(block.params)
-    return any(other is not block and any(operand in params for op in other.ops for operand in op.operands()) for other in fn.blocks)
+    return any(
+        other is not block and any(operand in params for op in other.ops for operand in op.operands()) for other in fn.blocks
+    )
 
 
 def merge_chains(fn: Function) -> bool:
@@ -207,7 +209,14 @@ def _closed(fn: Function, block: Block, edges: dict[Block, list[tuple[Block, Tar
 
 def _readers(fn: Function, block: Block) -> list[tuple[Block, Op]]:
     defined = _defined(block)
-    return [(other, operand) for other in fn.blocks if other is not block for op in other.ops for operand in op.operands() if operand in defined]
+    return [
+        (other, operand)
+        for other in fn.blocks
+        if other is not block
+        for op in other.ops
+        for operand in op.operands()
+        if operand in defined
+    ]
 
 
 def _close(fn: Function, block: Block) -> None:

@@ -44,7 +44,7 @@ def _write_only_memory(fn: Function) -> set[Op]:
     """Stack memory whose address goes nowhere but into stores."""
     candidates = {op for op in fn.entry.ops if op.kind == "alloca"}
     for op in fn.ops():
-        addresses = [arg for arg in op.operands()]
+        addresses = list(op.operands())
         if op.kind == "store":
             addresses = [op.args[1]]
         elif op.kind in ("add", "guard"):

@@ -67,7 +67,13 @@ def _simpler(op: Op, constant: Any) -> Op | None:
         return args[0]
     if op.kind == "low32" and args[0].type in (I32, BOOL):
         return args[0]
-    if op.kind in ("eq", "ne") and isinstance(args[0].type, Ptr) and not args[0].type.nullable and args[1].is_const and args[1].value == 0:
+    if (
+        op.kind in ("eq", "ne")
+        and isinstance(args[0].type, Ptr)
+        and not args[0].type.nullable
+        and args[1].is_const
+        and args[1].value == 0
+    ):
         return constant(int(op.kind == "ne"), BOOL)  # type: ignore[no-any-return]
     if op.kind == "ne" and args[0].type == BOOL and args[1].is_const and args[1].value == 0:
         return args[0]

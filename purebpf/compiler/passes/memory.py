@@ -97,7 +97,9 @@ def _step(op: Op, known: Known, escaped: set[Op], kept: list[Op]) -> Op | None:
         base, at = _place(op.args[0], op.imm[2])
         _forget(known, base, at, op.imm[1], escaped)
     elif op.info.flags & Flag.WRITES:
-        known.cells = {cell: value for cell, value in known.cells.items() if cell[0].kind == "alloca" and cell[0] not in escaped}
+        known.cells = {
+            cell: value for cell, value in known.cells.items() if cell[0].kind == "alloca" and cell[0] not in escaped
+        }
     return None
 
 

@@ -19,7 +19,12 @@ def narrow(fn: Function) -> None:
         if op.kind != "low32":
             continue
         source = op.args[0]
-        if source.kind in LOW_HALF and source.type == I64 and uses[source] == 1 and not any(isinstance(a.type, Ptr) for a in source.args):
+        if (
+            source.kind in LOW_HALF
+            and source.type == I64
+            and uses[source] == 1
+            and not any(isinstance(a.type, Ptr) for a in source.args)
+        ):
             source.type = I32
             replacement[op] = source
     for block in fn.blocks:

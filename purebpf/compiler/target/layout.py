@@ -11,7 +11,24 @@ from dataclasses import dataclass
 from purebpf.compiler.target.machine import FRAME_POINTER, Inst, MBlock, MFunction, Slot
 from purebpf.errors import CompileError
 from purebpf.isa.instruction import WIDE_LOAD, Instruction
-from purebpf.isa.opcodes import ADD, ALU64, EXIT_OPCODE, GOTO_OPCODE, JEQ, JGE, JGT, JLE, JLT, JMP, JNE, JSGE, JSGT, JSLE, JSLT, MAY_GOTO_OPCODE, K
+from purebpf.isa.opcodes import (
+    ADD,
+    ALU64,
+    EXIT_OPCODE,
+    GOTO_OPCODE,
+    JEQ,
+    JGE,
+    JGT,
+    JLE,
+    JLT,
+    JNE,
+    JSGE,
+    JSGT,
+    JSLE,
+    JSLT,
+    MAY_GOTO_OPCODE,
+    K,
+)
 
 STACK_LIMIT = 512
 INVERSE = {JEQ: JNE, JNE: JEQ, JGT: JLE, JLE: JGT, JGE: JLT, JLT: JGE, JSGT: JSLE, JSLE: JSGT, JSGE: JSLT, JSLT: JSGE}
@@ -35,7 +52,11 @@ def frame(fn: MFunction) -> int:
         bottom = slot.size  # distance of the slot's first byte below r10
         while True:
             bottom = -(-bottom // slot.align) * slot.align
-            clash = [other for other in taken if other.offset is not None and -bottom < other.offset + other.size and other.offset < slot.size - bottom]
+            clash = [
+                other
+                for other in taken
+                if other.offset is not None and -bottom < other.offset + other.size and other.offset < slot.size - bottom
+            ]
             if not clash:
                 break
             bottom = max(-other.offset for other in clash if other.offset is not None) + slot.size
@@ -45,7 +66,10 @@ def frame(fn: MFunction) -> int:
     depth = -(-depth // 8) * 8
     if depth > STACK_LIMIT:
         big = max(fn.slots, key=lambda s: s.size)
-        raise CompileError(f"error: `{fn.name}` needs {depth} bytes of stack, the kernel gives {STACK_LIMIT}; the largest piece is `{big.name or 'a spill'}` with {big.size} bytes")
+        raise CompileError(
+            f"error: `{fn.name}` needs {depth} bytes of stack, the kernel gives {STACK_LIMIT}; the largest piece is "
+            f"`{big.name or 'a spill'}` with {big.size} bytes"
+        )
     return depth
 
 
@@ -67,7 +91,8 @@ def thread_jumps(fn: MFunction) -> None:
 
 
 def order(fn: MFunction) -> list[MBlock]:
-    """Chains of blocks that fall into one another, the entry's first. After a branch the side comes that fewer others still lead to:
+    """Chains of blocks that fall into one another, the entry's first. After a branch the side comes that fewer others
+    still lead to:
     a shared end, such as the common return, so lands behind the last block that reaches it."""
     waiting: dict[MBlock, int] = {}
     for block in fn.blocks:
@@ -89,9 +114,9 @@ def order(fn: MFunction) -> list[MBlock]:
                 work.append(branch)
                 if following is not None:
                     work.append(following)
-                if branch not in seen and following is not None and _invertible(block.insts[-1]):
-                    if following in seen or waiting[branch] < waiting[following]:
-                        following = branch
+                turn = branch not in seen and following is not None and _invertible(block.insts[-1])
+                if turn and following is not None and (following in seen or waiting[branch] < waiting[following]):
+                    following = branch
             block = following
     return placed
 
@@ -127,7 +152,8 @@ def emit(fn: MFunction) -> Emitted:
 
 
 def _with_jumps(block: MBlock, following: MBlock | None) -> list[Inst]:
-    """The block's instructions, its conditional jump turned round if the other side follows, and a jump on where one is needed."""
+    """The block's instructions, its conditional jump turned round if the other side follows, and a jump on where one is
+    needed."""
     insts = list(block.insts)
     last = insts[-1] if insts else None
     onward = block.next
@@ -166,6 +192,3 @@ def _instruction(inst: Inst) -> list[Instruction]:
         offset += inst.slot.offset
     source = inst.pseudo or (inst.src or 0)
     return [Instruction(inst.opcode, inst.dst or 0, source, offset, inst.imm, inst.symbol, inst.loc)]
-
-
-__all__ = ["JMP", "Emitted", "emit"]

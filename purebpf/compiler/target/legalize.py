@@ -1,4 +1,5 @@
-"""IR that the instruction set can say: conditions used as numbers become branches, signed division before cpu v4 becomes unsigned,
+"""IR that the instruction set can say: conditions used as numbers become branches, signed division before cpu v4 becomes
+unsigned,
 sign extension before v4 becomes shifts.
 
     before:  c = ult a, b; store p, c         after:  br (ult a, b), j(1), j(0); j(c'): store p, c'
@@ -53,7 +54,11 @@ def materialize_conditions(fn: Function) -> None:
             blocks.append(rest)
             current = rest
     fn.blocks = blocks
-    keep = {id(op) for op in fn.ops() if op.kind == "br" and op.args[0] in replacement and op.targets[0].block.params[:1] == [replacement[op.args[0]]]}
+    keep = {
+        id(op)
+        for op in fn.ops()
+        if op.kind == "br" and op.args[0] in replacement and op.targets[0].block.params[:1] == [replacement[op.args[0]]]
+    }
     for op in fn.ops():
         if id(op) not in keep:
             if op.kind == "br" and op.args[0] in replacement:

@@ -31,7 +31,8 @@ class Slot:
 @dataclass(slots=True, eq=False)
 class Inst:
     """One instruction. `dst` and `src` are the register fields of the encoding (None where unused: encoded as 0);
-    `defs` and `uses` say which registers it writes and reads, the implicit ones of calls included (r1..r5 in, r0 out), `clobbers` which
+    `defs` and `uses` say which registers it writes and reads, the implicit ones of calls included (r1..r5 in, r0 out),
+    `clobbers` which
     it destroys besides. A register that is read and written (`r1 += r2`, cmpxchg's r0) stands in both.
 
     `move` marks a plain 64-bit register copy (dst = src) that may vanish; `remat` an instruction without register operands
@@ -60,7 +61,8 @@ class Inst:
 
 @dataclass(slots=True, eq=False)
 class MBlock:
-    """A run of instructions. It ends in an exit, or goes on to `next`; a conditional jump, last in `insts`, has its `target`."""
+    """A run of instructions. It ends in an exit, or goes on to `next`; a conditional jump, last in `insts`, has its
+    `target`."""
 
     name: str
     insts: list[Inst] = field(default_factory=list)
@@ -79,7 +81,9 @@ class MFunction:
     name: str
     blocks: list[MBlock] = field(default_factory=list)
     slots: list[Slot] = field(default_factory=list)
-    apart: dict[Slot, set[Slot]] = field(default_factory=dict)  # slots that may not overlap; one that is not in here overlaps none
+    apart: dict[Slot, set[Slot]] = field(
+        default_factory=dict
+    )  # slots that may not overlap; one that is not in here overlaps none
     next_virtual: int = FIRST_VIRTUAL
     spill_last: set[Reg] = field(default_factory=set)  # values the verifier tracks: spilled only when nothing else is left
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from purebpf.compiler.ir.analysis import dominated, enclosing_loops, immediate_dominators, reverse_postorder
-from purebpf.compiler.ir.ops import BOOL, I32, I64, Block, Flag, Function, Op, Ptr, Target
+from purebpf.compiler.ir.ops import BOOL, I32, Block, Flag, Function, Op, Ptr, Target
 from purebpf.compiler.options import Options
-from purebpf.compiler.target.stack import conflicts
 from purebpf.compiler.target.machine import CALL_CLOBBERS, FRAME_POINTER, Inst, MBlock, MFunction, Reg, Slot
+from purebpf.compiler.target.stack import conflicts
 from purebpf.isa.instruction import WIDE_LOAD, SourceLine
 from purebpf.isa.opcodes import (
     ADD,
@@ -24,7 +24,6 @@ from purebpf.isa.opcodes import (
     CALL_LOCAL,
     CALL_OPCODE,
     DIV,
-    DW,
     END,
     EXIT_OPCODE,
     FETCH,
@@ -62,11 +61,8 @@ from purebpf.isa.opcodes import (
     SUB,
     TO_BE,
     XOR,
-    H,
     K,
-    W,
     X,
-    B as BYTE,
 )  # fmt: skip
 
 SIZES = {size: code for code, size in SIZE_BYTES.items()}
@@ -132,7 +128,9 @@ class _Selector:
             for op in block.ops:
                 self.loc = op.loc or self.loc
                 self.op(op, self.blocks[block])
-        self.out.spill_last = {self.registers[op.args[0]] for op in self.fn.ops() if op.kind == "guard" and op.args[0] in self.registers}
+        self.out.spill_last = {
+            self.registers[op.args[0]] for op in self.fn.ops() if op.kind == "guard" and op.args[0] in self.registers
+        }
         return self.out
 
     # -- registers and operands
@@ -164,7 +162,17 @@ class _Selector:
         elif op.kind == "map":
             self.emit(Inst(WIDE_LOAD, register, pseudo=PSEUDO_MAP_FD, symbol=op.imm[0], defs=(register,), remat=True))
         elif op.kind == "map_value":
-            self.emit(Inst(WIDE_LOAD, register, pseudo=PSEUDO_MAP_VALUE, imm=op.imm[1] << 32, symbol=op.imm[0], defs=(register,), remat=True))
+            self.emit(
+                Inst(
+                    WIDE_LOAD,
+                    register,
+                    pseudo=PSEUDO_MAP_VALUE,
+                    imm=op.imm[1] << 32,
+                    symbol=op.imm[0],
+                    defs=(register,),
+                    remat=True,
+                )
+            )
         elif op.kind == "alloca":
             self.emit(Inst(ALU64 | MOV | X, register, lea=True, slot=self.slots[op], defs=(register,), remat=True))
         else:
@@ -213,7 +221,11 @@ class _Selector:
             self.make(target, b)
             self.emit(Inst(width | NEG | K, target, defs=(target,), uses=(target,)))
             return
-        if op.info.flags & Flag.COMMUTATIVE and not isinstance(a.type, Ptr) and (a.is_const or (self.uses[a] > 1 and self.uses[b] == 1 and not b.is_const)):
+        if (
+            op.info.flags & Flag.COMMUTATIVE
+            and not isinstance(a.type, Ptr)
+            and (a.is_const or (self.uses[a] > 1 and self.uses[b] == 1 and not b.is_const))
+        ):
             a, b = b, a
         kind = ALU_OPS[op.kind]
         offset = SIGNED if op.kind in ("sdiv", "smod") else 0
@@ -261,7 +273,11 @@ class _Selector:
         while True:
             if pointer.kind == "guard":
                 pointer = pointer.args[0]
-            elif pointer.kind == "add" and pointer.args[1].is_const and (pointer not in self._as_value or pointer.args[0].kind == "alloca"):
+            elif (
+                pointer.kind == "add"
+                and pointer.args[1].is_const
+                and (pointer not in self._as_value or pointer.args[0].kind == "alloca")
+            ):
                 offset += pointer.args[1].value
                 pointer = pointer.args[0]
             else:
@@ -314,7 +330,9 @@ class _Selector:
             source = target
         defs = (source,) if fetch else ()
         imm = ATOMIC_OPS[name] | (FETCH if fetch else 0)
-        self.emit(Inst(STX | MODE_ATOMIC | SIZES[size], register, source, offset, imm, defs=defs, uses=(register, source), slot=slot))
+        self.emit(
+            Inst(STX | MODE_ATOMIC | SIZES[size], register, source, offset, imm, defs=defs, uses=(register, source), slot=slot)
+        )
 
     def op_low32(self, op: Op) -> None:
         target, source = self.reg_of(op), self.use(op.args[0])
@@ -384,7 +402,8 @@ class _Selector:
         self.emit(jump)
 
     def hoist(self, op: Op, yes: Target, no: Target) -> Target | None:
-        """Move one edge's arguments before the branch, which saves the block that would hold the moves. They land in registers that
+        """Move one edge's arguments before the branch, which saves the block that would hold the moves. They land in
+        registers that
         are dead on the other way, unless the edge is a way back. Out of a loop nothing is moved: it would run on every trip."""
         here = op.block
         assert here is not None
@@ -414,7 +433,9 @@ class _Selector:
         """Whether computing this (a comparison that the jump makes) reads a parameter of `block`."""
         if op in block.params:
             return True
-        return (op.kind == "guard" or op in self.jump_masks or bool(op.info.flags & Flag.COMPARE)) and any(self.reads_parameter(a, block) for a in op.args)
+        return (op.kind == "guard" or op in self.jump_masks or bool(op.info.flags & Flag.COMPARE)) and any(
+            self.reads_parameter(a, block) for a in op.args
+        )
 
     def side(self, target: Target, op: Op) -> MBlock:
         """Where an edge of a branch goes: straight to the block, or through one that moves the arguments."""
@@ -430,7 +451,11 @@ class _Selector:
 
     def edge(self, target: Target) -> None:
         """All moves of an edge happen at once: those that would overwrite a value still wanted go through fresh registers."""
-        pairs = [(self.reg_of(param), arg) for param, arg in zip(target.block.params, target.args, strict=True) if self.uses.get(param)]
+        pairs = [
+            (self.reg_of(param), arg)
+            for param, arg in zip(target.block.params, target.args, strict=True)
+            if self.uses.get(param)
+        ]
         written = {register for register, _ in pairs}
         staged: list[tuple[Reg, Reg]] = []
         direct: list[tuple[Reg, Op]] = []
@@ -461,7 +486,9 @@ class _Selector:
         if a.is_const and not b.is_const:
             a, b, jumps = b, a, MIRRORED
         code = jumps[condition.kind]
-        narrow = all(v.type in (I32, BOOL) or (v.is_const and 0 <= v.value < 1 << 32 and not isinstance(v.type, Ptr)) for v in (a, b))
+        narrow = all(
+            v.type in (I32, BOOL) or (v.is_const and 0 <= v.value < 1 << 32 and not isinstance(v.type, Ptr)) for v in (a, b)
+        )
         signed = condition.kind in ("slt", "sle")
         if b.is_const:
             value = b.value
@@ -478,6 +505,3 @@ class _Selector:
             return Inst(JMP | code | X, register, other, uses=(register, other))
         register, other = self.use(a), self.use(b)
         return Inst(JMP | code | X, register, other, uses=(register, other))
-
-
-__all__ = ["BYTE", "DW", "I64", "H", "W", "select"]

@@ -1,6 +1,7 @@
 """Which pieces of stack memory may share their place.
 
-A piece is in use between the first and the last op that touches it (on every way through the function). Pieces that are never in
+A piece is in use between the first and the last op that touches it (on every way through the function). Pieces that are
+never in
 use at the same time may overlap; one whose address flows through a block's parameter keeps a place of its own.
 """
 
@@ -63,11 +64,11 @@ def _suffixes(row: list[int], after: int) -> list[int]:
 
 def _spread(fn: Function, touched: dict[Block, list[int]], forward: bool) -> dict[Block, int]:
     """What may have been touched before each block (forward), or may be touched behind it."""
-    whole = {block: 0 for block in fn.blocks}
+    whole = dict.fromkeys(fn.blocks, 0)
     for block, row in touched.items():
         for bits in row:
             whole[block] |= bits
-    result = {block: 0 for block in fn.blocks}
+    result = dict.fromkeys(fn.blocks, 0)
     changed = True
     while changed:
         changed = False
