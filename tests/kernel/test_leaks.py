@@ -37,7 +37,7 @@ def test_open_descriptor_is_found_by_number_and_kind() -> None:
 def test_leaky_test_fails_and_a_tidy_one_passes(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(LEAKY)
     command = [sys.executable, "-m", "pytest", "-p", "tests.kernel.leaks", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     done = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     assert re.search(r"2 passed\b.*\b1 error\b", done.stdout), done.stdout
