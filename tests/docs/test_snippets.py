@@ -1,0 +1,47 @@
+"""Every Python snippet in the documentation runs as a module, and every program in it compiles and loads into the virtual machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from purebpf.program import Program, load
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("guide", "language", "howto"))]
+
+
+def snippets() -> list[tuple[str, str]]:
+    found = []
+    for page in PAGES:
+        for match in re.finditer(r"^```python\n(.*?)^```$", page.read_text(), re.M | re.S):
+            line = page.read_text()[: match.start()].count("\n") + 2
+            found.append((f"{page.name}:{line}", match.group(1)))
+    return found
+
+
+def test_pages_have_snippets() -> None:
+    assert len(snippets()) >= 15
+
+
+@pytest.mark.parametrize("where, code", snippets(), ids=[where for where, _ in snippets()])
+def test_snippet(where: str, code: str, tmp_path: Path) -> None:
+    name = "snippet_" + re.sub(r"\W", "_", where)
+    path = tmp_path / f"{name}.py"
+    path.write_text(code)
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+        programs = [value for value in vars(module).values() if isinstance(value, Program)]
+        assert programs, f"{where} defines no program"
+        with load(*programs, engine="vm"):
+            pass
+    finally:
+        del sys.modules[name]
