@@ -9,10 +9,9 @@ from types import FunctionType
 from typing import Any
 
 from purebpf.compiler.frontend import arithmetic, conditions, context, functions, helpers, intrinsics, maps, memory
-from purebpf.compiler.frontend.flow import as_int
 from purebpf.compiler.frontend.lower import Lowering, lowers
 from purebpf.compiler.frontend.values import Bound, Const, Context, IntValue, Packet, Ref, TupleValue, Value, describe
-from purebpf.compiler.ir.ops import I64
+from purebpf.compiler.ir.ops import I64, Op
 from purebpf.lang.idioms import HelperName
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.types import BytesType, CharsType, IntType, StructType, type_of
@@ -230,7 +229,7 @@ def _extreme(symbol: str) -> Callable[[Lowering, ast.Call], Value]:
         for at, value in zip(nodes[1:], values[1:], strict=True):
             other = cx.integer(at, value)
             keep = best
-            best = _select(cx, conditions.integer_compare(cx, symbol, other, keep), other, keep)
+            best = _pick(cx, node, conditions.integer_compare(cx, symbol, other, keep), other, keep)
             low, high = (min, max)[symbol == ">"](keep.low, other.low), (min, max)[symbol == ">"](keep.high, other.high)
             best = replace(best, low=low, high=high)
         return best
@@ -238,13 +237,8 @@ def _extreme(symbol: str) -> Callable[[Lowering, ast.Call], Value]:
     return lower
 
 
-def _select(cx: Lowering, condition: Any, yes: IntValue, no: IntValue) -> IntValue:
-    value = cx.diamond(condition, lambda: yes, lambda: no)
-    if not isinstance(value, IntValue):
-        number = as_int(cx.builder, value)
-        assert number is not None
-        return number
-    return value
+def _pick(cx: Lowering, node: ast.AST, condition: Op, yes: IntValue, no: IntValue) -> IntValue:
+    return cx.integer(node, cx.diamond(condition, lambda: yes, lambda: no))
 
 
 def _len(cx: Lowering, node: ast.Call) -> Value:

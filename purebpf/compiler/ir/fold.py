@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from purebpf.compiler.ir.ops import BOOL, I32, I64, Int, Type, signed64
+from purebpf.compiler.ir.ops import I32, I64, Int, Type, signed64
 
 M32, M64 = 0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF
 
@@ -87,8 +87,10 @@ def identity(kind: str, type: Type, constant: int) -> str:
     if constant == 0:
         if kind in ("add", "sub", "or", "xor", "shl", "lshr", "ashr"):
             return "x" if type != I32 else ""
-        if kind in ("mul", "and"):
+        if kind in ("mul", "and", "udiv", "sdiv"):
             return "0"
+        if kind in ("umod", "smod"):
+            return "x" if type != I32 else ""
     if constant == 1 and kind in ("mul", "udiv"):
         return "x" if type != I32 else ""
     if constant == 1 and kind == "umod":
@@ -96,6 +98,3 @@ def identity(kind: str, type: Type, constant: int) -> str:
     if constant == -1 and kind == "and" and type == I64:
         return "x"
     return ""
-
-
-__all__ = ["ARITHMETIC", "BOOL", "COMPARE", "evaluate", "identity", "swap_bytes"]

@@ -100,7 +100,9 @@ OPS: dict[str, OpInfo] = {
     "alloca": OpInfo(0, Flag.NONE, ("size", "align", "name"), "memory on the stack for this call of the function"),
     "load": OpInfo(1, _R, ("size", "signed", "offset"), "`size` bytes at pointer + offset"),
     "store": OpInfo(2, _W, ("size", "offset"), "the low `size` bytes of the second operand to pointer + offset"),
-    "atomic": OpInfo(2, _R | _W, ("op", "size", "offset", "fetch"), "an atomic update of memory; with fetch gives the old value"),
+    "atomic": OpInfo(
+        2, _R | _W, ("op", "size", "offset", "fetch"), "an atomic update of memory; with fetch gives the old value"
+    ),
     "call": OpInfo(-1, _R | _W, ("helper",), "a helper by name"),
     "callsub": OpInfo(-1, _R | _W, ("function",), "a subprogram by name"),
     "jump": OpInfo(0, _T, (), "go to the only target"),

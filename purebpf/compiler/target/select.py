@@ -232,6 +232,10 @@ class _Selector:
         value = b.value if b.is_const else 0
         if b.is_const and kind == SUB and fits(-value) and op.type != I32:
             kind, value = ADD, -value
+        if b.is_const and kind == MOD and value == 0:  # the verifier refuses the constant; the result is the dividend
+            source = self.use(a)
+            self.emit(Inst(width | MOV | X, target, source, defs=(target,), uses=(source,)))
+            return
         if b.is_const and kind in (LSH, RSH, ARSH):
             value %= 32 if op.type == I32 else 64
         if b.is_const and (op.type == I32 or fits(value)):
