@@ -98,6 +98,8 @@ def _unify_maybe(
     builder: Builder, a: Value, b: Value, x: IntValue | None, y: IntValue | None
 ) -> tuple[Value, Value, Value] | None:
     """`T` or `T | None` on one way, `T`, None or `T | None` on the other."""
+    if not any(v == NONE or isinstance(v, MaybeRef | MaybeInt) for v in (a, b)):
+        return None
     ref = next((v if isinstance(v, Ref) else v.ref for v in (a, b) if isinstance(v, Ref | MaybeRef)), None)
     if ref is not None:
         kind = Ptr(ref.op.type.kind, nullable=True) if isinstance(ref.op.type, Ptr) else ref.op.type
