@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 import threading
+import warnings
 
 from purebpf.errors import NotLoaded
 
@@ -52,10 +54,8 @@ class Descriptor:
         self.close()
 
     def __del__(self) -> None:
-        # While the interpreter shuts down modules may be gone; the kernel closes what is left.
-        if getattr(self, "_number", -1) >= 0 and os is not None and _closing is not None:
-            import warnings
-
+        # While the interpreter shuts down modules may be gone and nothing can be imported; the kernel closes what is left.
+        if getattr(self, "_number", -1) >= 0 and os is not None and _closing is not None and not sys.is_finalizing():
             warnings.warn(f"{self.what} was never closed", ResourceWarning, stacklevel=2, source=self)
             self.close()
 

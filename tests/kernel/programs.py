@@ -8,6 +8,8 @@ import sys
 import threading
 from functools import cache
 
+import pytest
+
 from purebpf.btf.reader import kernel_btf
 from purebpf.btf.types import Kind, Struct
 from purebpf.isa.asm import (
@@ -42,9 +44,18 @@ from purebpf.isa.asm import (
     assemble,
 )  # fmt: skip
 from purebpf.isa.instruction import Instruction
+from purebpf.kernel.errors import kernel_version
 from purebpf.spec import MapSpec, ProgramSpec
 from purebpf.tables.enums import AttachType, MapType, ProgramType
 from tests.kernel.netns import ETHERTYPE
+
+
+def needs(first: tuple[int, int], feature: str) -> pytest.MarkDecorator:
+    """Skip, with the reason, on a kernel that is too old for what a test is about."""
+    major, minor = kernel_version()
+    reason = f"{feature} came with Linux {first[0]}.{first[1]}; this is {major}.{minor}"
+    return pytest.mark.skipif((major, minor) < first, reason=reason)
+
 
 MAP_LOOKUP, GET_PID_TGID, TAIL_CALL, PERF_OUTPUT, TRACE_PRINTK = 1, 14, 12, 25, 6
 CURRENT_CPU = 0xFFFF_FFFF

@@ -14,14 +14,16 @@ import pytest
 from purebpf.errors import Error, KernelError, NotLoaded, Unsupported
 from purebpf.isa.asm import R0, Exit, Mov
 from purebpf.kernel.engine import KernelEngine
+from purebpf.kernel.errors import kernel_version
 from purebpf.kernel.map import KernelMap
 from purebpf.kernel.netlink import xdp_mode
 from purebpf.spec import ProgramSpec
 from purebpf.tables.enums import AttachType, LinkType, ProgramType
 from tests.kernel.netns import eventually, frame, send, veth_pair
-from tests.kernel.programs import COUNTS, integer, returning, tc_counter, u32, xdp_counter
+from tests.kernel.programs import COUNTS, integer, needs, returning, tc_counter, u32, xdp_counter
 
 pytestmark = pytest.mark.kernel
+TCX = needs((6, 6), "TCX")
 
 
 @pytest.fixture
@@ -130,6 +132,7 @@ def test_wrong_options_of_xdp_list_the_right_ones(kernel: KernelEngine, options:
         kernel.attach(program, options)
 
 
+@TCX
 @pytest.mark.parametrize("direction", ["ingress", "egress"])
 def test_tcx_sees_frames_in_its_direction_only(
     kernel: KernelEngine, veth: tuple[str, str], counts: KernelMap, direction: str
@@ -147,6 +150,7 @@ def test_tcx_sees_frames_in_its_direction_only(
         assert not eventually(lambda: counted(counts) > 3, 0.1)
 
 
+@TCX
 @pytest.mark.parametrize(("declared", "used"), [(AttachType.TCX_EGRESS, "egress"), (None, "ingress")])
 def test_tcx_direction_comes_from_the_program_when_not_given(
     kernel: KernelEngine, veth: tuple[str, str], counts: KernelMap, declared: AttachType | None, used: str
@@ -158,6 +162,7 @@ def test_tcx_direction_comes_from_the_program_when_not_given(
         assert link.mechanism == f"tcx link, {used}"
 
 
+@TCX
 def test_several_tcx_programs_run_one_after_another(kernel: KernelEngine, veth: tuple[str, str], counts: KernelMap) -> None:
     with (
         kernel.load_program(tc_counter(), {"counts": counts}) as first,
@@ -169,6 +174,15 @@ def test_several_tcx_programs_run_one_after_another(kernel: KernelEngine, veth: 
         assert eventually(lambda: counted(counts) == 2), counted(counts)
         with pytest.raises(KernelError, match="attached there already; to run it twice, load it twice"):
             kernel.attach(first, {"interface": veth[0]})
+
+
+@pytest.mark.skipif(kernel_version() >= (6, 6), reason="this kernel has TCX")
+def test_tcx_on_an_older_kernel_says_which_one_has_it(kernel: KernelEngine, veth: tuple[str, str]) -> None:
+    with (
+        kernel.load_program(returning(-1, ProgramType.SCHED_CLS), {}) as program,
+        pytest.raises(Unsupported, match=r"It needs TCX links, which Linux 6\.6 brought; this is"),
+    ):
+        kernel.attach(program, {"interface": veth[0]})
 
 
 def test_wrong_direction_lists_the_right_ones(kernel: KernelEngine) -> None:

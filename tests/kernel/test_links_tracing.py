@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from purebpf.errors import Error, KernelError
+from purebpf.errors import Error, KernelError, Unsupported
 from purebpf.isa.asm import (
     DW,
     FP,
@@ -33,6 +33,7 @@ from purebpf.isa.asm import (
 )
 from purebpf.kernel import tracefs
 from purebpf.kernel.engine import KernelEngine
+from purebpf.kernel.errors import kernel_version
 from purebpf.kernel.link import perf_event, tracepoint
 from purebpf.kernel.map import KernelMap
 from purebpf.spec import ProgramSpec
@@ -42,6 +43,7 @@ from tests.kernel.programs import (
     MAP_LOOKUP,
     any_event_counter,
     integer,
+    needs,
     only_this_thread,
     own_event_counter,
     returning,
@@ -96,14 +98,18 @@ def cookie_keeper(type: ProgramType, attach_to: str) -> ProgramSpec:
     return ProgramSpec("cookie_keeper", type, code, attach_to=attach_to)
 
 
+def expected_mechanism(links: bool) -> str:
+    return "perf event link" if links and kernel_version() >= (5, 15) else "perf event, ioctl"
+
+
 @pytest.mark.parametrize("links", [True, False])
 def test_tracepoint_counts_this_threads_calls_until_closed(
     kernel: KernelEngine, counts: KernelMap, mounted: str, links: bool
 ) -> None:
     with kernel.load_program(own_event_counter(ProgramType.TRACEPOINT, TRACEPOINT), {"counts": counts}) as program:
         link = tracepoint.attach(program, {}, links)
-        assert link.mechanism == ("tracepoint, perf event link" if links else "tracepoint, perf event, ioctl")
-        if links:
+        assert link.mechanism == f"tracepoint, {expected_mechanism(links)}"
+        if link.mechanism.endswith("link"):
             assert link.info.type == LinkType.PERF_EVENT
         for _ in range(7):
             os.getppid()
@@ -179,6 +185,16 @@ def test_missing_raw_tracepoint_is_named(kernel: KernelEngine) -> None:
     assert none.value.errno == errno.ENOENT
 
 
+@pytest.mark.skipif(kernel_version() >= (5, 15), reason="this kernel has perf event links")
+def test_cookie_on_an_older_kernel_says_which_one_has_it(kernel: KernelEngine, mounted: str) -> None:
+    with (
+        kernel.load_program(returning(0, ProgramType.TRACEPOINT), {}) as program,
+        pytest.raises(Unsupported, match=r"It needs perf event links, which Linux 5\.15 brought"),
+    ):
+        kernel.attach(program, {"event": TRACEPOINT, "cookie": 1})
+
+
+@needs((5, 15), "perf event links, and so cookies")
 def test_cookie_reaches_the_program(kernel: KernelEngine, counts: KernelMap, mounted: str) -> None:
     with kernel.load_program(cookie_keeper(ProgramType.TRACEPOINT, TRACEPOINT), {"counts": counts}) as program:
         with kernel.attach(program, {"cookie": 0x1234_5678_9ABC_DEF0}):
@@ -199,7 +215,7 @@ def test_perf_event_samples_this_thread(
 ) -> None:
     with kernel.load_program(own_event_counter(ProgramType.PERF_EVENT), {"counts": counts}) as program:
         link = perf_event.attach(program, {"pid": 0, **options}, links)
-        assert link.mechanism == ("perf event link" if links else "perf event, ioctl")
+        assert link.mechanism == expected_mechanism(links)
         busy(0.1)
         link.close()
         after = counted(counts)

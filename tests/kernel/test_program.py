@@ -25,6 +25,7 @@ from purebpf.isa.asm import (
     LoadMem,
     Mov,
     StoreImm,
+    StoreMem,
     W,
     assemble,
 )
@@ -39,6 +40,7 @@ from tests.kernel.programs import (
     MAP_LOOKUP,
     any_event_counter,
     integer,
+    needs,
     own_pid,
     returning,
     tail_caller,
@@ -89,7 +91,7 @@ def test_too_short_a_packet_is_refused_in_words(kernel: KernelEngine) -> None:
 
 def test_context_goes_in_and_comes_back(kernel: KernelEngine) -> None:
     mark = 8  # struct __sk_buff: len, pkt_type, mark
-    code = (LoadMem(R0, R1, mark, W), Mov.imm(R2, 99), StoreImm(R1, mark, 99, W), Exit())
+    code = (LoadMem(R0, R1, mark, W), Mov.imm(R2, 99), StoreMem(R1, mark, R2, W), Exit())
     with kernel.load_program(ProgramSpec("marks", ProgramType.SCHED_CLS, code), {}) as program:
         context = bytearray(64)
         context[mark : mark + 4] = u32(41)
@@ -149,7 +151,12 @@ def test_info_tells_what_the_kernel_made_of_it(kernel: KernelEngine) -> None:
         assert info.id > 0
         assert len(bytes.fromhex(info.tag)) == 8
         assert info.xlated_size >= 8 * xdp_counter().slots
-        assert program.verified_instructions >= len(xdp_counter().instructions)
+
+
+@needs((5, 16), "the count of verified instructions")
+def test_count_of_verified_instructions_needs_no_log(kernel: KernelEngine) -> None:
+    with kernel.load_program(returning(3), {}) as program:
+        assert program.verified_instructions == 2
 
 
 def test_log_of_a_success_is_kept_when_asked_for(kernel: KernelEngine) -> None:
@@ -174,7 +181,7 @@ def test_log_larger_than_the_first_buffer_is_complete(kernel: KernelEngine, monk
     with pytest.raises(VerifierError) as rejected:
         kernel.load_program(ProgramSpec("long", ProgramType.XDP, code), {})
     assert len(rejected.value.log) > 4000
-    assert "func#0 @0" in rejected.value.log or rejected.value.log.startswith("0: R1=ctx()")
+    assert "0: (b7) r1 = 0" in rejected.value.log
     assert rejected.value.log.rstrip().splitlines()[-1].startswith("processed")
     assert "lines before)" in str(rejected.value)
 
