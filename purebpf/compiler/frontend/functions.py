@@ -7,7 +7,6 @@ its own when its parameters are annotated integers. Recursion is refused.
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from types import FunctionType
 from typing import Any
 
@@ -213,10 +212,7 @@ def inline(
     loc = cx.builder.loc
     cx.flow.names = {}
     for name, (at, value) in arguments.items():
-        keep, frame_types = cx.frames, frame.types
-        cx.frames = [*keep, replace(keep[-1], types=frame_types)]
-        bind(cx, at, name, value)
-        cx.frames = keep
+        bind(cx, at, name, value, frame.types)
     cx.frames.append(frame)
     cx.last = cx.current
     cx.statements(source.node.body)
@@ -278,10 +274,11 @@ def _subprogram(
         if isinstance(value, Context):
             ops.append(value.op)
             continue
-        cx.frames.append(replace(cx.frame, types=frame.types))
-        bind(cx, at, f"?{parameter}", value)
-        cx.frames.pop()
-        cx.flow.names.pop(f"?{parameter}")
+        kept = cx.flow.names.get(parameter)
+        bind(cx, at, parameter, value, frame.types)
+        value = cx.flow.names.pop(parameter)
+        if kept is not None:
+            cx.flow.names[parameter] = kept
         from purebpf.compiler.frontend.memory import clipped
 
         ops.append(clipped(cx, cx.integer(at, value), frame.types[parameter]).op)

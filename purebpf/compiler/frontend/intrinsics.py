@@ -6,11 +6,11 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from purebpf.compiler.frontend import helpers, text
-from purebpf.compiler.frontend.values import Fill, IntValue, Ref, Value
+from purebpf.compiler.frontend import helpers, memory, text
+from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value
 from purebpf.compiler.ir.ops import I32, I64
-from purebpf.lang import idioms
-from purebpf.lang.types import CharsType
+from purebpf.lang import idioms, records
+from purebpf.lang.types import CharsType, type_of
 
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
@@ -81,10 +81,27 @@ def current(cx: Lowering, node: ast.Attribute, name: str) -> Value:
     cx.fail(node, f"`current` has no attribute `{name}`", hint=f"it has: {', '.join(known)}")
 
 
+def local_memory(cx: Lowering, node: ast.Call) -> Value:
+    """`bpf.array(u32, 6)`, `bpf.bytes(64)`, `bpf.chars(16)` as a value: zeroed memory on the stack."""
+    values = [cx.expression(a) for a in node.args]
+    target = cx.expression(node.func)
+    if node.keywords or not isinstance(target, Const) or not all(isinstance(v, Const) for v in values):
+        cx.fail(node, f"`{ast.unparse(node.func)}` takes constants", hint="bpf.array(u32, 6), bpf.bytes(64), bpf.chars(16)")
+    specifier = cx.python(node, lambda: target.value(*(v.value for v in values if isinstance(v, Const))))
+    layout = type_of(specifier)
+    assert layout is not None
+    place = memory.temporary(cx, layout, ast.unparse(node.func))
+    memory.zero(cx, node, place)
+    return place
+
+
 INTRINSICS: dict[Any, Callable[[Lowering, ast.Call], Value]] = {
     idioms.printk: printk,
     idioms.ktime: _simple("ktime_get_ns", U64),
     idioms.cpu: _simple("get_smp_processor_id", U32),
     idioms.random: _simple("get_prandom_u32", U32),
     idioms.redirect: redirect,
+    records.array: local_memory,
+    records.bytes_: local_memory,
+    records.chars: local_memory,
 }

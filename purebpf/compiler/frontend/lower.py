@@ -110,7 +110,6 @@ class Frame:
     types: dict[str, Type] = field(default_factory=dict)
     loops: list[Loop] = field(default_factory=list)
     returns: list[tuple[Flow, Value, ast.AST]] = field(default_factory=list)
-    cells: dict[str, Any] = field(default_factory=dict)
 
 
 EXPRESSIONS: dict[type[ast.expr], Callable[[Lowering, Any], Value]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from typing import Any
 
 from purebpf.compiler.frontend import calls, conditions, maps, memory
@@ -145,9 +146,9 @@ def _snapshot(cx: Lowering, node: ast.AST, value: Value) -> Value:
     return value
 
 
-def bind(cx: Lowering, node: ast.AST, name: str, value: Value) -> None:
-    """Give a name a value, narrowed to its annotation if it has one."""
-    type = cx.frame.types.get(name)
+def bind(cx: Lowering, node: ast.AST, name: str, value: Value, types: Mapping[str, Type] | None = None) -> None:
+    """Give a name a value, narrowed to its annotation (in `types`, the current function's by default) if it has one."""
+    type = (cx.frame.types if types is None else types).get(name)
     if isinstance(value, Fill):
         place = memory.temporary(cx, value.type, name)
         value.write(place)

@@ -67,7 +67,8 @@ def _formatted(cx: Lowering, part: ast.FormattedValue, values: list[Op]) -> str:
 def _value(cx: Lowering, node: ast.expr, value: Value, spec: str, values: list[Op]) -> str:
     """The kernel's conversion for a value; its operand goes to `values`, constants straight into the text."""
     if isinstance(value, Const) and isinstance(value.value, str | int | bool):
-        return str(cx.python(node, lambda: format(value.value, spec))).replace("%", "%%")
+        known = value.value
+        return str(cx.python(node, lambda: format(known, spec))).replace("%", "%%")
     if isinstance(value, Fill):
         place = memory.temporary(cx, value.type)
         value.write(place)

@@ -38,10 +38,6 @@ class IntValue(Value):
     signed: bool = False
     boolean: bool = False
 
-    @property
-    def kind(self) -> str:
-        return "bool" if self.boolean else "int"
-
 
 @dataclass(frozen=True, slots=True)
 class Ref(Value):

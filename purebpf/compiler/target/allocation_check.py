@@ -122,9 +122,9 @@ def _kept(fn: MFunction, block: MBlock, inst: Inst, original: Original, state: S
         held = state.get(register, frozenset())
         if wanted not in held and (wanted not in values or values[wanted] not in held):
             raise AllocationError(f"{fn.name}/{block.name}: r{register} does not hold value {wanted} for {inst}")
-    for register, wanted in ((inst.dst, original.dst), (inst.src, original.src)):
-        named = {*zip(original.uses, inst.uses, strict=True), *zip(original.defs, inst.defs, strict=True)}
-        if wanted is not None and (wanted, register) not in named:
+    named = {*zip(original.uses, inst.uses, strict=True), *zip(original.defs, inst.defs, strict=True)}
+    for before, after in ((original.dst, inst.dst), (original.src, inst.src)):
+        if before is not None and (before, after) not in named:
             raise AllocationError(f"{fn.name}/{block.name}: the fields of {inst} do not match its operands")
     moved = state.get(inst.src, frozenset()) if inst.move and inst.src is not None else frozenset()
     for register in inst.clobbers:

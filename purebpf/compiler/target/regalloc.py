@@ -99,7 +99,7 @@ class Graph:
     # -- coalescing
 
     def coalesce(self) -> None:
-        """Make both ends of a move one node where that leaves the graph colourable; the dearest moves first, until none is left."""
+        """Make both ends of a move one node where that leaves the graph colourable; the dearest moves first."""
         waiting = sorted(self.moves, key=lambda move: -move[0])
         changed = True
         while changed:
