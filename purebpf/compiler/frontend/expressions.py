@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import operator
+import sys
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -35,6 +36,8 @@ PYTHON: dict[type[ast.AST], Any] = {
     ast.USub: operator.neg, ast.UAdd: operator.pos, ast.Invert: operator.invert, ast.Not: operator.not_, ast.MatMult:
     operator.matmul,
 }  # fmt: skip
+
+INTEGER_METHODS = ("bit_count",)
 
 
 @lowers(ast.Constant)
@@ -114,7 +117,7 @@ def attribute(cx: Lowering, node: ast.Attribute) -> Value:
             return Bound(ref, node.attr)
         case Context():
             return context.attribute(cx, node, base)
-        case IntValue():
+        case IntValue() if node.attr in INTEGER_METHODS:
             return Bound(base, node.attr)
         case Packet():
             return Bound(base, node.attr)
@@ -149,7 +152,12 @@ def _python_attribute(cx: Lowering, node: ast.Attribute, value: Any) -> Value:
         shown = f"module `{value.__name__}`" if isinstance(value, ModuleType) else describe(Const(value))
         import difflib
 
-        near = difflib.get_close_matches(node.attr, dir(value), 1)
+        known = dir(value)
+        if value is sys.modules["purebpf"]:
+            from purebpf.tables.constants import names
+
+            known += names("")
+        near = difflib.get_close_matches(node.attr, known, 1)
         cx.fail(node, f"{shown} has no attribute `{node.attr}`", hint=f"did you mean `{near[0]}`?" if near else "")
 
 

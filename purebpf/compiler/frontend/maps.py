@@ -64,6 +64,8 @@ def lookup(cx: Lowering, node: ast.AST, declaration: MapDeclaration, key: Op) ->
 def _index(cx: Lowering, node: ast.AST, declaration: MapDeclaration, key: Value) -> IntValue:
     """An array's index, proven in range; or an error."""
     number = cx.integer(node, key, "an array's index")
+    if number.op.is_const and number.low == number.high and not 0 <= number.low < declaration.max_entries:
+        cx.fail(node, f"index {number.low} is outside `{declaration.name}`", f"it has {declaration.max_entries} entries")
     if number.low < 0 or number.high >= declaration.max_entries:
         shown = ast.unparse(node) if isinstance(node, ast.expr) else "index"
         cx.fail(

@@ -25,6 +25,9 @@ def expression_statement(cx: Lowering, node: ast.Expr) -> None:
     if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
         return  # a docstring
     if isinstance(node.value, ast.Call):
+        target = cx.expression(node.value.func)
+        if isinstance(target, Const) and isinstance(target.value, type):
+            cx.fail(node, f"this `{ast.unparse(node.value.func)}` is made and dropped", hint="assign it, or delete the line")
         calls.call(cx, node.value)
         return
     if isinstance(node.value, ast.Constant) and node.value.value is ...:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from enum import IntFlag
 from typing import Any
 
 from purebpf.isa.instruction import SourceLine
@@ -44,8 +43,9 @@ class Ptr:
 Type = Int | Ptr
 
 
-class Flag(IntFlag):
-    """What an op may do. A pure op depends on its operands alone and can be shared, moved down and dropped."""
+class Flag:
+    """Bits for what an op may do (plain integers: they are tested very often). A pure op depends on its operands alone and can
+    be shared, moved down and dropped."""
 
     NONE = 0
     PURE = 1
@@ -61,7 +61,7 @@ class OpInfo:
     """`arity` is the number of operands (-1: any), `imm` the names of the immediate's parts, in order."""
 
     arity: int
-    flags: Flag
+    flags: int
     imm: tuple[str, ...] = ()
     meaning: str = ""
 
