@@ -28,6 +28,7 @@ from purebpf.compiler.frontend.values import (
     describe,
 )
 from purebpf.compiler.ir.ops import BOOL, I64, Op, Ptr
+from purebpf.lang.maps import MapDeclaration
 
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
@@ -78,8 +79,10 @@ def truth(cx: Lowering, node: ast.expr, value: Value, name: str | None = None) -
     """A value as a condition, as Python sees it."""
     name = name or (node.id if isinstance(node, ast.Name) else None)
     match value:
+        case Const(MapDeclaration()):
+            cx.fail(node, "a map cannot be a condition", "its size is not known to a program", "test a key: `if k in m:`")
         case Const(v):
-            return cx.branch(cx.builder.const(int(bool(v)), BOOL))
+            return cx.branch(cx.builder.const(int(cx.python(node, lambda: bool(v))), BOOL))
         case MaybeRef():
             return present(cx, value, name)
         case MaybeInt(inner=inner):
