@@ -1,0 +1,289 @@
+"""Maps of the virtual machine: what all have in common, and how one is created.
+
+Both sides as in the kernel (kernel/bpf/syscall.c and the map's own file): user space calls `lookup`, `update`, `delete` and
+`next_key` and gets exceptions with the kernel's errno; programs get addresses and negative numbers. Values lie in the
+machine's memory, so that a looked-up pointer reads and writes the map itself. Keys and values are in the machine's byte
+order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TypeVar
+
+from purebpf.errors import Error, KernelError, NotLoaded, Unsupported
+from purebpf.spec import MapSpec
+from purebpf.tables.enums import MapType, ProgramType
+from purebpf.vm.facts import (
+    BPF_EXIST,
+    BPF_F_LOCK,
+    BPF_F_RDONLY,
+    BPF_F_RDONLY_PROG,
+    BPF_F_WRONLY,
+    BPF_F_WRONLY_PROG,
+    E2BIG,
+    EINVAL,
+    ENOMEM,
+    ENOTSUPP,
+    EPERM,
+    Refused,
+    fact,
+    kernel_error,
+)
+from purebpf.vm.machine import Machine
+from purebpf.vm.memory import SHIFT, SPAN, Fault
+
+T = TypeVar("T")
+
+LARGEST_KEY_AND_VALUE = 1 << 22  # KMALLOC_MAX_SIZE with 4 KiB pages
+LARGEST_PER_CPU_VALUE = 1 << 15  # PCPU_MIN_UNIT_SIZE
+
+
+class VmMap:
+    """A map. Subclasses say how entries are kept; the methods of the first group are for user space, the others for programs."""
+
+    def __init__(self, machine: Machine, spec: MapSpec) -> None:
+        self.machine = machine
+        self.spec = spec
+        self.frozen = False
+        self.closed = False
+        self.users = 0  # loaded programs that refer to it
+        self.stride = (spec.value_size + 7) // 8 * 8
+        self.cpus = machine.cpus if spec.per_cpu else 1
+        self.value_bytes = self.stride * self.cpus if spec.per_cpu else spec.value_size
+        self.readable = not spec.flags & BPF_F_WRONLY_PROG
+        self.writable = not spec.flags & BPF_F_RDONLY_PROG
+        self.regions: list[int] = []
+        self.address = self.reserve(1, lambda _: f"{self.what} itself, which is not its values: look one up") << SHIFT
+        machine.maps[self.address] = self
+
+    @property
+    def what(self) -> str:
+        return f"the map {self.spec.name!r}"
+
+    def reserve(self, count: int, describe: Callable[[int], str]) -> int:
+        first = self.machine.memory.reserve(count, describe)
+        self.regions.append(first)
+        return first
+
+    # For user space.
+
+    def lookup(self, key: bytes) -> bytes | None:
+        """The value, or None when there is no such key. Raises KernelError."""
+        with self.machine.lock:
+            self._check("key", key, self.spec.key_size)
+            self._permit(BPF_F_WRONLY, f"Looking up a key in {self.what}")
+            return self._answer(lambda: self.user_get(key), f"Looking up a key in {self.what}")
+
+    def update(self, key: bytes, value: bytes, flags: int = 0) -> None:
+        """Write an entry. Raises KernelError, with the numbers of bpf(2)."""
+        with self.machine.lock:
+            self._check("key", key, self.spec.key_size)
+            self._check("value", value, self.value_bytes)
+            self._permit(BPF_F_RDONLY, f"Updating {self.what}", write=True)
+            self._answer(lambda: self.user_put(key, value, flags), f"Updating {self.what}")
+
+    def delete(self, key: bytes) -> bool:
+        """True if there was such a key. Raises KernelError, with EINVAL for an array."""
+        with self.machine.lock:
+            self._check("key", key, self.spec.key_size)
+            self._permit(BPF_F_RDONLY, f"Deleting a key from {self.what}", write=True)
+            return self._answer(lambda: self.remove(key), f"Deleting a key from {self.what}")
+
+    def next_key(self, key: bytes | None) -> bytes | None:
+        """The key after `key` (the first for None), None at the end. If `key` is gone, a hash starts again from the first."""
+        with self.machine.lock:
+            if key is not None:
+                self._check("key", key, self.spec.key_size)
+            self._permit(BPF_F_WRONLY, f"Walking the keys of {self.what}")
+            return self._answer(lambda: self.following(key), f"Walking the keys of {self.what}")
+
+    def freeze(self) -> None:
+        """From now on the map cannot be written from user space."""
+        self.frozen = True
+
+    def close(self) -> None:
+        """Give it up; its memory goes when no loaded program uses it any more."""
+        with self.machine.lock:
+            self.closed = True
+            self.release()
+
+    def release(self) -> None:
+        """Free it if nothing needs it any more."""
+        if self.closed and not self.users and self.machine.maps.pop(self.address, None) is not None:
+            self.free()
+
+    def free(self) -> None:
+        for first in self.regions:
+            self.machine.memory.release(first)
+
+    def _check(self, what: str, data: bytes, size: int) -> None:
+        if self.closed:
+            raise NotLoaded(f"The map {self.spec.name!r} is closed.")
+        if len(data) != size:
+            per_cpu = f" ({self.spec.value_size} rounded up to 8, for each of {self.cpus} CPUs)"
+            detail = per_cpu if what == "value" and self.spec.per_cpu else ""
+            raise Error(f"A {what} of the map {self.spec.name!r} has {size} bytes{detail}; these are {len(data)}.")
+
+    def _permit(self, forbidden: int, what: str, write: bool = False) -> None:
+        if self.spec.flags & forbidden or (write and self.frozen):
+            raise kernel_error(EPERM, what)
+
+    def _answer(self, operation: Callable[[], T], what: str) -> T:
+        try:
+            return operation()
+        except Refused as refused:
+            raise kernel_error(refused.number, what, self.spec.max_entries) from None
+
+    # For subclasses to fill in; all raise Refused.
+
+    def user_get(self, key: bytes) -> bytes | None:
+        """The value as user space sees it, of all CPUs."""
+        raise Refused(ENOTSUPP)
+
+    def user_put(self, key: bytes, value: bytes, flags: int) -> None:
+        """Write a value as user space gives it, for all CPUs."""
+        raise Refused(ENOTSUPP)
+
+    def remove(self, key: bytes) -> bool:
+        """Delete an entry from either side; False when there is none."""
+        raise Refused(EINVAL)
+
+    def following(self, key: bytes | None) -> bytes | None:
+        raise Refused(ENOTSUPP)
+
+    # For programs.
+
+    def find(self, key: bytes, cpu: int) -> int:
+        """The address of a value, or 0."""
+        raise Fault(f"looks up in {self.what}, but programs cannot look up in a {self.kind}")
+
+    def put(self, key: bytes, value: bytes, flags: int) -> None:
+        """Write a value, of the current CPU. Raises Refused."""
+        raise Fault(f"updates {self.what}, but programs cannot write to a {self.kind}")
+
+    def walk(self) -> Iterator[tuple[bytes, int]]:
+        """Keys and the addresses of their values on the current CPU."""
+        raise Fault(f"walks {self.what}, but there is no walking over a {self.kind}")
+
+    def direct(self, offset: int) -> int:
+        """The address that a wide load of the map's value gives."""
+        raise Error(f"takes the address of a value of {self.what}, which is only possible for an array with one element")
+
+    def program(self, index: int) -> Callable[..., int] | None:
+        """The program at an index of a program array."""
+        raise Fault(f"makes a tail call by {self.what}, which is no program array but a {self.kind}")
+
+    def has_target(self, key: int) -> bool:
+        """Whether a packet can be redirected to an entry."""
+        raise Fault(f"redirects a packet to {self.what}, but a {self.kind} has no targets")
+
+    def claim(self, type: ProgramType) -> None:
+        """A program of that type refers to it. Raises Error when it must not."""
+
+    @property
+    def kind(self) -> str:
+        return self.spec.type.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a map of a type may look like: sizes (None: any but 0), the flags' names, and the class that implements it."""
+
+    module: str
+    name: str
+    key: tuple[int, ...] | None
+    value: tuple[int, ...] | None
+    flags: tuple[str, ...] = ()
+
+
+ACCESS = ("BPF_F_RDONLY", "BPF_F_WRONLY", "BPF_F_RDONLY_PROG", "BPF_F_WRONLY_PROG")
+USER_ACCESS = ("BPF_F_NUMA_NODE", "BPF_F_RDONLY", "BPF_F_WRONLY")
+HASH = ("BPF_F_NO_PREALLOC", "BPF_F_NUMA_NODE", "BPF_F_ZERO_SEED", *ACCESS)
+LRU = ("BPF_F_NO_COMMON_LRU", "BPF_F_NUMA_NODE", "BPF_F_ZERO_SEED", *ACCESS)
+
+SHAPES = {
+    MapType.ARRAY: Shape("arrays", "Array", (4,), None, ("BPF_F_NUMA_NODE", "BPF_F_MMAPABLE", "BPF_F_INNER_MAP", *ACCESS)),
+    MapType.PERCPU_ARRAY: Shape("arrays", "Array", (4,), None, ACCESS),
+    MapType.HASH: Shape("hashes", "Hash", None, None, HASH),
+    MapType.PERCPU_HASH: Shape("hashes", "PerCpuHash", None, None, HASH),
+    MapType.LRU_HASH: Shape("hashes", "LruHash", None, None, LRU),
+    MapType.LRU_PERCPU_HASH: Shape("hashes", "LruPerCpuHash", None, None, LRU),
+    MapType.PROG_ARRAY: Shape("tables", "ProgArray", (4,), (4,), ("BPF_F_NUMA_NODE", *ACCESS)),
+    MapType.PERF_EVENT_ARRAY: Shape(
+        "tables", "PerfEventArray", (4,), (4,), ("BPF_F_NUMA_NODE", "BPF_F_PRESERVE_ELEMS", *ACCESS)
+    ),
+    MapType.DEVMAP: Shape("tables", "DevMap", (4,), (4, 8), USER_ACCESS),
+    MapType.DEVMAP_HASH: Shape("tables", "DevMapHash", (4,), (4, 8), USER_ACCESS),
+    MapType.CPUMAP: Shape("tables", "CpuMap", (4,), (4, 8), ("BPF_F_NUMA_NODE",)),
+    MapType.QUEUE: Shape("queues", "Queue", (0,), None, ("BPF_F_NUMA_NODE", *ACCESS)),
+    MapType.STACK: Shape("queues", "Stack", (0,), None, ("BPF_F_NUMA_NODE", *ACCESS)),
+}
+
+
+def problem(spec: MapSpec, shape: Shape) -> int:
+    """The number with which the kernel refuses to create such a map, or 0."""
+    allowed = sum(fact(name) for name in shape.flags)
+    fits = (shape.key is None or spec.key_size in shape.key) and (shape.value is None or spec.value_size in shape.value)
+    if not fits or not spec.max_entries or not spec.value_size or (shape.key is None and not spec.key_size):
+        return EINVAL
+    if spec.flags & ~allowed:
+        lru_without_prealloc = shape.flags is LRU and spec.flags & fact("BPF_F_NO_PREALLOC")
+        return ENOTSUPP if lru_without_prealloc else EINVAL
+    both_sides = ((BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG), (BPF_F_RDONLY, BPF_F_WRONLY))
+    if any(spec.flags & one and spec.flags & other for one, other in both_sides):
+        return EINVAL
+    if spec.per_cpu and (spec.value_size + 7) // 8 * 8 > LARGEST_PER_CPU_VALUE:
+        return E2BIG
+    if shape.key is None and spec.key_size + spec.value_size > LARGEST_KEY_AND_VALUE:
+        return E2BIG
+    return E2BIG if spec.value_size > SPAN else 0
+
+
+def create(machine: Machine, spec: MapSpec) -> VmMap:
+    """A map with its contents. Raises KernelError as bpf(2) would, and Unsupported for a type that the machine does not have."""
+    shape = SHAPES.get(spec.type)
+    if shape is None:
+        known = ", ".join(type.name.lower() for type in SHAPES)
+        raise Unsupported(
+            f"The virtual machine has no maps of type {spec.type.name.lower()}, which {spec.name!r} is. It has {known}; "
+            "the kernel has them all."
+        )
+    what = f"Creating the map {spec.name!r} ({spec.type.name.lower()})"
+    number = problem(spec, shape)
+    if number:
+        sizes = (
+            f"Keys of {spec.key_size} bytes, values of {spec.value_size}, {spec.max_entries} entries and flags {spec.flags:#x}"
+        )
+        raise kernel_error(number, what, reason=f"{sizes} are not possible for this type.")
+    kind: type[VmMap] = getattr(import_module(f"purebpf.vm.{shape.module}"), shape.name)
+    try:
+        made = kind(machine, spec)
+    except MemoryError:
+        raise kernel_error(ENOMEM, what, reason="Its entries need more memory than there is.") from None
+    try:
+        for key, value in spec.contents:
+            made.update(key, value)
+    except (KernelError, Error):
+        made.close()
+        raise
+    if spec.frozen:
+        made.freeze()
+    return made
+
+
+def existing_flags(flags: int) -> int:
+    """The part of update flags that says whether the key must exist. Raises Refused for flags that are no such."""
+    if flags & ~BPF_F_LOCK > BPF_EXIST or flags & BPF_F_LOCK:
+        raise Refused(EINVAL)
+    return flags
+
+
+def checked_index(key: bytes, spec: MapSpec, byteorder: str, number: int) -> int:
+    """The index a key is. Raises Refused with `number` when it is beyond the last entry."""
+    index = int.from_bytes(key, "little" if byteorder == "little" else "big")
+    if index >= spec.max_entries:
+        raise Refused(number)
+    return index

@@ -1,0 +1,56 @@
+"""Queues and stacks (kernel/bpf/queue_stack_maps.c): values without keys; user space adds by update and looks at the next by lookup."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from purebpf.spec import MapSpec
+from purebpf.vm.facts import BPF_EXIST, BPF_NOEXIST, E2BIG, EINVAL, Refused
+from purebpf.vm.machine import Machine
+from purebpf.vm.maps import VmMap
+
+
+class Queue(VmMap):
+    """First in, first out."""
+
+    end = 0  # the index of the value that comes out next
+
+    def __init__(self, machine: Machine, spec: MapSpec) -> None:
+        super().__init__(machine, spec)
+        self.values: deque[bytes] = deque()
+
+    def push(self, value: bytes, flags: int) -> None:
+        """Add a value; with BPF_EXIST a full one loses its oldest value. Raises Refused."""
+        if flags == BPF_NOEXIST or flags > BPF_EXIST:
+            raise Refused(EINVAL)
+        if len(self.values) >= self.spec.max_entries:
+            if flags != BPF_EXIST:
+                raise Refused(E2BIG)
+            self.values.popleft()
+        self.values.append(value)
+
+    def peek(self) -> bytes | None:
+        """The next value, or None."""
+        return self.values[self.end] if self.values else None
+
+    def pop(self) -> bytes | None:
+        """Take the next value out, or None."""
+        found = self.peek()
+        if found is not None:
+            del self.values[self.end]
+        return found
+
+    def user_get(self, key: bytes) -> bytes | None:
+        return self.peek()
+
+    def user_put(self, key: bytes, value: bytes, flags: int) -> None:
+        self.push(value, flags)
+
+    def following(self, key: bytes | None) -> bytes | None:
+        raise Refused(EINVAL)
+
+
+class Stack(Queue):
+    """Last in, first out."""
+
+    end = -1
