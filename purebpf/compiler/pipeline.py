@@ -37,8 +37,9 @@ PASSES: tuple[tuple[str, Pass], ...] = (  # each with the reason for its place
     ("cfg again", simplify_cfg),  # branches that facts decided
     ("memory", forward_memory),  # wants long blocks
     ("fold again", fold),  # forwarded constants
-    ("narrow", narrow),  # wants all uses final
     ("cfg last", simplify_cfg),
+    ("fold last", fold),  # what threading made plain
+    ("narrow", narrow),  # wants all uses final
     ("dce", remove_dead),
 )
 

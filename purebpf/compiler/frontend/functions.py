@@ -340,7 +340,8 @@ def _lower_subprogram(
             returns.append((flow, value, at))
         frame.returns = returns
         numbers = [value for _, value, _ in returns if isinstance(value, IntValue)]
-    _finish(inner, frame, "")
+    with inner.at(frame.source.node):
+        _finish(inner, frame, "")
     unit.active.pop()
     if not numbers:
         return name, 0, 0, False, False

@@ -265,7 +265,7 @@ def _attempt(
                 incoming = cx.moved(entry, incoming)
             incoming = unify(cx.builder, name, shape, incoming)[2]
         given = parts(incoming)
-        types = [_parameter_type(shape, op) for op in parts(shape)]
+        types = [_parameter_type(shape, op, first) for op, first in zip(parts(shape), given, strict=True)]
         names[name] = rebuilt(shape, [cx.builder.add_param(header, type) for type in types])
         arguments += given
     cx.builder.block = entry.block
@@ -321,13 +321,14 @@ def _size(cx: Lowering) -> int:
     return sum(len(block.ops) for block in cx.fn.blocks)
 
 
-def _parameter_type(shape: Value, op: Op) -> Type:
+def _parameter_type(shape: Value, op: Op, given: Op) -> Type:
+    """The type of a header's parameter for a part of an assumed value, whose first content is `given`."""
     if isinstance(op.type, Ptr):
         return Ptr(op.type.kind, op.type.nullable or isinstance(shape, MaybeRef))
     if isinstance(shape, IntValue):
         if shape.boolean:
             return BOOL
-        return I32 if shape.low >= 0 and shape.high < 1 << 32 else I64
+        return I32 if shape.low >= 0 and shape.high < 1 << 32 and given.type in (I32, BOOL) else I64
     return BOOL if op.type == BOOL else I64
 
 

@@ -208,7 +208,6 @@ def _guard_nonnull(op: Op, low: int, high: int) -> None:
     given = op.args[0].type
     if not isinstance(given, Ptr):
         raise Complaint(f"the operand is of type {given}; a pointer is wanted")
-    _want(given.nullable, f"{given} is not 0 anyway")
     _want(op.type == Ptr(given.kind), f"the result is a {Ptr(given.kind)}, not {op.type}")
     _want(low == high == 0, "a nonnull guard has no bounds")
 

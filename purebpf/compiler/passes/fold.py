@@ -65,6 +65,8 @@ def _simpler(op: Op, constant: Any) -> Op | None:
             return constant(value, op.type)  # type: ignore[no-any-return]
     if op.kind == "guard" and args[0].is_const:
         return args[0]
+    if op.kind == "guard" and op.imm[0] == "nonnull" and args[0].type == op.type:
+        return args[0]  # the test that came with it was threaded away: the operand is a plain pointer now
     if op.kind == "low32" and args[0].type in (I32, BOOL):
         return args[0]
     if (
