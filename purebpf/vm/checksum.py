@@ -26,7 +26,8 @@ def sub(left: int, right: int) -> int:
 def partial(data: bytes, start: int = 0) -> int:
     """The sum of the words of `data`, which is padded to an even length with a zero, and `start`."""
     even = data + b"\0" * (len(data) & 1)
-    total = sum(unpack(f"<{len(even) // 2}H", even)) + start
+    words: tuple[int, ...] = unpack(f"<{len(even) // 2}H", even)
+    total = sum(words) + start
     while total >> 32:
         total = (total & LONG) + (total >> 32)
     return total

@@ -95,8 +95,8 @@ class VmEngine:
     def attach(self, program: EngineProgram, options: Mapping[str, object]) -> NoReturn:
         """There are no hooks here: raises Unsupported."""
         raise Unsupported(
-            f"The program {program.spec.name!r} cannot be attached: nothing happens inside the virtual machine that would call it. "
-            "Run it on a packet or context with run(), or use the kernel, where bpf(2) is permitted."
+            f"The program {program.spec.name!r} cannot be attached: nothing happens inside the virtual machine that "
+            "would call it. Run it on a packet or context with run(), or use the kernel, where bpf(2) is permitted."
         )
 
     def open_events(self, events: EngineMap, size: int = DEFAULT_BYTES) -> VmEventReader:

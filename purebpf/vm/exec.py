@@ -40,7 +40,7 @@ def no_map(instruction: Instruction) -> int:
 
 
 def run_hex(program_hex: str, memory: bytes = b"", *, byteorder: ByteOrder = "little", budget: int = DEFAULT_BUDGET) -> int:
-    """r0 of the program that is written in hexadecimal, blanks allowed. Raises AssemblerError for what is no program, and VmError."""
+    """r0 of the program that is written in hexadecimal. Raises AssemblerError for what is no program, and VmError."""
     return run_instructions(decode(from_hex(program_hex, "program"), byteorder), memory, byteorder=byteorder, budget=budget)
 
 

@@ -1,4 +1,4 @@
-"""Linux's numbers that the virtual machine answers with, by name from the generated tables: the same on every operating system."""
+"""Linux's numbers that the virtual machine answers with, from the generated tables: the same on every operating system."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Function:
 
 @dataclass(slots=True)
 class Flow:
-    """`code` has an entry for every slot, None for the second one of a wide load; `functions` are by entry, the program's first."""
+    """`code` has an entry for every slot, None for the second one of a wide load; `functions` by entry, 0 is the program."""
 
     code: list[Instruction | None]
     functions: dict[int, Function] = field(default_factory=dict)

@@ -158,7 +158,7 @@ class LruHash(Hash):
 
 
 class PerCpuHash(Hash):
-    """One value per CPU. An update writes in place: user space all of them, a program that of its CPU (a new entry's others are 0)."""
+    """One value per CPU. An update writes in place: user space all values, a program that of its CPU (others begin as 0)."""
 
     def entry_for(self, key: bytes, flags: int) -> Entry:
         entry = self.permitted(key, flags)

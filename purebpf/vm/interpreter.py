@@ -111,10 +111,7 @@ class Code:
             MARK: self,
         }
         known = functions()
-        for instruction in self.code:
-            if instruction is not None and instruction.opcode == op.CALL_OPCODE and instruction.src == op.CALL_HELPER:
-                if instruction.imm in known:
-                    scope[f"h{instruction.imm}"] = known[instruction.imm]
+        scope |= {f"h{number}": known[number] for number in self._helpers() if number in known}
         exec(compiled, scope)
         for entry, function in self.flow.functions.items():
             wanted = parameters(function, self.arguments)
@@ -122,6 +119,11 @@ class Code:
             machine.functions[self.address(entry)] = Entry(call, tuple(int(name[1:]) for name in registers(wanted)))
         main: Callable[..., int] = scope["f0"]  # type: ignore[assignment]
         return main
+
+    def _helpers(self) -> set[int]:
+        """The numbers of the helpers that the program calls."""
+        is_call = (op.CALL_OPCODE, op.CALL_HELPER)
+        return {each.imm for each in self.code if each is not None and (each.opcode, each.src) == is_call}
 
     def call_register(self, target: int, values: dict[str, int]) -> int:
         """`callx`: a function of a program by its address, or a helper by its number."""

@@ -42,7 +42,7 @@ LARGEST_PER_CPU_VALUE = 1 << 15  # PCPU_MIN_UNIT_SIZE
 
 
 class VmMap:
-    """A map. Subclasses say how entries are kept; the methods of the first group are for user space, the others for programs."""
+    """A map. Subclasses say how entries are kept; the first group of methods is for user space, the last for programs."""
 
     def __init__(self, machine: Machine, spec: MapSpec) -> None:
         self.machine = machine
@@ -243,7 +243,7 @@ def problem(spec: MapSpec, shape: Shape) -> int:
 
 
 def create(machine: Machine, spec: MapSpec) -> VmMap:
-    """A map with its contents. Raises KernelError as bpf(2) would, and Unsupported for a type that the machine does not have."""
+    """A map with its contents. Raises KernelError as bpf(2) would, and Unsupported for a type that is not here."""
     shape = SHAPES.get(spec.type)
     if shape is None:
         known = ", ".join(type.name.lower() for type in SHAPES)

@@ -95,7 +95,7 @@ class Memory:
         position = bisect_right(self._owners, first, key=lambda owner: owner.first) - 1
         owner = self._owners.pop(position)
         if owner.last - owner.first < len(self.readable) + len(self.writable):
-            gone = [region for region in range(owner.first, owner.last + 1)]
+            gone = list(range(owner.first, owner.last + 1))
         else:
             gone = [region for region in {*self.readable, *self.writable} if owner.first <= region <= owner.last]
         for region in gone:

@@ -24,7 +24,7 @@ class Place:
 
 
 class Packet:
-    """`content` are the metadata, `meta` bytes of it, and the packet itself. `places` are all fields of the context's structure."""
+    """`content` are `meta` bytes of metadata and the packet itself. `places` are all fields of the context's structure."""
 
     def __init__(
         self, machine: Machine, content: bytes, meta: int, places: dict[str, Place], *, direct: bool, writable: bool
@@ -128,7 +128,7 @@ ETHERNET = 14
 
 
 class SkbPacket(Packet):
-    """A socket buffer. `link` is the Ethernet header when the program sees the packet from the network header on, else empty."""
+    """A socket buffer. `link` is the Ethernet header of a packet that is seen from the network header on, else empty."""
 
     def __init__(
         self, machine: Machine, content: bytes, link: bytes, places: dict[str, Place], *, direct: bool, writable: bool

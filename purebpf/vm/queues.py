@@ -1,4 +1,4 @@
-"""Queues and stacks (kernel/bpf/queue_stack_maps.c): values without keys; user space adds by update and looks at the next by lookup."""
+"""Queues and stacks (kernel/bpf/queue_stack_maps.c): values without keys. For user space an update adds, a lookup peeks."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ LONGEST_CPU_QUEUE = 16384  # kernel/bpf/cpumap.c
 
 
 class ProgArray(Indexed):
-    """Programs to tail-call. The first program that is stored, or that refers to it, decides which type the others must have."""
+    """Programs to tail-call. The first one that is stored, or that refers to it, decides which type the others must have."""
 
     def __init__(self, machine: Machine, spec: MapSpec) -> None:
         super().__init__(machine, spec)

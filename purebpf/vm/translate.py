@@ -27,7 +27,7 @@ TAIL_CALL = 12
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """How helpers are called: how many registers each known one takes, which take more, and which call back into the program."""
+    """How helpers are called: how many registers each one takes, which take more, and which call back into the program."""
 
     registers: dict[int, int]
     variadic: frozenset[int]
