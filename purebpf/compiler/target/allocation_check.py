@@ -101,15 +101,15 @@ def _added(inst: Inst, state: State) -> None:
 
 def _vanished(fn: MFunction, block: MBlock, original: Original, state: State, values: dict[Reg, object]) -> None:
     if original.inst.move and original.dst is not None and original.src is not None:
-        _same(state, original.dst, original.src)
+        _same(state, original.dst, original.src, values)
     elif not (original.inst.remat and original.defs and original.defs[0] in values):
         raise AllocationError(f"{fn.name}/{block.name}: an instruction was lost: {original}")
 
 
-def _same(state: State, register: Reg, source: Reg) -> None:
+def _same(state: State, register: Reg, source: Reg, values: dict[Reg, object]) -> None:
     """From now on `register` is another name of what `source` is."""
     for place, held in state.items():
-        if source in held:
+        if source in held or (source in values and values[source] in held):
             state[place] = held | {register}
         elif register in held:
             state[place] = held - {register}
