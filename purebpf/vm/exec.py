@@ -32,7 +32,7 @@ def run_instructions(
     machine = Machine(byteorder=byteorder, cpus=1, budget=budget, task=None, seed=None)
     code = Code(machine, "program", instructions, no_map, arguments=2)
     address = machine.memory.share("the memory given", bytearray(memory)) if memory else 0
-    return code.run(address, len(memory))
+    return code.run(code.main, address, len(memory))
 
 
 def no_map(instruction: Instruction) -> int:

@@ -7,7 +7,6 @@ register without value in a NameError; the traceback's line tells the instructio
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from struct import error as struct_error
 from types import CodeType, FrameType
 
@@ -141,10 +140,9 @@ class Code:
         given = [given_register(values, number) for number in range(1, table.registers[target] + 1)]
         return helper(machine, *given, *([values] if target in table.variadic else []))
 
-    def run(self, *arguments: int) -> int:
-        """r0 at the end, all 64 bits. Raises VmError."""
+    def run(self, main: Callable[..., int], *arguments: int) -> int:
+        """r0 at the end, all 64 bits, of a run from `main`. Raises VmError."""
         machine = self.machine
-        main = self.main
         pointer = machine.start()
         try:
             return main(pointer, *arguments)
@@ -219,8 +217,3 @@ def describe(error: BaseException, instruction: Instruction, slot: int, code: Co
         except Fault as fault:
             return str(fault)
     return memory.explain(address, size, write)
-
-
-def runner(code: Code) -> Callable[[], Callable[..., int]]:
-    """How a program array gets at a program, which need not be compiled yet."""
-    return partial(getattr, code, "main")

@@ -53,6 +53,11 @@ class Packet:
         context = self.machine.memory.readable[CONTEXT]
         context[place.offset : place.offset + place.size] = self.machine.bytes(value, place.size)
 
+    def place_bytes(self, name: str, data: bytes) -> None:
+        """Write a field of the context as it is, in network byte order."""
+        place = self.places[name]
+        self.machine.memory.readable[CONTEXT][place.offset : place.offset + place.size] = data
+
     def get(self, name: str) -> int:
         place = self.places[name]
         return self.machine.integer(bytes(self.machine.memory.readable[CONTEXT][place.offset : place.offset + place.size]))
@@ -106,25 +111,39 @@ class Packet:
         raise Fault("loads from the packet the classic way, which only programs on socket buffers may")
 
 
-class XdpPacket(Packet):
-    """A frame in a driver's buffer: room in front for metadata and new headers, and room behind."""
-
-    def __init__(self, machine: Machine, content: bytes, meta: int, places: dict[str, Place]) -> None:
-        super().__init__(machine, content, meta, places, direct=True, writable=True)
-        self.headroom = HEADROOM
-        """Bytes before the metadata."""
-
-    @property
-    def tailroom(self) -> int:
-        return max(BUFFER_BYTES - SHARED_INFO - self.headroom - len(self.content), 0)
-
-
 HEADROOM = 256  # XDP_PACKET_HEADROOM
 BUFFER_BYTES = 4096  # a page, which the kernel's test run takes
 SHARED_INFO = 320  # what struct skb_shared_info takes at the buffer's end, aligned
 FRAME_INFO = 40  # what struct xdp_frame takes at its beginning
 LARGEST_META = 252  # what fits in skb_shared_info.meta_len and is a multiple of 4
 ETHERNET = 14
+
+
+class XdpPacket(Packet):
+    """A frame in a driver's buffer. `front` is what lies before the metadata: room for more of them and for new headers."""
+
+    def __init__(self, machine: Machine, content: bytes, meta: int, places: dict[str, Place]) -> None:
+        super().__init__(machine, content, meta, places, direct=True, writable=True)
+        self.front = bytes(HEADROOM - meta)
+
+    @property
+    def tailroom(self) -> int:
+        return max(BUFFER_BYTES - SHARED_INFO - len(self.front) - len(self.content), 0)
+
+    def shift(self, delta: int) -> None:
+        """Move the packet's beginning, and its metadata with it. What is left in front is there again when it moves back."""
+        whole = bytearray(self.front + self.content)
+        start = len(self.front) + delta
+        whole[start : start + self.meta] = self.content[: self.meta]
+        self.front = bytes(whole[:start])
+        self.resize(bytes(whole[start:]), self.meta)
+
+    def grow_meta(self, size: int) -> None:
+        """Make the metadata longer by `size` bytes, or shorter."""
+        whole = self.front + bytes(self.content)
+        start = len(self.front) - size
+        self.front = whole[:start]
+        self.resize(whole[start:], self.meta + size)
 
 
 class SkbPacket(Packet):

@@ -21,10 +21,12 @@ from purebpf.vm.facts import EINVAL, fact, kernel_error
 from purebpf.vm.interpreter import Code
 from purebpf.vm.machine import Machine
 from purebpf.vm.memory import CONTEXT, SHIFT
-from purebpf.vm.packet import ETHERNET, LARGEST_META, SkbPacket, XdpPacket
+from purebpf.vm.packet import ETHERNET, FRAME_INFO, HEADROOM, SkbPacket, XdpPacket
 
+LARGEST_GIVEN_META = HEADROOM - FRAME_INFO
 CONTEXT_ADDRESS = CONTEXT << SHIFT
 LOOPBACK = 1  # the interface that packets of a test run come from unless the context names one
+MOST_SEGMENTS = 0xFFFF  # GSO_MAX_SEGS
 LEAST_TYPE = 0x600  # below it is the length of an IEEE 802.3 frame
 
 
@@ -73,26 +75,30 @@ def run(code: Code, spec: ProgramSpec, data: bytes | None, given: bytes | None, 
     reason = refuse(spec.type)
     if reason:
         raise Unsupported(f"A {spec.type.name.lower()} program such as {spec.name!r} cannot be run here: {reason}.")
-    if spec.type is ProgramType.XDP:
-        finish = start_xdp(code.machine, frame(data, what), given, what)
-    elif spec.type in SKB_RUNS:
-        finish = start_skb(code.machine, frame(data, what), given, SKB_RUNS[spec.type], what)
-    else:
-        if data is not None:
-            raise Unsupported(f"{what} was given a packet; a {spec.type.name.lower()} program takes only a context.")
-        finish = start_context(code.machine, spec.type, given, what)
     found = context(spec.type)
     code.machine.fields = () if found is None else tuple(found.fields.values())
+    main = code.main  # compiled before the clock runs
     try:
-        code.main  # compile it before the clock runs  # noqa: B018
+        finish = start(code.machine, spec.type, data, given, what)
         begun = perf_counter_ns()
         for _ in range(repeat):
-            value = code.run(CONTEXT_ADDRESS)
+            value = code.run(main, CONTEXT_ADDRESS)
         duration = (perf_counter_ns() - begun) // repeat
         packet, after = finish()
     finally:
         end(code.machine)
-    return RunResult(value & 0xFFFF_FFFF, packet, after[: len(given or b"")], duration)
+    return RunResult(value & 0xFFFF_FFFF, packet, b"" if given is None else after, duration)
+
+
+def start(machine: Machine, type: ProgramType, data: bytes | None, given: bytes | None, what: str) -> Callable[[], Outcome]:
+    """Put packet and context in place; what to call for the outcome."""
+    if type is ProgramType.XDP:
+        return start_xdp(machine, frame(data, what), given, what)
+    if type in SKB_RUNS:
+        return start_skb(machine, frame(data, what), given, SKB_RUNS[type], what)
+    if data is not None:
+        raise Unsupported(f"{what} was given a packet; a {type.name.lower()} program takes only a context.")
+    return start_context(machine, type, given, what)
 
 
 def end(machine: Machine) -> None:
@@ -139,16 +145,14 @@ def start_xdp(machine: Machine, data: bytes, given: bytes | None, what: str) -> 
             f"`data_end` of the context is the packet's length, here {len(data)}, and `data` that of the metadata at its front."
         )
         raise kernel_error(EINVAL, what, reason=reason)
-    if meta % 4 or meta > LARGEST_META or len(data) - meta < ETHERNET:
+    if meta % 4 or meta > LARGEST_GIVEN_META or len(data) - meta < ETHERNET:
         raise kernel_error(
-            EINVAL, what, reason=f"{meta} bytes of metadata are not possible: a multiple of 4, at most {LARGEST_META}."
+            EINVAL, what, reason=f"{meta} bytes of metadata are not possible: a multiple of 4, at most {LARGEST_GIVEN_META}."
         )
     if queue and not source:
         raise kernel_error(EINVAL, what, reason="The context names a receive queue but no interface (`ingress_ifindex`).")
     machine.memory.map(CONTEXT, memory, writable=False)
-    packet = XdpPacket(machine, data, meta, fields)
-    packet.headroom -= meta
-    machine.packet = packet
+    machine.packet = packet = XdpPacket(machine, data, meta, fields)
     packet.set("ingress_ifindex", source or LOOPBACK)
 
     def finish() -> Outcome:
@@ -176,12 +180,20 @@ def start_skb(machine: Machine, data: bytes, given: bytes | None, how: SkbRun, w
         raise kernel_error(
             EINVAL, what, reason=f"`wire_len` of the context, {wire}, is less than the packet's {len(content)} bytes."
         )
-    packet.set("wire_len", wire or len(content))
+    if given is not None and not wire:
+        packet.set("wire_len", len(content))
+    if packet.get("gso_segs") > MOST_SEGMENTS:
+        raise kernel_error(EINVAL, what, reason=f"`gso_segs` of the context is more than {MOST_SEGMENTS}.")
     packet.set("ifindex", packet.get("ifindex") or LOOPBACK)
     protocol = link_protocol(data)
+    network = NETWORKS.get(protocol)
+    if network is not None:
+        if len(data) - ETHERNET < network.header:
+            reason = f"The frame says it is {network.suffix}, but has no room for that header, {network.header} bytes."
+            raise kernel_error(EINVAL, what, reason=reason)
+        set_socket(packet, network, data[ETHERNET:])
     packet.set("protocol", machine.integer(protocol.to_bytes(2, "big")))
     packet.set("pkt_type", addressee(data[:6]))
-    set_socket(packet, protocol, data[ETHERNET:])
 
     def finish() -> Outcome:
         after = bytearray(before)
@@ -202,22 +214,32 @@ def link_protocol(data: bytes) -> int:
 
 
 def addressee(destination: bytes) -> int:
-    """Whom a frame is for, as seen by an interface whose address is all zeros."""
+    """Whom a frame is for, as the loopback interface sees it: its address is all zeros, and so is its broadcast address."""
     if destination == bytes(6):
         return fact("PACKET_HOST")
-    if destination == b"\xff" * 6:
-        return fact("PACKET_BROADCAST")
     return fact("PACKET_MULTICAST") if destination[0] & 1 else fact("PACKET_OTHERHOST")
 
 
-def set_socket(packet: SkbPacket, protocol: int, network: bytes) -> None:
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network protocol: its family, where the addresses are in its header, the fields' suffix."""
+
+    family: int
+    header: int
+    start: int
+    size: int
+    suffix: str
+
+
+NETWORKS = {
+    fact("ETH_P_IP"): Network(fact("AF_INET"), 20, 12, 4, "ip4"),
+    fact("ETH_P_IPV6"): Network(fact("AF_INET6"), 40, 8, 16, "ip6"),
+}
+
+
+def set_socket(packet: SkbPacket, network: Network, data: bytes) -> None:
     """The socket's side of the context: the test run gives its socket the packet's addresses, its source as the local one."""
-    if protocol == fact("ETH_P_IP") and len(network) >= 20:
-        family, size, start, suffix = fact("AF_INET"), 4, 12, "ip4"
-    elif protocol == fact("ETH_P_IPV6") and len(network) >= 40:
-        family, size, start, suffix = fact("AF_INET6"), 16, 8, "ip6"
-    else:
-        return
-    packet.set("family", family)
-    packet.set(f"local_{suffix}", packet.machine.integer(network[start : start + size]))
-    packet.set(f"remote_{suffix}", packet.machine.integer(network[start + size : start + 2 * size]))
+    packet.set("family", network.family)
+    for side, start in (("local", network.start), ("remote", network.start + network.size)):
+        address = data[start : start + network.size]
+        packet.place_bytes(f"{side}_{network.suffix}", address)

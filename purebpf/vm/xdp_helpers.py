@@ -20,11 +20,9 @@ def frame(vm: Machine) -> XdpPacket:
 def xdp_adjust_head(vm: Machine, xdp_md: int, delta: int) -> int:
     """Move the packet's beginning: a negative delta makes room. Metadata moves with it."""
     packet, delta = frame(vm), signed(delta, 32)
-    if packet.headroom + packet.meta + delta < FRAME_INFO + packet.meta or delta > packet.length - ETHERNET:
+    if len(packet.front) + delta < FRAME_INFO or delta > packet.length - ETHERNET:
         return -EINVAL
-    meta, data = packet.content[: packet.meta], packet.content[packet.meta :]
-    packet.headroom += delta
-    packet.resize(bytes(meta) + (bytes(-delta) if delta < 0 else b"") + bytes(data[max(delta, 0) :]), packet.meta)
+    packet.shift(delta)
     return 0
 
 
@@ -42,13 +40,11 @@ def xdp_adjust_meta(vm: Machine, xdp_md: int, delta: int) -> int:
     """Move the beginning of the metadata; it takes at most 252 bytes, a multiple of 4."""
     packet, delta = frame(vm), signed(delta, 32)
     meta = packet.meta - delta
-    if packet.headroom + delta < FRAME_INFO or meta < 0:
+    if len(packet.front) + delta < FRAME_INFO or meta < 0:
         return -EINVAL
     if meta % 4 or meta > LARGEST_META:
         return -EACCES
-    content = bytes(packet.content)
-    packet.headroom += delta
-    packet.resize(bytes(-delta) + content if delta < 0 else content[delta:], meta)
+    packet.grow_meta(-delta)
     return 0
 
 
