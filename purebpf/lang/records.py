@@ -89,7 +89,7 @@ def _declare(cls: type, packed: bool, names: dict[str, Any], local: Any) -> type
     for name, method in _METHODS.items():
         if name not in vars(cls):
             setattr(record, name, method)
-    record.__match_args__ = tuple(f.name for f in fields)  # type: ignore[attr-defined]
+    record.__match_args__ = tuple(f.name for f in fields)  # type: ignore[misc]
     return record
 
 
@@ -174,7 +174,8 @@ def _repr(self: Any) -> str:
 def _eq(self: Any, other: object) -> bool:
     if type(other) is not type(self):
         return NotImplemented
-    return all(getattr(self, f.name) == getattr(other, f.name) for f in type(self).__bpf_type__.fields)
+    layout: StructType = type(self).__bpf_type__
+    return all(getattr(self, f.name) == getattr(other, f.name) for f in layout.fields)
 
 
 def _hash(self: Any) -> int:

@@ -27,6 +27,7 @@ from purebpf.compiler.frontend.values import (
     Value,
 )
 from purebpf.compiler.ir.ops import BOOL, I64, Op, Ptr
+from purebpf.errors import Error
 from purebpf.lang.types import ArrayType, BytesType, CharsType, IntType, Type, type_of
 from purebpf.tables.enums import ProgramType
 
@@ -107,7 +108,10 @@ def assign(cx: Lowering, node: ast.AST, context: Context, name: str, value: Valu
 def _tracepoint_field(cx: Lowering, node: ast.Attribute, context: Context) -> Value:
     from purebpf.lang.tracepoints import event_fields
 
-    fields = event_fields(cx.unit.hook)
+    try:
+        fields = event_fields(cx.unit.hook)
+    except Error as error:
+        cx.fail(node, str(error))
     field = fields.get(node.attr)
     if field is None:
         cx.fail(node, f"tracepoint `{cx.unit.hook}` has no field `{node.attr}`", hint=f"it has: {', '.join(fields)}")

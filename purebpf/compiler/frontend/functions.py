@@ -67,6 +67,7 @@ def lower_program(unit: Unit, function: FunctionType) -> Function:
     unit.functions[unit.name] = fn
     frame = frame_for(cx, function, source)
     cx.frames.append(frame)
+    _check_hook(cx, source)
     arguments = source.node.args
     names = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
     if len(names) != 1 or arguments.kwonlyargs:
@@ -82,6 +83,17 @@ def lower_program(unit: Unit, function: FunctionType) -> Function:
             frame.returns.append((cx.flow, NONE, source.node))
         _finish(cx, frame, unit.kind.returns)
     return fn
+
+
+def _check_hook(cx: Lowering, source: Source) -> None:
+    """An event that the running kernel does not have is an error at the decorator."""
+    if cx.unit.kind.decorator != "tracepoint":
+        return
+    from purebpf.lang.tracepoints import unknown
+
+    reason = unknown(cx.unit.hook)
+    if reason is not None:
+        cx.fail(source.node.decorator_list[0] if source.node.decorator_list else source.node, reason)
 
 
 def _finish(cx: Lowering, frame: Frame, returns: str) -> None:

@@ -88,6 +88,8 @@ def call(cx: Lowering, node: ast.Call, name: str) -> Value:
     ops: list[Op] = []
     sizes: dict[int, int] = {}
     for index, argument in enumerate(found.args):
+        at: ast.AST
+        value: Value | None
         at, value = given.get(index, (node, None))
         if argument.kind == ArgKind.SIZE and argument.pair is not None and value is None:
             ops.append(cx.const(sizes[argument.pair]))
@@ -117,7 +119,8 @@ def _matched(
     for order in (full, short):
         free = [i for i in order if i not in named]
         if len(free) == len(values):
-            return dict(zip(free, values, strict=True)) | dict(named)
+            result: dict[int, tuple[ast.AST, Value]] = {**dict(zip(free, values, strict=True)), **named}
+            return result
     wanted = ", ".join(f"{a.name}" for i, a in enumerate(found.args) if i in short)
     cx.fail(
         node, f"helper `{found.name}` takes {len(short)} arguments, not {len(values) + len(named)}", f"{found.name}({wanted})"

@@ -11,6 +11,7 @@ import linecache
 import sys
 from dataclasses import dataclass
 from types import CodeType, FunctionType
+from typing import Any
 
 from purebpf.compiler.diagnostics import Place, ProgramError, place_of
 
@@ -68,18 +69,18 @@ def _lines(code: CodeType) -> list[str]:
         arguments = list(getattr(sys, "orig_argv", ()))
         for i, argument in enumerate(arguments):
             if argument == "-c" and i + 1 < len(arguments):
-                return arguments[i + 1].splitlines(keepends=True)
+                return str(arguments[i + 1]).splitlines(keepends=True)
             if argument.startswith("-") and not argument.startswith("--") and argument.endswith("c") and i + 1 < len(arguments):
-                return arguments[i + 1].splitlines(keepends=True)
+                return str(arguments[i + 1]).splitlines(keepends=True)
     linecache.checkcache(name)
     lines = linecache.getlines(name)
     if not lines:  # 3.13 and later: the prompt registers what was typed under its own name
-        entry = linecache.cache.get(name)
+        entry: Any = linecache.cache.get(name)
         if entry is not None and len(entry) == 4:
             lines = list(entry[2])
     if not lines:
-        interactive = getattr(linecache, "_getlines_from_code", None)
-        lines = interactive(code) if interactive else []
+        interactive: Any = getattr(linecache, "_getlines_from_code", None)
+        lines = list(interactive(code)) if interactive else []
     return lines
 
 

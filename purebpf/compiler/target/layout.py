@@ -102,22 +102,22 @@ def order(fn: MFunction) -> list[MBlock]:
     seen: set[MBlock] = set()
     work = [fn.blocks[0]]
     while work:
-        block: MBlock | None = work.pop()
-        while block is not None and block not in seen:
-            seen.add(block)
-            placed.append(block)
-            for successor in block.successors:
+        here: MBlock | None = work.pop()
+        while here is not None and here not in seen:
+            seen.add(here)
+            placed.append(here)
+            for successor in here.successors:
                 waiting[successor] -= 1
-            branch = block.insts[-1].target if block.insts else None
-            following = block.next
+            branch = here.insts[-1].target if here.insts else None
+            following = here.next
             if branch is not None:
                 work.append(branch)
                 if following is not None:
                     work.append(following)
-                turn = branch not in seen and following is not None and _invertible(block.insts[-1])
+                turn = branch not in seen and following is not None and _invertible(here.insts[-1])
                 if turn and following is not None and (following in seen or waiting[branch] < waiting[following]):
                     following = branch
-            block = following
+            here = following
     return placed
 
 

@@ -45,7 +45,8 @@ def test_allocated_code_computes_the_same(seed: int, variables: int) -> None:
 
 def test_arguments_and_result_of_a_call_cost_no_moves() -> None:
     a, b, r = FIRST_VIRTUAL, FIRST_VIRTUAL + 1, FIRST_VIRTUAL + 2
-    fn = allocated(one_block(constant(a, 5), constant(b, 6), move(1, a), move(2, b), call(2), move(r, 0), move(0, r), leave()))
+    before = (constant(a, 5), constant(b, 6), move(1, a), move(2, b))
+    fn = allocated(one_block(*before, call(2), move(r, 0), move(0, r), leave()))
     assert not [inst for inst in fn.blocks[0].insts if inst.move]
 
 
