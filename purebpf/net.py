@@ -1,6 +1,6 @@
 """Packet headers as records, and the numbers that stand in them.
 
-Field names are the kernel's without prefixes such as `h_` (include/uapi/linux/if_ether.h, ip.h, ipv6.h, tcp.h, udp.h, icmp.h). All
+Field names are the kernel's without prefixes such as `h_` (include/uapi/linux/if_ether.h, ip.h, tcp.h ...). All
 fields have zero defaults. Every protocol number of the UAPI headers is here by its own name (`ETH_P_ARP`, `IPPROTO_GRE`).
 """
 

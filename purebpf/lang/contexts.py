@@ -1,7 +1,7 @@
 """The contexts of programs, for annotations, editors and type checkers.
 
-The compiler takes fields and offsets from the generated tables; these classes only say what there is. None can be made: a context
-exists while its program runs in the kernel.
+The compiler takes fields and offsets from the generated tables; these classes only say what there is. None can be made:
+a context exists while its program runs in the kernel.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def _declare(cls: type, packed: bool, names: dict[str, Any], local: Any) -> type
     for name, method in _METHODS.items():
         if name not in vars(cls):
             setattr(record, name, method)
-    record.__match_args__ = tuple(f.name for f in fields)  # type: ignore[misc]
+    setattr(record, "__match_args__", tuple(f.name for f in fields))  # noqa: B010  a type checker knows no such attribute
     return record
 
 
@@ -171,8 +171,8 @@ def _repr(self: Any) -> str:
     return f"{layout.name}({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in layout.fields)})"
 
 
-def _eq(self: Any, other: object) -> bool:
-    if type(other) is not type(self):
+def _eq(self: Any, other: Any) -> Any:
+    if type(self) is not type(other):
         return NotImplemented
     layout: StructType = type(self).__bpf_type__
     return all(getattr(self, f.name) == getattr(other, f.name) for f in layout.fields)

@@ -24,7 +24,8 @@ FIELD = re.compile(
 DECLARATION = re.compile(r"(?P<type>.*?)\s*\b(?P<name>\w+)\s*(?:\[(?P<count>\w*)\])?")
 
 C_INTEGERS = {
-    "char": (8, True), "signed char": (8, True), "unsigned char": (8, False), "short": (16, True), "unsigned short": (16, False),
+    "char": (8, True), "signed char": (8, True), "unsigned char": (8, False),
+    "short": (16, True), "unsigned short": (16, False),
     "int": (32, True), "unsigned": (32, False), "unsigned int": (32, False), "long": (64, True), "unsigned long": (64, False),
     "long long": (64, True), "unsigned long long": (64, False), "bool": (8, False), "pid_t": (32, True), "umode_t": (16, False),
     "size_t": (64, False), "gfp_t": (32, False), "dev_t": (32, False), "sector_t": (64, False), "loff_t": (64, True),
@@ -58,7 +59,7 @@ def event_fields(hook: str) -> dict[str, EventField]:
 
 
 def unknown(hook: str) -> str | None:
-    """Why there is no such event, with similar names; None when there is one, or when nobody can tell (tracefs is not readable)."""
+    """Why there is no such event, with similar names; None when there is one, or when nobody can tell (no tracefs)."""
     if not HOOK.fullmatch(hook):
         return f"{hook!r} is no tracepoint: write category/name, such as syscalls/sys_enter_openat"
     for place in PLACES:
@@ -152,7 +153,7 @@ def _from_btf(hook: str) -> dict[str, EventField]:
             assert isinstance(layout, Struct)
             return _members(btf, layout)
     raise Error(
-        f"the fields of tracepoint `{hook}` cannot be found out: tracefs is not readable here, and the kernel's type information has no "
+        f"the fields of tracepoint `{hook}` cannot be found out: tracefs is not readable here, and the kernel's types have no "
         f"`struct {structs[0]}`. Mount tracefs (mount -t tracefs tracefs {PLACES[0]}) or run as root"
     )
 

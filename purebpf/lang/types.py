@@ -194,7 +194,7 @@ class StructType:
         return bytes(data)
 
     def decode(self, data: bytes) -> Any:
-        value = object.__new__(self.record)
+        value: Any = object.__new__(self.record)
         for field in self.fields:
             item = field.type.decode(data[field.offset : field.offset + field.type.size])
             if field.bits:

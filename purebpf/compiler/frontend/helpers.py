@@ -88,14 +88,12 @@ def call(cx: Lowering, node: ast.Call, name: str) -> Value:
     ops: list[Op] = []
     sizes: dict[int, int] = {}
     for index, argument in enumerate(found.args):
-        at: ast.AST
-        value: Value | None
-        at, value = given.get(index, (node, None))
+        where, value = given.get(index, (node, None))
         if argument.kind == ArgKind.SIZE and argument.pair is not None and value is None:
             ops.append(cx.const(sizes[argument.pair]))
             continue
         assert value is not None
-        ops.append(_argument(cx, at, found, argument, value, declared, sizes, index))
+        ops.append(_argument(cx, where, found, argument, value, declared, sizes, index))
     if found.invalidates_packet:
         result = _result(cx, found, ops, declared)
         changed(cx)
