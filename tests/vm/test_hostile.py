@@ -1,0 +1,94 @@
+"""Programs that mean harm: whatever they are, they end with a result or a VmError, within their budget."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from purebpf.errors import AssemblerError, VmError
+from purebpf.isa import opcodes as op
+from purebpf.isa.codec import SLOT_BYTES, decode
+from purebpf.isa.forms import rows
+from purebpf.isa.instruction import Instruction
+from purebpf.spec import ProgramSpec
+from purebpf.tables.enums import MapType, ProgramType
+from purebpf.vm.engine import VmEngine
+from purebpf.vm.exec import run_instructions
+from purebpf.vm.helpers import functions
+from tests.vm.support import MapSpec
+
+BUDGET = 2000
+ALL_FORMS = list(rows())
+HELPERS = sorted(functions())
+TYPES = [ProgramType.XDP, ProgramType.SCHED_CLS, ProgramType.SOCKET_FILTER, ProgramType.CGROUP_SKB, ProgramType.TRACEPOINT,
+         ProgramType.RAW_TRACEPOINT, ProgramType.PERF_EVENT, ProgramType.SYSCALL]  # fmt: skip
+MAPS = [
+    MapSpec("array", MapType.ARRAY, 4, 16, 2),
+    MapSpec("hash", MapType.HASH, 8, 8, 2),
+    MapSpec("lru", MapType.LRU_PERCPU_HASH, 4, 4, 2),
+    MapSpec("programs", MapType.PROG_ARRAY, 4, 4, 2),
+    MapSpec("events", MapType.PERF_EVENT_ARRAY, 4, 4, 2),
+    MapSpec("devices", MapType.DEVMAP, 4, 4, 2),
+    MapSpec("queue", MapType.QUEUE, 0, 8, 2),
+]
+
+
+@settings(max_examples=400, deadline=None)
+@given(data=st.binary(min_size=0, max_size=12 * SLOT_BYTES), memory=st.binary(max_size=16))
+def test_random_bytes_never_escape(data: bytes, memory: bytes) -> None:
+    try:
+        result = run_instructions(decode(data), memory, budget=BUDGET)
+    except (VmError, AssemblerError):
+        return
+    assert 0 <= result < 1 << 64
+
+
+def instruction(source: random.Random, length: int) -> Instruction:
+    """A valid instruction whose fields are mostly near something interesting."""
+    form = source.choice(ALL_FORMS)
+    is_jump = form.opcode & op.CLASS_MASK in (op.JMP, op.JMP32)
+    offsets = [source.randrange(-length, length)] if is_jump else [0, -8, -16, 4, -512, 76, 80, source.randrange(-600, 600)]
+    constants = [0, 1, -1, source.randrange(-length, length), source.choice(HELPERS), source.randrange(-(1 << 31), 1 << 31)]
+    imm = source.choice(constants) if form.imm is None else form.imm
+    symbol = None
+    if form.opcode == 0x18:
+        imm &= 0xFFFF_FFFF
+        if form.src in (op.PSEUDO_MAP_FD, op.PSEUDO_MAP_VALUE):
+            symbol, imm = source.choice(MAPS).name, 0
+    if form.opcode == op.CALL_OPCODE and form.src == op.CALL_HELPER:
+        imm = source.choice(HELPERS)
+    return Instruction(
+        form.opcode,
+        source.randrange(10) if form.free_dst else 0,
+        source.randrange(11) if form.src is None else form.src,
+        source.choice(offsets) if form.offset is None else form.offset,
+        imm,
+        symbol,
+    )
+
+
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 1 << 64), length=st.integers(1, 40))
+def test_random_instructions_with_maps_never_escape(seed: int, length: int) -> None:
+    source = random.Random(seed)
+    begin = [Instruction(0xBF, 6, 1), *(Instruction(0xB7, n, 0, 0, source.randrange(-4, 4)) for n in (0, 2, 3, 4, 5, 7, 8, 9))]
+    pointers = [
+        Instruction(0x61, source.randrange(6), 6, 0, source.choice((0, 4, 76))),
+        Instruction(0xBF, 2, 10),
+        Instruction(0x07, 2, 0, 0, -8),
+    ]
+    loads = [Instruction(0x18, source.randrange(1, 3), 1, 0, 0, source.choice(MAPS).name)]
+    end = [Instruction(0xB7), Instruction(0x95)]
+    body = [*begin, *pointers, *loads, *(instruction(source, length) for _ in range(length)), *end]
+    engine = VmEngine(budget=BUDGET, seed=1)
+    maps = {spec.name: engine.create_map(spec) for spec in MAPS}
+    try:
+        program = engine.load_program(ProgramSpec("hostile", source.choice(TYPES), tuple(body)), maps)
+        result = program.run(context=bytes(64) if program.spec.type in TYPES[4:] else None, cpu=source.randrange(2))
+    except VmError as error:
+        assert "program 'hostile'" in str(error).lower()
+        return
+    assert 0 <= result.value < 1 << 32
+    assert program.executed <= BUDGET + 2 * len(body)
