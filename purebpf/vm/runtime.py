@@ -56,7 +56,8 @@ def byte_swap(bits: int) -> Callable[[int], int]:
 def check_alignment(address: int, bits: int) -> None:
     """Atomic operations need an address that is a multiple of their width, as in the kernel."""
     if address & bits // 8 - 1:
-        raise Fault(f"accesses {bits // 8} bytes at {address:#x} atomically, but the address is no multiple of {bits // 8}")
+        shown = address & 0xFFFF_FFFF_FFFF_FFFF
+        raise Fault(f"accesses {bits // 8} bytes at {shown:#x} atomically, but the address is no multiple of {bits // 8}")
 
 
 def no_arena() -> None:

@@ -11,7 +11,7 @@ from purebpf.errors import AssemblerError, VmError
 from purebpf.isa import opcodes as op
 from purebpf.isa.codec import SLOT_BYTES, decode
 from purebpf.isa.forms import rows
-from purebpf.isa.instruction import Instruction
+from purebpf.isa.instruction import WIDE_LOAD, Instruction
 from purebpf.spec import ProgramSpec
 from purebpf.tables.enums import MapType, ProgramType
 from purebpf.vm.engine import VmEngine
@@ -20,7 +20,7 @@ from purebpf.vm.helpers import functions
 from tests.vm.support import MapSpec
 
 BUDGET = 2000
-ALL_FORMS = list(rows())
+FORMS = [form for form in rows() if form.opcode not in (WIDE_LOAD, op.GOTOX_OPCODE)]
 HELPERS = sorted(functions())
 TYPES = [ProgramType.XDP, ProgramType.SCHED_CLS, ProgramType.SOCKET_FILTER, ProgramType.CGROUP_SKB, ProgramType.TRACEPOINT,
          ProgramType.RAW_TRACEPOINT, ProgramType.PERF_EVENT, ProgramType.SYSCALL]  # fmt: skip
@@ -45,27 +45,29 @@ def test_random_bytes_never_escape(data: bytes, memory: bytes) -> None:
     assert 0 <= result < 1 << 64
 
 
-def instruction(source: random.Random, length: int) -> Instruction:
-    """A valid instruction whose fields are mostly near something interesting."""
-    form = source.choice(ALL_FORMS)
-    is_jump = form.opcode & op.CLASS_MASK in (op.JMP, op.JMP32)
-    offsets = [source.randrange(-length, length)] if is_jump else [0, -8, -16, 4, -512, 76, 80, source.randrange(-600, 600)]
-    constants = [0, 1, -1, source.randrange(-length, length), source.choice(HELPERS), source.randrange(-(1 << 31), 1 << 31)]
+def instruction(source: random.Random, at: int, length: int) -> Instruction:
+    """A valid instruction, instruction `at` of `length`, whose fields are mostly near something interesting."""
+    form = source.choice(FORMS)
+    cls = form.opcode & op.CLASS_MASK
+    distance = source.randrange(length - at) if source.random() < 0.9 else -source.randrange(1, at + 2)
+    offsets = [distance] if cls in (op.JMP, op.JMP32) else [0, -8, -16, 4, -512, 76, 80, source.randrange(-600, 600)]
+    constants = [0, 1, -1, distance, source.choice(HELPERS), source.randrange(-(1 << 31), 1 << 31)]
     imm = source.choice(constants) if form.imm is None else form.imm
-    symbol = None
-    if form.opcode == 0x18:
-        imm &= 0xFFFF_FFFF
-        if form.src in (op.PSEUDO_MAP_FD, op.PSEUDO_MAP_VALUE):
-            symbol, imm = source.choice(MAPS).name, 0
+    if form.opcode == op.GOTOL_OPCODE or (form.opcode == op.CALL_OPCODE and form.src == op.CALL_LOCAL):
+        imm = distance
     if form.opcode == op.CALL_OPCODE and form.src == op.CALL_HELPER:
         imm = source.choice(HELPERS)
+    pointer = source.choice((10, 10, 10, 6, 2, source.randrange(10)))
+    dst = pointer if cls in (op.ST, op.STX) and form.imm != op.LOAD_ACQUIRE else source.randrange(10)
+    src = pointer if cls == op.LDX or form.imm == op.LOAD_ACQUIRE else source.randrange(11)
+    if cls == op.STX and form.imm is not None and form.imm & op.FETCH:
+        src %= 10
     return Instruction(
         form.opcode,
-        source.randrange(10) if form.free_dst else 0,
-        source.randrange(11) if form.src is None else form.src,
+        dst if form.free_dst else 0,
+        src if form.src is None else form.src,
         source.choice(offsets) if form.offset is None else form.offset,
         imm,
-        symbol,
     )
 
 
@@ -75,13 +77,13 @@ def test_random_instructions_with_maps_never_escape(seed: int, length: int) -> N
     source = random.Random(seed)
     begin = [Instruction(0xBF, 6, 1), *(Instruction(0xB7, n, 0, 0, source.randrange(-4, 4)) for n in (0, 2, 3, 4, 5, 7, 8, 9))]
     pointers = [
-        Instruction(0x61, source.randrange(6), 6, 0, source.choice((0, 4, 76))),
+        Instruction(0x61, source.randrange(2, 6), 6, source.choice((0, 4, 76))),
         Instruction(0xBF, 2, 10),
         Instruction(0x07, 2, 0, 0, -8),
     ]
     loads = [Instruction(0x18, source.randrange(1, 3), 1, 0, 0, source.choice(MAPS).name)]
     end = [Instruction(0xB7), Instruction(0x95)]
-    body = [*begin, *pointers, *loads, *(instruction(source, length) for _ in range(length)), *end]
+    body = [*begin, *pointers, *loads, *(instruction(source, at, length) for at in range(length)), *end]
     engine = VmEngine(budget=BUDGET, seed=1)
     maps = {spec.name: engine.create_map(spec) for spec in MAPS}
     try:
