@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from purebpf.collection import Collection
+from purebpf.collection import Collection, set_default_engine, trace_pipe
 from purebpf.errors import AssemblerError, CompileError, Error, KernelError, NotLoaded, Unsupported, VerifierError, VmError
 from purebpf.lang.contexts import (
     Packet,
@@ -81,9 +81,11 @@ __all__ = [
     "s16",
     "s32",
     "s64",
+    "set_default_engine",
     "socket_filter",
     "struct",
     "tc",
+    "trace_pipe",
     "tracepoint",
     "u8",
     "u16",

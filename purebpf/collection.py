@@ -16,14 +16,30 @@ from purebpf.lang.maps import MapDeclaration, ProgArray
 from purebpf.spec import CollectionSpec, ProgramSpec
 
 if TYPE_CHECKING:
+    from purebpf.kernel.trace_pipe import TracePipe
     from purebpf.program import Program
 
 
-def choose_engine(name: str = "auto") -> tuple[Engine, str]:
-    """The engine by name, and why it is that one: "auto" takes the kernel where bpf(2) is permitted, else the virtual
-    machine."""
+_default_engine = "auto"
+
+
+def set_default_engine(name: str) -> None:
+    """What "auto" stands for from now on in this process: "kernel", "vm", or "auto" again."""
+    global _default_engine
+    _known(name)
+    _default_engine = name
+
+
+def _known(name: str) -> None:
     if name not in ("auto", "kernel", "vm"):
         raise Error(f'there is no engine {name!r}; use "kernel", "vm" or "auto"')
+
+
+def choose_engine(name: str = "auto") -> tuple[Engine, str]:
+    """The engine by name, and why it is that one: "auto" is the default engine, by itself the kernel where bpf(2) is permitted,
+    else the virtual machine."""
+    name = _default_engine if name == "auto" else name
+    _known(name)
     if name != "vm":
         from purebpf.kernel.probe import permitted
 
@@ -114,6 +130,11 @@ class Collection:
             program.collection = self
         return self
 
+    @property
+    def declarations(self) -> list[MapDeclaration]:
+        """The author's maps that are bound to this collection."""
+        return list(self._bound)
+
     def of(self, program: Program) -> EngineProgram:
         """The loaded counterpart of a program."""
         if self.closed or self._names.get(program) not in self.loaded:
@@ -156,3 +177,11 @@ def _reachable(programs: Iterable[Program]) -> list[Program]:
             if isinstance(declaration, ProgArray):
                 work += declaration.entries.values()
     return found
+
+
+def trace_pipe(pid: int | None = None) -> TracePipe:
+    """What programs in the kernel print, line by line; `pid` keeps only what a thread of that id made them print. Close it, or
+    use `with`. Needs root and a mounted tracefs."""
+    from purebpf.kernel.trace_pipe import TracePipe
+
+    return TracePipe(pid)

@@ -1,1 +1,1 @@
-
+"""The `purebpf` command."""

@@ -33,7 +33,6 @@ def materialize_conditions(fn: Function) -> None:
             fn.entry.ops.insert(0, constants[value])
         return constants[value]
 
-    constant(0), constant(1)
     replacement: dict[Op, Op] = {}
     blocks: list[Block] = []
     for block in fn.blocks:

@@ -1,0 +1,85 @@
+"""`purebpf build`: compile a file's programs and show them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from purebpf.cli.files import programs_of
+from purebpf.compiler.options import Options
+
+if TYPE_CHECKING:
+    from purebpf.collection import Compiled
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--emit", type=click.Choice(["ir", "asm", "hex", "json"]), default="asm", show_default=True, help="What to print."
+)
+@click.option("--cpu", type=click.IntRange(1, 4), default=Options().cpu, show_default=True, help="Instruction set level.")
+def build(file: Path, emit: str, cpu: int) -> None:
+    """Compile the programs in FILE."""
+    made: dict[str, Compiled] = {}
+    for name, program in programs_of(file).items():
+        program.options = Options(cpu=cpu)
+        made[name] = program.compiled()
+    if emit == "json":
+        import json
+
+        click.echo(json.dumps({"programs": {name: describe(each) for name, each in made.items()}}, indent=2))
+        return
+    for name, each in made.items():
+        show = {"ir": as_ir, "asm": as_assembly, "hex": as_hex}[emit]
+        if emit == "hex" and len(made) > 1:
+            click.echo(f"{name} ", nl=False)
+        click.echo(show(each))
+
+
+def describe(compiled: Compiled) -> dict[str, object]:
+    """A program's figures: `slots` are instruction slots of 8 bytes, `stack` bytes."""
+    program = compiled.program
+    return {
+        "name": program.name,
+        "type": program.type.name.lower(),
+        "section": program.section,
+        "license": program.license,
+        "slots": program.slots,
+        "stack": program.stack,
+        "requires": list(program.requires),
+        "functions": [{"name": f.name, "slot": f.slot} for f in program.functions],
+        "bytes": as_hex(compiled),
+        "maps": {
+            spec.name: {
+                "type": spec.type.name.lower(),
+                "key_size": spec.key_size,
+                "value_size": spec.value_size,
+                "max_entries": spec.max_entries,
+                "flags": spec.flags,
+            }
+            for spec in compiled.maps.values()
+        },
+    }
+
+
+def as_hex(compiled: Compiled) -> str:
+    from purebpf.isa import encode
+
+    return encode(compiled.program.instructions).hex()
+
+
+def as_assembly(compiled: Compiled) -> str:
+    from purebpf.isa import disassemble
+
+    program = compiled.program
+    head = f"; {program.name}: {program.section}, {program.slots} slots, {program.stack} bytes of stack\n"
+    return head + disassemble(program.instructions, {function.slot: function.name for function in program.functions})
+
+
+def as_ir(compiled: Compiled) -> str:
+    from purebpf.compiler.ir.ops import Module
+    from purebpf.compiler.ir.text import format_module
+
+    return format_module(Module(compiled.functions))

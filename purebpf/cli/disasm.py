@@ -1,0 +1,30 @@
+"""`purebpf disasm`: bytecode as text in the kernel's syntax."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+import click
+
+from purebpf.errors import Error
+
+
+@click.command()
+@click.argument("file", type=click.File("rb"), default="-")
+@click.option("--big", is_flag=True, help="The bytecode is big-endian.")
+def disasm(file: BinaryIO, big: bool) -> None:
+    """Disassemble FILE (default: standard input): raw bytes, or their hexadecimal digits."""
+    from purebpf.isa import decode, disassemble
+
+    instructions = decode(as_bytes(file.read()), "big" if big else "little")
+    click.echo(disassemble(instructions).rstrip("\n"))
+
+
+def as_bytes(data: bytes) -> bytes:
+    """Hexadecimal digits (with any white space) as the bytes they stand for; anything else as it is."""
+    if not data:
+        raise Error("there is nothing to disassemble")
+    text = b"".join(data.split())
+    if text and all(c in b"0123456789abcdefABCDEF" for c in text) and len(text) % 2 == 0:
+        return bytes.fromhex(text.decode())
+    return data

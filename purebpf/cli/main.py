@@ -1,0 +1,60 @@
+"""The command's entry point: each subcommand's module is imported when that subcommand runs."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from purebpf.errors import Error
+
+COMMANDS = {  # name: module in this package that has a click command of that name
+    "build": "build",
+    "demo": "demo",
+    "disasm": "disasm",
+    "run": "run",
+    "vm": "vm",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose members are imported on demand, so that `purebpf build` does not pay for `purebpf demo`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"purebpf.cli.{COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="purebpf")
+def cli() -> None:
+    """eBPF in pure Python: compile, run and look at kernel programs written as Python functions."""
+
+
+def main() -> None:
+    """Errors of purebpf are told without a traceback; Ctrl-C ends quietly with status 130, a closed pipe silently."""
+    try:
+        cli(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except Error as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+if __name__ == "__main__":
+    main()

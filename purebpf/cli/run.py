@@ -1,0 +1,132 @@
+"""`purebpf run`: run a file of programs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from purebpf.cli.files import has_main_block, programs_of
+from purebpf.errors import Error
+from purebpf.lang.maps import KeyedMap, PerCpuMap, ProgArray
+
+if TYPE_CHECKING:
+    from purebpf.collection import Collection
+    from purebpf.program import Program
+
+NEEDS_TARGET = {"xdp": "an interface", "tc": "an interface", "socket_filter": "a socket", "perf_event": "an event"}
+RESULTS = {
+    "xdp": ("XDP_ABORTED", "XDP_DROP", "XDP_PASS", "XDP_TX", "XDP_REDIRECT"),
+    "tc": ("TC_ACT_OK", "TC_ACT_SHOT", "TC_ACT_STOLEN", "TC_ACT_REDIRECT", "TC_ACT_PIPE"),
+}
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--engine", type=click.Choice(["auto", "kernel", "vm"]), default="auto", show_default=True)
+@click.option(
+    "--pcap", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Feed these packets to the file's programs."
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def run(file: Path, engine: str, pcap: Path | None, arguments: tuple[str, ...]) -> None:
+    """Run FILE.
+
+    A file with an `if __name__ == "__main__":` block runs as Python would run it, with ARGUMENTS. With --pcap its programs are
+    run on each packet of a capture instead, and the results and maps are shown. A file without such a block has its programs
+    attached, and what they print is shown, until Ctrl-C.
+    """
+    from purebpf.collection import set_default_engine
+
+    set_default_engine(engine)
+    if pcap is not None:
+        feed(file, pcap, engine)
+    elif has_main_block(file):
+        execute(file, arguments)
+    else:
+        watch(file, engine)
+
+
+def execute(file: Path, arguments: tuple[str, ...]) -> None:
+    """Run the file as `__main__`."""
+    import runpy
+
+    sys.argv = [str(file), *arguments]
+    sys.path.insert(0, str(file.resolve().parent))
+    try:
+        runpy.run_path(str(file), run_name="__main__")
+    except KeyboardInterrupt:
+        raise click.Abort from None
+
+
+def feed(file: Path, pcap: Path, engine: str) -> None:
+    """Run every packet program of the file on every packet of the capture."""
+    from collections import Counter
+
+    from purebpf.pcap import read_packets
+    from purebpf.program import load
+
+    programs = {name: p for name, p in programs_of(file).items() if p.kind.packet}
+    called = {member for p in programs.values() for table in tables_of(p) for member in table.entries.values()}
+    programs = {name: p for name, p in programs.items() if p not in called}
+    if not programs:
+        raise Error(f"{file} has no program that takes packets (xdp, tc or socket_filter)")
+    packets = list(read_packets(pcap))
+    with load(*programs.values(), engine=engine) as collection:
+        click.echo(f"{len(packets)} packets from {pcap.name}, engine: {collection.engine.name}")
+        for name, program in programs.items():
+            results = Counter(program.run(packet=packet).value for packet in packets)
+            shown = ", ".join(f"{meaning(program, value)}: {count}" for value, count in results.most_common())
+            click.echo(f"{name}: {shown}")
+        show_maps(collection)
+
+
+def tables_of(program: Program) -> list[ProgArray]:
+    """The program arrays that a program uses: what is in them gets its packets from it."""
+    return [declaration for declaration in program.compiled().declarations.values() if isinstance(declaration, ProgArray)]
+
+
+def meaning(program: Program, value: int) -> str:
+    """A result's name, such as XDP_PASS."""
+    from purebpf.tables.constants import constant
+
+    names = RESULTS.get(program.kind.decorator, ())
+    return next((name for name in names if constant(name) == value), str(value))
+
+
+def show_maps(collection: Collection) -> None:
+    """The entries of all mappings, those of arrays that are zero left out."""
+    for declaration in collection.declarations:
+        if isinstance(declaration, KeyedMap):
+            zero = declaration.value_type.zero()
+            click.echo(f"{declaration.name}:")
+            entries = declaration.sums() if isinstance(declaration, PerCpuMap) else dict(declaration.items())
+            for key, value in entries.items():
+                if declaration.parameters == 2 or value != zero:
+                    click.echo(f"  {key}: {value}")
+
+
+def watch(file: Path, engine: str) -> None:
+    """Attach all programs and show what they print until Ctrl-C."""
+    from purebpf.collection import trace_pipe
+    from purebpf.program import load
+
+    programs = programs_of(file)
+    for name, program in programs.items():
+        target = NEEDS_TARGET.get(program.kind.decorator)
+        if target:
+            raise Error(
+                f"`{name}` attaches to {target}, which this command cannot choose: add a main block to {file.name}, such as\n"
+                f'    if __name__ == "__main__":\n        with {name}.attach("eth0"):\n            ...\n'
+                f"or try it on recorded packets: purebpf run {file} --pcap FILE"
+            )
+    with load(*programs.values(), engine=engine) as collection, trace_pipe() as pipe:
+        for program in programs.values():
+            program.attach()
+        click.echo(f"attached {', '.join(programs)} ({collection.engine.name}); Ctrl-C ends", err=True)
+        try:
+            for record in pipe:
+                click.echo(f"{record.task}-{record.pid} [{record.cpu:03}] {record.time:.6f}: {record.text}")
+        except KeyboardInterrupt:
+            return

@@ -1,0 +1,24 @@
+"""`purebpf vm`: the embedded virtual machine on bare bytecode."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+
+@click.group()
+def vm() -> None:
+    """The embedded virtual machine."""
+
+
+@vm.command("exec")
+@click.argument("memory", default="")
+def exec_(memory: str) -> None:
+    """Run a program, read from standard input as hexadecimal digits, on MEMORY (hexadecimal), and print r0 in hexadecimal.
+
+    r1 is the memory's address, r2 its length. This is the protocol of the BPF conformance suite.
+    """
+    from purebpf.vm.exec import from_hex, run_hex
+
+    click.echo(f"{run_hex(sys.stdin.read(), from_hex(memory, 'memory')):x}")
