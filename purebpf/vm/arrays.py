@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from purebpf.errors import Error
 from purebpf.spec import MapSpec
-from purebpf.vm.facts import BPF_NOEXIST, E2BIG, EEXIST, EINVAL, Refused
+from purebpf.vm.facts import BPF_EXIST, BPF_F_LOCK, BPF_NOEXIST, E2BIG, EEXIST, EINVAL, Refused
 from purebpf.vm.machine import Machine
-from purebpf.vm.maps import VmMap, checked_index, existing_flags
+from purebpf.vm.maps import VmMap, checked_index
 from purebpf.vm.memory import SHIFT
 
 
@@ -58,6 +58,8 @@ class Array(Indexed):
         return b"".join(bytes(block[start : start + self.stride]) for block in self.blocks)
 
     def user_put(self, key: bytes, value: bytes, flags: int) -> None:
+        if flags & BPF_F_LOCK:
+            raise Refused(EINVAL)
         index = self.permitted(key, flags)
         size = self.spec.value_size
         for cpu in range(self.cpus):
@@ -65,11 +67,14 @@ class Array(Indexed):
             self.value(index, cpu)[:] = value[start : start + size]
 
     def permitted(self, key: bytes, flags: int) -> int:
-        """The index to write to. Raises Refused."""
-        flags = existing_flags(flags)
+        """The index to write to. Raises Refused, of several reasons with the one that the kernel looks for first."""
+        if (flags & ~BPF_F_LOCK if not self.spec.per_cpu else flags) > BPF_EXIST:
+            raise Refused(EINVAL)
         index = self.index(key, E2BIG)
-        if flags == BPF_NOEXIST:
+        if flags & BPF_NOEXIST:
             raise Refused(EEXIST)
+        if flags & BPF_F_LOCK:
+            raise Refused(EINVAL)
         return index
 
     def find(self, key: bytes, cpu: int) -> int:
