@@ -39,6 +39,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if any(counts.values()):
         ran = counts["passed"] + counts["failed"]
         terminalreporter.write_line(f"kernel tests: {ran} ran, {counts['skipped']} skipped")
+        if not ran and permitted() is None:
+            terminalreporter.write_line("bpf(2) is permitted here, but no kernel test ran: that is a failure", red=True)
+            terminalreporter._session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The pairs: a Python file with a program, and a C file that does the same work.
 
-clang's slots were measured with clang 19.1.7, `-O2 -target bpf`, by instruction set level; the test suite holds ours against them
-without needing clang.
+clang's slots were measured with clang 19.1.7, `-O2 -target bpf`, by instruction set level; the test suite holds ours
+against them without needing clang.
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ class Pair:
     clang: dict[int, int]
 
 
-PAIRS = (
-    Pair(ROOT / "examples/packet_count.py", "count", ROOT / "bench/size/packet_count.c", "xdp", {3: 36, 4: 36}),
-)
+PAIRS = (Pair(ROOT / "examples/packet_count.py", "count", ROOT / "bench/size/packet_count.c", "xdp", {3: 36, 4: 36}),)
 
 
 def our_slots(pair: Pair, cpu: int) -> int:

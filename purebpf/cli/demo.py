@@ -73,7 +73,8 @@ def on_kernel(example: ModuleType, seconds: float) -> None:
 
     console = Console()
     with lab() as interface, example.count.attach(interface, engine="kernel") as attached:
-        console.print(f"Engine: the kernel, since bpf(2) is permitted here. Program `count` on {interface} by {attached.mechanism}.")
+        console.print("Engine: the kernel, since bpf(2) is permitted here.")
+        console.print(f"Program `count` on {interface} by {attached.mechanism}.")
         console.print("UDP, TCP and ICMP come in from a second network namespace.")
         end = time.monotonic() + seconds
         with Live(table(example), console=console, refresh_per_second=4, transient=True) as live:

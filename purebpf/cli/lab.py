@@ -1,7 +1,7 @@
 """A network of its own for the demo: two network namespaces joined by a veth pair, and traffic between them.
 
-The calling process moves into the first namespace; a child process in the second one makes the traffic. Namespaces and interfaces
-exist only as long as the two processes do, so nothing stays behind however they end.
+The calling process moves into the first namespace; a child process in the second one makes the traffic. Namespaces and
+interfaces exist only as long as the two processes do, so nothing stays behind however they end.
 """
 
 from __future__ import annotations
@@ -38,9 +38,11 @@ def lab() -> Iterator[str]:
     go_read, go_write = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(ready_read), os.close(go_write)
+        os.close(ready_read)
+        os.close(go_write)
         _peer(ready_write, go_read)
-    os.close(ready_write), os.close(go_read)
+    os.close(ready_write)
+    os.close(go_read)
     try:
         if os.read(ready_read, 1) != b"1":
             raise Error("the process that makes the traffic could not start")
@@ -54,7 +56,8 @@ def lab() -> Iterator[str]:
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        os.close(ready_read), os.close(go_write)
+        os.close(ready_read)
+        os.close(go_write)
 
 
 def _join(child: int) -> str:
@@ -101,7 +104,8 @@ def _traffic() -> None:
     """UDP datagrams, TCP connections and ICMP echo requests, a few hundred a second, for a minute at most."""
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     icmp = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-    udp.setblocking(False), icmp.setblocking(False)
+    udp.setblocking(False)
+    icmp.setblocking(False)
     end = time.monotonic() + 60
     number = 0
     while time.monotonic() < end:

@@ -1,4 +1,4 @@
-"""Every Python snippet in the documentation runs as a module, and every program in it compiles and loads into the virtual machine."""
+"""Every Python snippet in the documentation runs as a module; each program in it loads into the virtual machine."""
 
 from __future__ import annotations
 
