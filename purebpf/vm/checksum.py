@@ -24,9 +24,9 @@ def sub(left: int, right: int) -> int:
 
 
 def partial(data: bytes, start: int = 0) -> int:
-    """The sum of the words of `data`, which is padded to an even length with a zero, and `start`."""
-    even = data + b"\0" * (len(data) & 1)
-    words: tuple[int, ...] = unpack(f"<{len(even) // 2}H", even)
+    """The sum of the 32-bit words of `data`, filled up with zeros, and `start`. It is 0 only when all of them are."""
+    whole = data + bytes(-len(data) % 4)
+    words: tuple[int, ...] = unpack(f"<{len(whole) // 4}I", whole)
     total = sum(words) + start
     while total >> 32:
         total = (total & LONG) + (total >> 32)

@@ -13,7 +13,7 @@ FLAGS = b"0+- "
 DIGITS = b"0123456789"
 POINTERS = b"Kx"
 ENDS_POINTER = b" \t\n\v\f\r!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"  # blanks and punctuation
-PRINTABLE = frozenset((*range(0x20, 0x7F), *b"\t\n\v\f\r"))
+PRINTABLE = frozenset((*range(0x20, 0x7F), *range(0x80, 0x100), *b"\t\n\v\f\r"))
 LONGEST_TEXT = 1024
 LONGEST_FIELD = 32767  # FIELD_WIDTH_MAX of lib/vsprintf.c
 
@@ -103,12 +103,13 @@ def text(fmt: bytes, at: int, address: int, width: int, flags: bytes, memory: Me
 def pointer(fmt: bytes, at: int, value: int, width: int, flags: bytes, memory: Memory) -> tuple[bytes, int]:
     """What follows `%p`. The kernel hides an address behind a hash unless it is `%px`; here it is shown."""
     kind = fmt[at : at + 1]
+    shown = integer(b"x", value, 64, width, flags) if width else b"%016x" % value
     if not kind or kind in ENDS_POINTER:
-        return pad(b"%016x" % value, width, flags), at
+        return shown, at
     if kind in b"ku" and fmt[at + 1 : at + 2] == b"s":
         return text(fmt, at + 2, value, width, flags, memory)
     if kind in POINTERS:
-        return pad(b"%016x" % value, width, flags), at + 1
+        return shown, at + 1
     size = {b"4": 4, b"6": 16}.get(fmt[at + 1 : at + 2])
     if kind not in b"iI" or size is None:
         raise FormatError(f"%p{kind.decode('latin-1')} is no conversion here")

@@ -92,6 +92,8 @@ def run(code: Code, spec: ProgramSpec, data: bytes | None, given: bytes | None, 
 
 def start(machine: Machine, type: ProgramType, data: bytes | None, given: bytes | None, what: str) -> Callable[[], Outcome]:
     """Put packet and context in place; what to call for the outcome."""
+    if given == b"" and (type in SKB_RUNS or type is ProgramType.XDP):
+        raise kernel_error(EINVAL, what, reason="The context that was given is empty; leave it out for one of zeros.")
     if type is ProgramType.XDP:
         return start_xdp(machine, frame(data, what), given, what)
     if type in SKB_RUNS:
