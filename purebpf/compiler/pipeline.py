@@ -20,6 +20,7 @@ from purebpf.compiler.passes.fold import fold
 from purebpf.compiler.passes.memory import forward_memory
 from purebpf.compiler.passes.narrow import narrow
 from purebpf.compiler.target import allocation_check, layout, regalloc
+from purebpf.compiler.target.constants import drop_repeated_constants
 from purebpf.compiler.target.legalize import legalize
 from purebpf.compiler.target.select import select
 from purebpf.errors import CompileError
@@ -118,6 +119,7 @@ def generate(fn: Function, options: Options) -> layout.Emitted:
     before = allocation_check.snapshot(machine)
     regalloc.allocate(machine)
     allocation_check.check(before, machine)
+    drop_repeated_constants(machine)
     return layout.emit(machine)
 
 

@@ -1,0 +1,37 @@
+"""The golden cases: what the compiler says and makes, to the letter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.compiler.cases import Case, outcome, read_cases, write_cases
+
+CASES = read_cases()
+
+
+@pytest.mark.parametrize("case", CASES, ids=[f"{case.file.stem}/{case.name}" for case in CASES])
+def test_case(case: Case, tmp_path: Path) -> None:
+    assert outcome(case, tmp_path) == case.expected
+
+
+def test_there_are_enough_wrong_programs() -> None:
+    assert sum(case.kind == "error" for case in CASES) >= 60
+
+
+def test_names_are_unique() -> None:
+    names = [(case.file, case.name) for case in CASES]
+    assert len(names) == len(set(names))
+
+
+def update(folder: Path) -> None:
+    """Write all expectations anew."""
+    write_cases({case: outcome(case, folder) for case in CASES})
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as name:
+        update(Path(name))
