@@ -219,3 +219,9 @@ class VmProgram:
                 self._closed = True
                 self._machine.programs.pop(self.handle, None)
                 self.drop()
+
+    def __enter__(self) -> VmProgram:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

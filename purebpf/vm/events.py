@@ -87,3 +87,9 @@ class VmEventReader:
             self._closed = True
             self._arrived.notify_all()
         self._on_close()
+
+    def __enter__(self) -> VmEventReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from purebpf.errors import Error, KernelError, NotLoaded, Unsupported
 from purebpf.spec import MapSpec
@@ -109,6 +109,21 @@ class VmMap:
         with self.machine.lock:
             self.closed = True
             self.release()
+
+    def keys(self) -> Iterator[bytes]:
+        """All keys; ends after max_entries even if programs keep adding."""
+        key = None
+        for _ in range(self.spec.max_entries):
+            key = self.next_key(key)
+            if key is None:
+                return
+            yield key
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def release(self) -> None:
         """Free it if nothing needs it any more."""

@@ -80,9 +80,9 @@ class Packet:
 
     def remove(self) -> None:
         """Unmap it at the end of the run."""
-        for region in PACKETS:
-            self.machine.memory.unmap(region)
-            self.machine.memory.name(region, "the packet of an earlier run")
+        region = PACKETS[self._turn]
+        self.machine.memory.unmap(region)
+        self.machine.memory.name(region, "the packet of an earlier run")
 
     def resize(self, content: bytes, meta: int) -> None:
         self.content = bytearray(content)

@@ -134,7 +134,8 @@ def start_xdp(machine: Machine, data: bytes, given: bytes | None, what: str) -> 
     """A frame; the context may say that it begins with metadata (`data` is how many bytes) and where it came from."""
     fields = contexts.places(contexts.XDP)
     memory = contexts.padded(given or b"", contexts.size(contexts.XDP), what)
-    contexts.settable(memory, contexts.XDP, contexts.XDP_SETTABLE, what)
+    if given is not None:
+        contexts.settable(memory, contexts.XDP, contexts.XDP_SETTABLE, what)
     before = bytes(memory)
 
     def given_field(name: str) -> int:
@@ -171,7 +172,8 @@ def start_skb(machine: Machine, data: bytes, given: bytes | None, how: SkbRun, w
     """A socket buffer of a frame that has just come in by the loopback interface, or by the one the context names."""
     fields = contexts.places(contexts.SKB)
     memory = contexts.padded(given or b"", contexts.size(contexts.SKB), what)
-    contexts.settable(memory, contexts.SKB, contexts.SKB_SETTABLE, what)
+    if given is not None:
+        contexts.settable(memory, contexts.SKB, contexts.SKB_SETTABLE, what)
     before = bytes(memory)
     machine.memory.map(CONTEXT, memory, writable=False)
     content, link = (data, b"") if how.link else (data[ETHERNET:], data[:ETHERNET])

@@ -24,7 +24,7 @@ def print_line(vm: Machine, fmt: bytes, arguments: list[int]) -> int:
         text = render(fmt, arguments, vm.memory)
     except FormatError:
         return -EINVAL
-    shown = text[: BUFFER_BYTES - 1].decode("utf-8", "replace")
+    shown = text[: BUFFER_BYTES - 1].decode("utf-8", "replace").rstrip("\n")
     comm = vm.task.comm.decode("utf-8", "replace")
     vm.trace.add(TraceRecord(comm, vm.task.tid, vm.cpu, time.monotonic(), shown))
     return len(text)

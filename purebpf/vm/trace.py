@@ -44,7 +44,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class TraceRecord:
-    """One message. `time` is seconds since boot; `pid` is the thread's number, as in the kernel's pipe."""
+    """One message, without newlines at its end. `time` is seconds since boot, `pid` the thread's number, as in the kernel."""
 
     task: str
     pid: int
@@ -77,6 +77,10 @@ class Trace:
     def lines(self) -> Iterator[str]:
         """Take the messages out, as lines of the trace pipe."""
         return map(str, self)
+
+    def read(self) -> list[TraceRecord]:
+        """Take out all messages that are there."""
+        return list(self)
 
     def clear(self) -> None:
         self.records.clear()

@@ -140,7 +140,7 @@ def atomics() -> Iterator[Case]:
             return (a & ~mask | b & mask) + (a & mask) & FULL
 
         begin = (Mov.reg(R9, R8), StoreMem(R6, 0, R0, DW))
-        end = (LoadMem(R1, R6, 0, DW), asm.Add.reg(R1, R9), Mov.reg(R0, R1))
+        end: Code = (LoadMem(R1, R6, 0, DW), asm.Add.reg(R1, R9), Mov.reg(R0, R1))
         yield f"xchg {size.name}", (*begin, asm.Atomic.xchg(R6, 0, R9, size), *end), exchanged
         end = (LoadMem(R1, R6, 0, DW), asm.Add.reg(R0, R1))
         cut = (asm.Mov32.reg(R0, R0),) if size == W else ()

@@ -12,12 +12,11 @@ from purebpf.isa import opcodes as op
 from purebpf.isa.codec import SLOT_BYTES, decode
 from purebpf.isa.forms import rows
 from purebpf.isa.instruction import WIDE_LOAD, Instruction
-from purebpf.spec import ProgramSpec
+from purebpf.spec import MapSpec, ProgramSpec
 from purebpf.tables.enums import MapType, ProgramType
 from purebpf.vm.engine import VmEngine
 from purebpf.vm.exec import run_instructions
 from purebpf.vm.helpers import functions
-from tests.vm.support import MapSpec
 
 BUDGET = 2000
 FORMS = [form for form in rows() if form.opcode not in (WIDE_LOAD, op.GOTOX_OPCODE)]

@@ -36,6 +36,7 @@ from purebpf.isa.asm import (
     LoadMapValue,
     LoadMem,
     Mov,
+    Size,
     StoreImm,
     StoreMem,
     Sub,
@@ -252,9 +253,9 @@ NETWORK, LINK = -0x100000, -0x200000
 )
 @pytest.mark.parametrize("type", [P.SOCKET_FILTER, P.SCHED_CLS], ids=lambda type: type.name)
 @pytest.mark.parametrize("size", [B, H, W], ids=["B", "H", "W"])
-def test_classic_loads(offset: int, type: ProgramType, size: object) -> None:
-    absolute = (Mov.reg(R6, R1), LoadAbs(offset, size), *out(0, R0), Mov.imm(R0, 5), Exit())  # type: ignore[arg-type]
-    indirect = (Mov.reg(R6, R1), Mov.imm(R7, 3), LoadInd(R7, offset - 3, size), *out(0, R0), Mov.imm(R0, 5), Exit())  # type: ignore[arg-type]
+def test_classic_loads(offset: int, type: ProgramType, size: Size) -> None:
+    absolute = (Mov.reg(R6, R1), LoadAbs(offset, size), *out(0, R0), Mov.imm(R0, 5), Exit())
+    indirect = (Mov.reg(R6, R1), Mov.imm(R7, 3), LoadInd(R7, offset - 3, size), *out(0, R0), Mov.imm(R0, 5), Exit())
     assert same(absolute, type, IPV4).value in (0, 5)
     same(indirect, type, IPV4)
 
@@ -335,7 +336,7 @@ def test_checksum_difference(seed: int, sizes: tuple[int, int]) -> None:
             *out(0, R0),
             *END,
         )
-        same(code, P.SCHED_CLS, IPV4)  # type: ignore[arg-type]
+        same(code, P.SCHED_CLS, IPV4)
 
 
 @pytest.mark.parametrize("size", [0, 13, 14, 30, 74, 75, 200, 3000, 16_064, 16_065, 70_000])
@@ -546,7 +547,7 @@ def test_formatting(fmt: bytes, arguments: tuple[int, ...], room: int) -> None:
     found = []
     for engine in (KernelEngine(), VmEngine()):
         try:
-            with loaded(engine, code, P.SCHED_CLS, [OUT, formats]) as made:  # type: ignore[arg-type]
+            with loaded(engine, code, P.SCHED_CLS, [OUT, formats]) as made:
                 made.run(IPV4)
                 found.append(made.out())
         except VerifierError:  # it checks the format as the program would, and answers with -EINVAL at once

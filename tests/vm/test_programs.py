@@ -214,19 +214,19 @@ def test_value_of_an_array_with_one_element_by_a_wide_load(engine: Engine) -> No
 
 
 def test_callee_keeps_r6_to_r9_and_has_a_stack_of_its_own(engine: Engine) -> None:
-    code = (
-        *(Mov.imm(register, register) for register in (R6, R7, R8, R9)),
+    code: Code = (
+        *[Mov.imm(register, register) for register in (R6, R7, R8, R9)],
         StoreImm(FP, -8, 1, DW),
         Mov.imm(R1, 10),
         Mov.imm(R2, 20),
         Call.local("f"),
-        *(Add.reg(R0, register) for register in (R6, R7, R8, R9)),
+        *[Add.reg(R0, register) for register in (R6, R7, R8, R9)],
         LoadMem(R1, FP, -8, DW),
         Add.reg(R0, R1),
         Exit(),
         Label("f"),
         StoreImm(FP, -8, 100, DW),
-        *(Mov.imm(register, 0) for register in (R6, R7, R8, R9)),
+        *[Mov.imm(register, 0) for register in (R6, R7, R8, R9)],
         Mov.reg(R0, R1),
         Add.reg(R0, R2),
         Exit(),
