@@ -34,7 +34,7 @@ _parsed: dict[str, tuple[int, ast.Module]] = {}
 def source_of(function: FunctionType) -> Source:
     """The source of a function; raises ProgramError with what to do when there is none."""
     code = function.__code__
-    lines = _lines(code)
+    lines = _lines(code, function.__globals__)
     if not lines:
         raise ProgramError(*_no_source(function.__name__, code.co_filename))
     text = "".join(lines)
@@ -63,7 +63,8 @@ def source_of(function: FunctionType) -> Source:
     return Source(code.co_filename, lines, node)
 
 
-def _lines(code: CodeType) -> list[str]:
+def _lines(code: CodeType, names: dict[str, Any]) -> list[str]:
+    """The lines of the file that a code object comes from; `names` are its module's, whose loader may know them (archives)."""
     name = code.co_filename
     if name == "<string>" or name == "-c":
         arguments = list(getattr(sys, "orig_argv", ()))
@@ -73,7 +74,7 @@ def _lines(code: CodeType) -> list[str]:
             if argument.startswith("-") and not argument.startswith("--") and argument.endswith("c") and i + 1 < len(arguments):
                 return str(arguments[i + 1]).splitlines(keepends=True)
     linecache.checkcache(name)
-    lines = linecache.getlines(name)
+    lines = linecache.getlines(name, names)
     if not lines:  # 3.13 and later: the prompt registers what was typed under its own name
         entry: Any = linecache.cache.get(name)
         if entry is not None and len(entry) == 4:
