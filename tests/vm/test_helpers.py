@@ -69,7 +69,8 @@ def test_every_helper_of_the_language_is_here() -> None:
         get_smp_processor_id get_numa_node_id trace_printk trace_vprintk snprintf get_current_pid_tgid get_current_uid_gid
         get_current_comm perf_event_output tail_call redirect redirect_map skb_load_bytes skb_store_bytes l3_csum_replace
         l4_csum_replace csum_diff xdp_adjust_head xdp_adjust_tail xdp_adjust_meta xdp_load_bytes xdp_store_bytes
-        skb_change_tail skb_pull_data probe_read probe_read_kernel probe_read_user probe_read_str probe_read_kernel_str probe_read_user_str strncmp
+        skb_change_tail skb_pull_data probe_read probe_read_kernel probe_read_user probe_read_str probe_read_kernel_str
+        probe_read_user_str strncmp
         strtol strtoul jiffies64 get_attach_cookie loop for_each_map_elem map_push_elem map_pop_elem map_peek_elem"""
     assert set(wanted.split()) <= set(names())
 
