@@ -1,7 +1,8 @@
 """Golden cases in text files.
 
-A file has a preamble (before the first case) that is put before each case's source. A case is `[case name]`, source lines, and one
-section `[error]`, `[asm]` or `[ir]` with what the compiler says to it. `python -m tests.compiler.test_cases` writes the sections anew: read the difference before you commit it.
+A file has a preamble (before the first case) that is put before each case's source. A case is `[case name]`, source lines, and
+one section `[error]`, `[asm]` or `[ir]` with what the compiler says to it. `python -m tests.compiler.test_cases` writes the
+sections anew: read the difference before you commit it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Random programs, run as Python and by every engine."""
