@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from threading import Condition
 from typing import NoReturn
 
@@ -83,7 +84,7 @@ class VmEngine:
         A perf event array or CPU map with 0 entries gets one for every CPU.
         """
         if spec.type in (MapType.PERF_EVENT_ARRAY, MapType.CPUMAP) and not spec.max_entries:
-            spec = MapSpec(spec.name, spec.type, spec.key_size, spec.value_size, self.possible_cpus, spec.flags, spec.contents)
+            spec = replace(spec, max_entries=self.possible_cpus)
         with self.machine.lock:
             return create(self.machine, spec)
 
@@ -141,6 +142,7 @@ class VmProgram:
         )
         for map in self._maps.values():
             map.claim(spec.type)
+        for map in self._maps.values():
             map.users += 1
         self.handle = next(self._machine.handles)
         self._machine.programs[self.handle] = self

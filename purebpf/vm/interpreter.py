@@ -158,6 +158,7 @@ class Code:
         """Forget the program's functions."""
         for entry in self.flow.functions:
             self.machine.functions.pop(self.address(entry), None)
+        self.machine.memory.release(self.region)
 
 
 def given_register(values: dict[str, int], number: int) -> int:

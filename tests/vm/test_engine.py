@@ -212,3 +212,26 @@ def test_large_program_is_translated_in_time() -> None:
     begun = time.perf_counter()
     assert run(VmEngine(), [*code, Exit()]).value == 18_000  # type: ignore[list-item]
     assert time.perf_counter() - begun < 20
+
+
+def test_nothing_stays_behind_when_all_is_closed() -> None:
+    engine = VmEngine()
+    before = len(engine.memory.readable)
+    for type in (MapType.HASH, MapType.ARRAY, MapType.LRU_PERCPU_HASH):
+        table = engine.create_map(MapSpec("table", type, 4, 8, 4))
+        value = bytes(table.value_bytes)
+        for _ in range(3):
+            table.update(u32(1), value)
+        code = assemble((*lookup("table", 6, 1), StoreImm(6, 0, 1, DW), Mov.imm(R0, 0), Exit()))
+        program = engine.load_program(ProgramSpec("test", P.XDP, code), {"table": table})
+        assert program.run().value == 0
+        table.close()
+        program.close()
+    assert len(engine.memory.readable) == before
+    machine = engine.machine
+    assert not (machine.maps or machine.functions or machine.programs)
+
+
+def test_map_for_every_cpu_keeps_the_rest_of_its_spec() -> None:
+    events = VmEngine(possible_cpus=5).create_map(MapSpec("events", MapType.PERF_EVENT_ARRAY, 4, 4, 0, frozen=True))
+    assert (events.spec.max_entries, events.spec.frozen) == (5, True)
