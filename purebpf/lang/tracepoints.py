@@ -1,8 +1,7 @@
-"""The fields of tracepoints: from the event's format in tracefs, else from the kernel's BTF.
+"""The fields of tracepoints: from the event's format in tracefs, else from the kernel's BTF (`tracepoints_btf.py`).
 
-The format (Documentation/trace/events.rst) names each field's C type, offset and slot; the C type decides width and sign, since
-slots are padded to 8 bytes (`int dfd` in an 8-byte slot is a signed 32-bit integer). Without access to tracefs, BTF's
-`struct trace_event_raw_<event>` has the same layout.
+The format (Documentation/trace/events.rst) names each field's C type, offset and slot. The C type decides width and sign: an
+argument of a system call lies in a register's slot (`int dfd` in 8 bytes is a signed 32-bit integer). Mounts nothing.
 """
 
 from __future__ import annotations
@@ -11,31 +10,41 @@ import os
 import re
 from dataclasses import dataclass
 from functools import cache
+from keyword import iskeyword
 
 from purebpf.errors import Error
-from purebpf.lang.types import ArrayType, CharsType, IntType, Type
+from purebpf.lang.types import ArrayType, BoolType, CharsType, IntType, Type
 
 PLACES = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
-COMMON = 8  # bytes at the start that the kernel keeps from programs
-HOOK = re.compile(r"[A-Za-z0-9_]+/[A-Za-z0-9_]+")
+COMMON = 8  # bytes at the start that the verifier keeps from programs (tp_prog_is_valid_access, kernel/trace/bpf_trace.c)
+HOOK = re.compile(r"(?P<category>[A-Za-z0-9_-]+)/(?P<name>[A-Za-z0-9_-]+)")
 FIELD = re.compile(
-    r"\s*field:(?P<decl>[^;]+);\s*offset:(?P<offset>\d+);\s*size:(?P<size>\d+);(?:\s*signed:(?P<signed>[01]);)?\s*"
+    r"field:(?P<declaration>[^;]+);\s*offset:(?P<offset>\d+);\s*size:(?P<size>\d+);(?:\s*signed:(?P<signed>[01]);)?"
 )
-DECLARATION = re.compile(r"(?P<type>.*?)\s*\b(?P<name>\w+)\s*(?:\[(?P<count>\w*)\])?")
+DECLARATION = re.compile(r"(?P<type>\S.*?)\s*\b(?P<name>[A-Za-z_]\w*)\s*(?:\[(?P<count>[^\]]*)\])?")
+FIXED = re.compile(r"_*(?P<sign>[us])(?:int)?(?P<bits>8|16|32|64)(?:_t)?")  # u32, __u32, uint32_t; s32, __s32
 
+# C types by their own width and sign, on machines with a 64-bit long. Not `char`: its sign is the compiler's choice.
+# Types that are not here have the width and sign of their slot, which is right everywhere but for arguments of system calls.
 C_INTEGERS = {
-    "char": (8, True), "signed char": (8, True), "unsigned char": (8, False),
-    "short": (16, True), "unsigned short": (16, False),
-    "int": (32, True), "unsigned": (32, False), "unsigned int": (32, False), "long": (64, True), "unsigned long": (64, False),
-    "long long": (64, True), "unsigned long long": (64, False), "bool": (8, False), "pid_t": (32, True), "umode_t": (16, False),
-    "size_t": (64, False), "gfp_t": (32, False), "dev_t": (32, False), "sector_t": (64, False), "loff_t": (64, True),
+    (8, True): ("signed char",),
+    (8, False): ("unsigned char",),
+    (16, True): ("short", "short int"),
+    (16, False): ("unsigned short", "short unsigned int", "umode_t", "old_uid_t", "old_gid_t"),
+    (32, True): ("int", "int32_t", "pid_t", "key_t", "clockid_t", "mqd_t", "timer_t", "key_serial_t", "rwf_t"),
+    (32, False): ("unsigned", "unsigned int", "uint", "uid_t", "gid_t", "qid_t", "gfp_t", "dev_t"),
+    (64, True): ("long", "long int", "long long", "long long int", "loff_t", "off_t", "ssize_t", "int64_t", "time_t"),
+    (64, False): (
+        "unsigned long", "long unsigned int", "unsigned long long", "long long unsigned int", "ulong", "size_t", "sector_t",
+        "aio_context_t", "cap_user_header_t", "cap_user_data_t",
+    ),
 }  # fmt: skip
-FIXED = re.compile(r"_*(?P<sign>[us])(?:int)?(?P<bits>8|16|32|64)(?:_t)?")
 
 
 @dataclass(frozen=True, slots=True)
 class EventField:
-    """A field of an event; `type` is None for what a program cannot read (the first 8 bytes, and dynamic arrays so far)."""
+    """A field of an event, `offset` in bytes. `type` is None for what a program cannot read: the common fields in the first 8
+    bytes, and for now arrays of dynamic length (`__data_loc`)."""
 
     name: str
     c_type: str
@@ -45,146 +54,157 @@ class EventField:
 
 @cache
 def event_fields(hook: str) -> dict[str, EventField]:
-    """The fields of "category/name". Raises Error for an unknown event, or when neither tracefs nor BTF can be read."""
+    """The fields of the event "category/name", by the name that a program writes: the field's own, with an underscore behind
+    it where Python has a keyword of that name (`ctx.from_`).
+
+    Raises Error for an unknown event (with similar ones), and when neither tracefs nor BTF tells the fields.
+    """
     reason = unknown(hook)
     if reason is not None:
         raise Error(reason)
+    why = "is not mounted"
     for place in PLACES:
+        path = f"{place}/events/{hook}/format"
         try:
-            with open(f"{place}/events/{hook}/format", encoding="ascii", errors="replace") as file:
-                return parse_format(file.read())
-        except OSError:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                text = file.read()
+        except FileNotFoundError:
             continue
-    return _from_btf(hook)
+        except OSError as error:
+            why = f"cannot be read ({error.strerror})"
+            continue
+        try:
+            return parse_format(text)
+        except Error as error:
+            raise Error(f"{path}: {error}") from None
+    from purebpf.lang.tracepoints_btf import fields_of
+
+    try:
+        return fields_of(hook)
+    except Error as error:
+        raise Error(
+            f"the fields of tracepoint `{hook}` cannot be found out: tracefs {why}, and {error}. Mount tracefs "
+            f"(mount -t tracefs tracefs {PLACES[0]}), or run with the right to read it"
+        ) from None
 
 
 def unknown(hook: str) -> str | None:
-    """Why there is no such event, with similar names; None when there is one, or when nobody can tell (no tracefs)."""
-    if not HOOK.fullmatch(hook):
+    """Why there is no such event, with similar names; None when there is one, or when tracefs cannot be read."""
+    parts = HOOK.fullmatch(hook)
+    if parts is None:
         return f"{hook!r} is no tracepoint: write category/name, such as syscalls/sys_enter_openat"
     for place in PLACES:
         try:
-            os.stat(f"{place}/events/{hook}")
+            os.stat(f"{place}/events/{hook}/format")
             return None
-        except FileNotFoundError:
-            if os.path.isdir(f"{place}/events/sched"):
-                return _unknown(hook, place)
+        except (FileNotFoundError, NotADirectoryError):
+            if os.path.isdir(f"{place}/events"):
+                return _without(f"{place}/events", parts["category"], parts["name"])
         except OSError:
             continue
     return None
 
 
-def _unknown(hook: str, place: str) -> str:
+def _without(events: str, category: str, name: str) -> str:
+    """The sentence about an event that `events` does not have."""
+    import glob
+
+    known = [path.split("/")[-3:-1] for path in glob.glob(f"{events}/*/*/format")]
+    there = [n for c, n in known if c == category]
+    if there:
+        near = [f"{category}/{n}" for n in similar(name, there)]
+        what = f"tracepoint `{category}/{name}`"
+    else:
+        near = similar(category, sorted({c for c, _ in known}))
+        what = f"tracepoint category `{category}`"
+    elsewhere = [f"{c}/{n}" for c, n in known if n == name]
+    return did_you_mean(f"the kernel has no {what}", elsewhere or near)
+
+
+def similar(name: str, names: list[str]) -> list[str]:
+    """At most three of `names` that look like `name`."""
     import difflib
 
-    category, name = hook.split("/")
-    try:
-        names = os.listdir(f"{place}/events/{category}")
-    except OSError:
-        names = []
-        known = difflib.get_close_matches(category, os.listdir(f"{place}/events"), 3)
-        return f"the kernel has no tracepoint category `{category}`" + (
-            f"; did you mean {' or '.join(known)}?" if known else ""
-        )
-    near = difflib.get_close_matches(name, names, 3)
-    return f"the kernel has no tracepoint `{hook}`" + (
-        f"; did you mean {' or '.join(f'{category}/{n}' for n in near)}?" if near else ""
-    )
+    return difflib.get_close_matches(name, names, 3)
+
+
+def did_you_mean(sentence: str, names: list[str]) -> str:
+    return f"{sentence}; did you mean {' or '.join(names)}?" if names else sentence
 
 
 def parse_format(text: str) -> dict[str, EventField]:
-    """The fields in an event's format file. Raises Error for a text that is none."""
+    """The fields in the text of an event's format file. Raises Error for a text that is none, or that is cut off."""
+    lines = [line.strip() for line in text.splitlines()]
+    if "format:" not in lines or not any(line.startswith("print fmt:") for line in lines):
+        raise Error("this is no whole format of a tracepoint: it goes from a line `format:` to one that begins `print fmt:`")
+    registers = any(line.startswith("name: sys_enter_") for line in lines)
     fields: dict[str, EventField] = {}
-    for line in text.splitlines():
-        if not line.lstrip().startswith("field:"):
-            continue
-        match = FIELD.fullmatch(line)
-        declaration = DECLARATION.fullmatch(match["decl"].strip()) if match else None
-        if match is None or declaration is None:
-            raise Error(f"this line of a tracepoint's format is not understood: {line.strip()!r}")
-        offset, size = int(match["offset"]), int(match["size"])
-        c_type = declaration["type"].strip()
-        array = declaration["count"] is not None
-        readable = offset >= COMMON and not c_type.startswith(("__data_loc", "__rel_loc"))
-        type = field_type(c_type, size, match["signed"] == "1", array) if readable else None
-        fields[declaration["name"]] = EventField(declaration["name"], c_type + "[]" * array, offset, type)
+    for line in lines:
+        if line.startswith("print fmt:"):
+            break
+        if line.startswith("field"):
+            field = _parse_field(line, registers)
+            if spelling(field.name) in fields:
+                raise Error(f"this format of a tracepoint has two fields `{field.name}`")
+            fields[spelling(field.name)] = field
     if not fields:
-        raise Error("this is no tracepoint's format: it has no fields")
+        raise Error("this format of a tracepoint has no fields, not even the common ones")
     return fields
 
 
-def field_type(c_type: str, size: int, signed: bool, array: bool) -> Type | None:
-    """The layout that a C declaration in a slot of `size` bytes has."""
-    plain = " ".join(word for word in c_type.split() if word not in ("const", "volatile", "struct"))
-    if "*" in plain:
-        return IntType(64) if not array and size == 8 else None
-    element = _integer(plain)
-    if array:
-        if plain == "char":
-            return CharsType(size)
-        if element is None or size % element.size:
-            return None
-        return ArrayType(element, size // element.size)
-    if element is not None and element.size <= size:
-        return element
-    return IntType(8 * size, signed) if size in (1, 2, 4, 8) else None
+def spelling(name: str) -> str:
+    """A field's name as a program can write it after `ctx.`."""
+    return name + "_" if iskeyword(name) else name
 
 
-def _integer(name: str) -> IntType | None:
-    if name in C_INTEGERS:
-        return IntType(*C_INTEGERS[name])
+def _parse_field(line: str, registers: bool) -> EventField:
+    match = FIELD.fullmatch(line)
+    declaration = DECLARATION.fullmatch(match["declaration"].strip()) if match else None
+    if match is None or declaration is None:
+        raise Error(f"this line of a tracepoint's format is not understood: {line!r}")
+    offset, size, sign = int(match["offset"]), int(match["size"]), match["signed"]
+    c_type, count = declaration["type"], declaration["count"]
+    readable = offset >= COMMON and not c_type.startswith(("__data_loc", "__rel_loc"))
+    if registers and c_type.removeprefix("const ").startswith("enum "):
+        size = 4  # an enum's width is its slot's, but here the slot is that of the register
+    type = field_type(c_type, size, sign == "1", count) if readable else None
+    return EventField(declaration["name"], c_type if count is None else f"{c_type}[{count}]", offset, type)
+
+
+def field_type(c_type: str, size: int, signed: bool, count: str | None = None) -> Type | None:
+    """The layout of a field of this C type in a slot of `size` bytes; `count` is what stands in an array's brackets.
+    None where the language has no such type (structures, arrays without length)."""
+    if count is None:
+        return _single(c_type, size, signed)
+    if size and c_type.removeprefix("const ") == "char":
+        return CharsType(size)
+    declared = declared_type(c_type)
+    number = int(count) if count.isdecimal() else size // declared.size if declared else 0
+    if not number or size % number:
+        return None
+    element = _single(c_type, size // number, signed)
+    return ArrayType(element, number) if element is not None and element.size * number == size else None
+
+
+def _single(c_type: str, size: int, signed: bool) -> IntType | BoolType | None:
+    if "*" in c_type:
+        return IntType(64) if size == 8 else None
+    declared = declared_type(c_type)
+    if declared is not None and declared.size <= size:
+        return declared
+    if size not in (1, 2, 4, 8) or {"struct", "union"} & set(c_type.split()):
+        return None
+    return IntType(8 * size, signed)
+
+
+@cache
+def declared_type(c_type: str) -> IntType | BoolType | None:
+    """The layout that a C type has by itself; None where its name does not tell."""
+    words = [word for word in c_type.split() if word not in ("const", "volatile")]
+    name = " ".join(words)
+    if name == "bool":
+        return BoolType()
     fixed = FIXED.fullmatch(name)
-    return IntType(int(fixed["bits"]), fixed["sign"] == "s") if fixed else None
-
-
-def _from_btf(hook: str) -> dict[str, EventField]:
-    """The fields by `struct trace_event_raw_<name>`, or that of the system calls' events."""
-    from purebpf.btf.reader import kernel_btf
-    from purebpf.btf.types import Kind, Struct
-
-    btf = kernel_btf()
-    category, name = hook.split("/")
-    structs = [f"trace_event_raw_{name}", f"trace_event_raw_{name}_template"]
-    if category == "syscalls":
-        structs = ["trace_event_raw_sys_enter" if name.startswith("sys_enter_") else "trace_event_raw_sys_exit"]
-    for candidate in structs:
-        for number in btf.find_all(candidate, Kind.STRUCT):
-            layout = btf.type(number)
-            assert isinstance(layout, Struct)
-            return _members(btf, layout)
-    raise Error(
-        f"the fields of tracepoint `{hook}` cannot be found out: tracefs is not readable here, and the kernel's types have no "
-        f"`struct {structs[0]}`. Mount tracefs (mount -t tracefs tracefs {PLACES[0]}) or run as root"
-    )
-
-
-def _members(btf: object, layout: object) -> dict[str, EventField]:
-    from purebpf.btf import types
-    from purebpf.btf.reader import Btf
-
-    assert isinstance(btf, Btf) and isinstance(layout, types.Struct)
-    fields: dict[str, EventField] = {}
-    for member in layout.members:
-        if not member.name or member.name.startswith("__data"):
-            continue
-        resolved = btf.type(btf.resolve(member.type))
-        offset = member.bit_offset // 8
-        type: Type | None = None
-        c_type = resolved.__class__.__name__.lower()
-        match resolved:
-            case types.Int():
-                type, c_type = IntType(resolved.size * 8, resolved.signed), resolved.name
-            case types.Ptr():
-                type = IntType(64)
-            case types.Enum():
-                type = IntType(resolved.size * 8, resolved.signed)
-            case types.Array():
-                element = btf.type(btf.resolve(resolved.type))
-                if isinstance(element, types.Int) and resolved.length:
-                    one = IntType(element.size * 8, element.signed)
-                    text = element.size == 1 and element.name == "char"
-                    type = CharsType(resolved.length) if text else ArrayType(one, resolved.length)
-        if member.name.startswith("__data_loc") or offset < COMMON:
-            type = None
-        fields[member.name] = EventField(member.name, c_type, offset, type)
-    return fields
+    if fixed:
+        return IntType(int(fixed["bits"]), fixed["sign"] == "s")
+    return next((IntType(*layout) for layout, names in C_INTEGERS.items() if name in names), None)

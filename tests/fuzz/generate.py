@@ -16,6 +16,8 @@ from dataclasses import dataclass
 TYPES = ("u8", "u16", "u32", "s8", "s16", "s32")
 CONSTANTS = (0, 1, 2, 3, 5, 7, 8, 10, 100, 255, -1, -3, 1000, 65535)
 DIVISORS = (3, 7, -5, 16, -4, 1, 10)
+COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
+STORES = ("=", "=", "=", "+=", "-=", "^=", "|=")
 STORE = re.compile(r"( +)([xyz])(?:: \w+)? (=|\+=|-=|\^=|\|=) (.*)")
 
 
@@ -132,7 +134,7 @@ class Generator:
         rng = self.rng
         kind = rng.random()
         if kind < 0.6:
-            return f"{self.expression(names, depth)} {rng.choice(['<', '<=', '>', '>=', '==', '!='])} {self.expression(names, depth)}"
+            return f"{self.expression(names, depth)} {rng.choice(COMPARISONS)} {self.expression(names, depth)}"
         if kind < 0.7:
             low, middle, high = (self.expression(names, depth) for _ in range(3))
             return f"{low} < {middle} <= {high}"
@@ -148,9 +150,7 @@ class Generator:
         for _ in range(count):
             kind = rng.random()
             if kind < 0.5 or depth == 0:
-                out.append(
-                    f"{pad}{rng.choice(names[3:])} {rng.choice(['=', '=', '=', '+=', '-=', '^=', '|='])} {self.expression(names, 2)}"
-                )
+                out.append(f"{pad}{rng.choice(names[3:])} {rng.choice(STORES)} {self.expression(names, 2)}")
             elif kind < 0.75:
                 out.append(f"{pad}if {self.condition(names, 2)}:")
                 out += self.statements(names, indent + 1, depth - 1, rng.randrange(1, 3))

@@ -32,9 +32,9 @@ def drop_repeated_constants(fn: MFunction) -> None:
         state = dict(known.get(block, {}))
         kept = []
         for inst in block.insts:
-            repeated = inst.opcode in LOADS and not inst.lea and inst.dst is not None and state.get(inst.dst) == (inst.opcode, inst.imm)
+            held = state.get(inst.dst) if inst.dst is not None else None
             _step(inst, state)
-            if not repeated:
+            if inst.lea or held is None or held != (inst.opcode, inst.imm):
                 kept.append(inst)
         block.insts = kept
 
