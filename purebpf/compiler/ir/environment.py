@@ -165,8 +165,6 @@ class Environment:
         """The last redirect: the map or "", the key or interface, the flags."""
         self.context = Pointer(Context(self))
 
-    # -- what the interpreter asks
-
     def load_ctx(self, offset: int, size: int) -> Value:
         found = self.pointers.get(offset)
         if found is not None:
@@ -210,8 +208,6 @@ class Environment:
                 f"the IR interpreter does not know the helper `{helper}`; it knows {', '.join(sorted(HELPERS))}"
             )
         return model(self, args)
-
-    # -- the packet
 
     def packet_bytes(self) -> bytes:
         """The packet as it is now, without metadata."""

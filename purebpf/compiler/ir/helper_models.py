@@ -58,9 +58,6 @@ def size_of(value: Value, what: str) -> int:
     return size
 
 
-# -- maps
-
-
 def map_lookup_elem(env: Environment, where: Value, key: Value) -> Value:
     place = map_of(where)
     found = place.lookup(bytes_of(key, place.spec.key_size, "the key"))
@@ -85,9 +82,6 @@ def tail_call(env: Environment, ctx: Value, where: Value, index: Value) -> Value
     if module is None:
         return -ENOENT
     raise TailCall(module)
-
-
-# -- time, place, process
 
 
 def ktime_get_ns(env: Environment) -> Value:
@@ -117,9 +111,6 @@ def get_current_comm(env: Environment, buffer: Value, size: Value) -> Value:
         return -EINVAL
     fill(buffer, env.comm[: room - 1].ljust(room, b"\0"), "the buffer")
     return 0
-
-
-# -- output
 
 
 def formatted(form: str, args: Sequence[Value]) -> str:
@@ -210,9 +201,6 @@ def ringbuf_discard(env: Environment, record: Value, flags: Value) -> Value:
     return 0
 
 
-# -- other memory
-
-
 def _foreign(env: Environment, address: int, size: int) -> bytes | None:
     """Memory behind an address, as far as it goes up to `size`; None when nothing is there."""
     for start, data in env.foreign.items():
@@ -248,9 +236,6 @@ def probe_read_str(env: Environment, to: Value, size: Value, source: Value) -> V
     text = found.partition(b"\0")[0][: room - 1] + b"\0"
     fill(to, text.ljust(room, b"\0"), "the buffer")
     return len(text)
-
-
-# -- packets
 
 
 def redirect(env: Environment, interface: Value, flags: Value) -> Value:

@@ -165,8 +165,6 @@ class Interpreter:
         for param, arg in zip(target.block.params, args, strict=True):
             frame.values[param] = typed(param, arg)
 
-    # -- kinds of ops
-
     def const(self, op: Op, frame: Frame) -> Value:
         return int(op.imm[0])
 

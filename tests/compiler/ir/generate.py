@@ -79,8 +79,6 @@ class _Writer:
     def jump(self, block: Block, args: list[Op]) -> None:
         self.emit("jump", VOID, [], (), [Target(block, args)])
 
-    # -- statements; each adds what it defines to the scope
-
     def arithmetic(self, scope: Scope, depth: int) -> None:
         kind = self.rng.choice(list(ARITHMETIC))
         scope.values.append(self.emit(kind, self.rng.choice((I32, I64)), [self.pick(scope), self.pick(scope)]))
