@@ -213,7 +213,7 @@ def test_min_max_abs_bool_in_and_tables(run: Callable[..., int]) -> None:
 
 def test_loops(run: Callable[..., int]) -> None:
     def program(ctx):  # type: ignore[no-untyped-def]
-        total = 0
+        total: s64 = 0
         for i in range(10):
             if i == 3:
                 continue
@@ -336,7 +336,7 @@ def test_fields_of_every_type(run: Callable[..., int]) -> None:
         r.items[3] = n
         r.items[n % 3] += 5
         return (
-            r.e == 0x1234 and r.h == 0x01020304 and r.b < 0 and r.k and r.text == "abc" and r.raw[5] == 6 and r.items[-1] == 64
+            r.e == 0x1234 and r.h == 0x01020304 and r.b > 0 and r.k and r.text == "abc" and r.raw[5] == 6 and r.items[-1] == 64
         )
 
     assert run(program) == 1
@@ -436,3 +436,22 @@ def test_a_reference_must_be_tested_on_every_way(run: Callable[..., int]) -> Non
         return entry + 1
 
     assert run(program) == 4
+
+
+def test_a_store_by_index_is_seen_by_reads_of_constant_places(run: Callable[..., int]) -> None:
+    def program(ctx):  # type: ignore[no-untyped-def]
+        v = bpf.array(u32, 4)
+        v[0] = 5
+        v[len(ctx.packet) & 3] = 9
+        return v[0]
+
+    assert run(program) == 9
+
+
+def test_signed_division_at_the_start_of_a_program(run: Callable[..., int]) -> None:
+    def program(ctx):  # type: ignore[no-untyped-def]
+        a: s64 = len(ctx.packet)
+        b: s64 = a - 69
+        return u32(a // b)
+
+    assert signed(run(program)) == 64 // -5

@@ -104,11 +104,8 @@ def fit(cx: Lowering, node: ast.AST, symbol: str, a: IntValue, b: IntValue, low:
     if (low >= 0 and high <= U64) or (low >= S64_LOW and high <= S64_HIGH):
         return low, high, signed
 
-    def flexible(v: IntValue) -> bool:
-        return v.op.is_const and v.low >= 0
-
     unsigned_ok = all(not v.signed and v.low >= 0 for v in (a, b))
-    signed_ok = all(v.signed or v.low < 0 or (flexible(v) and v.high <= S64_HIGH) for v in (a, b))
+    signed_ok = all(v.high <= S64_HIGH for v in (a, b))  # an unsigned value that fits s64 is as good as a signed one
     if unsigned_ok:
         return 0, U64, False
     if signed_ok:
@@ -117,7 +114,7 @@ def fit(cx: Lowering, node: ast.AST, symbol: str, a: IntValue, b: IntValue, low:
         node,
         f"the result of `{symbol}` may fit neither u64 nor s64",
         label=f"{a.low}..{a.high} {symbol} {b.low}..{b.high}",
-        hint="one side is signed, the other unsigned: cast one, such as `s64(x)` or `u64(x)`, to say how it wraps",
+        hint="one side is signed, the other a large unsigned: cast one, such as `s64(x)`, or annotate the variable: `n: s64 = 0`",
     )
 
 

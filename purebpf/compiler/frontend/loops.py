@@ -186,6 +186,8 @@ def _counted(cx: Lowering, node: ast.For, start: IntValue, stop: IntValue, step:
     signed = past[0] < 0
     cx.flow.names[counter] = replace(start, low=past[0], high=past[1], signed=signed)
     names = assigned_names(node.body) | {counter, target}
+    if start.high < stop.low if step > 0 else start.low > stop.high:
+        bind(cx, node.target, target, start)  # the loop runs at least once, so the variable has a value behind it
 
     def test() -> tuple[Flow | None, Flow | None]:
         at = cx.flow.names[counter]

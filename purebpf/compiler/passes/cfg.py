@@ -147,6 +147,8 @@ def thread_edges(fn: Function) -> bool:
             continue
         if any(not op.pure for op in block.ops[:-1]):
             continue
+        if any(arg in block.ops for target in last.targets for arg in target.args):
+            continue  # what it hands on is computed here
         incoming = [(source, target) for source, target in edges[block] if source is not block]
         known = [(source, target, outcome) for source, target in incoming if (outcome := _outcome(block, target)) is not None]
         if not known:

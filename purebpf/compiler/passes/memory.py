@@ -60,6 +60,13 @@ def _place(pointer: Op, offset: int) -> tuple[Op, int]:
     return pointer, offset
 
 
+def _root(pointer: Op) -> Op:
+    """What a pointer was made from, by whatever moves."""
+    while pointer.kind in ("add", "guard"):
+        pointer = pointer.args[0]
+    return pointer
+
+
 def _escaped(fn: Function) -> set[Op]:
     """Stack memory whose address is handed to a call, stored, or passed to a block."""
     seen: set[Op] = set()
@@ -68,9 +75,8 @@ def _escaped(fn: Function) -> set[Op]:
             continue
         values = [op.args[1]] if op.kind == "store" else list(op.operands())
         for value in values:
-            base, _ = _place(value, 0)
-            if base.kind == "alloca":
-                seen.add(base)
+            if isinstance(value.type, Ptr) and _root(value).kind == "alloca":
+                seen.add(_root(value))
     return seen
 
 
@@ -110,13 +116,14 @@ def _forget(known: Known, base: Op, at: int, size: int, escaped: set[Op]) -> Non
         other, start, length = cell
         if other is base:
             return start + length <= at or at + size <= start
-        if other.kind == "alloca" and base.kind == "alloca":
+        mine, theirs = _root(base), _root(other)
+        if mine is theirs:
+            return False  # the same memory, at a distance that is known at run time only
+        if mine.kind == theirs.kind == "alloca":
             return True
-        if base.kind == "alloca" and base not in escaped:
+        if any(root.kind == "alloca" and root not in escaped for root in (mine, theirs)):
             return True
-        if other.kind == "alloca" and other not in escaped:
-            return True
-        kinds = (getattr(other.type, "kind", ""), getattr(base.type, "kind", ""))
+        kinds = (getattr(theirs.type, "kind", ""), getattr(mine.type, "kind", ""))
         return kinds[0] != kinds[1] and "mem" not in kinds  # a packet is no map value
 
     known.cells = {cell: value for cell, value in known.cells.items() if survives(cell)}

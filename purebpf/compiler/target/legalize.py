@@ -71,6 +71,7 @@ def expand_signed(fn: Function, block: Block) -> None:
     """Signed division by magnitudes: q = (|a| / |b|) with the sign of a ^ b, r = |a| % |b| with the sign of a."""
     out: list[Op] = []
     replacement: dict[Op, Op] = {}
+    shift = Op("const", I64, [], (63,), None, block=fn.entry)
 
     for op in block.ops:
         if op.kind not in ("sdiv", "smod"):
@@ -82,8 +83,6 @@ def expand_signed(fn: Function, block: Block) -> None:
             out.append(made)
             return made
 
-        shift = Op("const", I64, [], (63,), None, block=fn.entry)
-        fn.entry.ops.insert(0, shift)
         a, b = op.args
         sa, sb = emit("ashr", a, shift), emit("ashr", b, shift)
         ua, ub = emit("sub", emit("xor", a, sa), sa), emit("sub", emit("xor", b, sb), sb)
@@ -91,4 +90,6 @@ def expand_signed(fn: Function, block: Block) -> None:
         magnitude = emit("umod" if op.kind == "smod" else "udiv", ua, ub)
         replacement[op] = emit("sub", emit("xor", magnitude, sign), sign)
     block.ops = out
+    if replacement:
+        fn.entry.ops.insert(0, shift)
     fn.substitute(replacement)
