@@ -9,7 +9,7 @@ Requires: ssa.
 
 from __future__ import annotations
 
-from purebpf.compiler.ir.ops import BOOL, I64, VOID, Block, Flag, Function, Op, Target
+from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Block, Flag, Function, Int, Op, Target
 
 
 def legalize(fn: Function, cpu: int) -> None:
@@ -78,17 +78,20 @@ def expand_signed(fn: Function, block: Block) -> None:
             out.append(op)
             continue
 
-        def emit(kind: str, *args: Op, at: Op = op) -> Op:
-            made = Op(kind, I64, list(args), (), at.loc, block=block)
+        def emit(kind: str, *args: Op, at: Op = op, type: Int = I64, imm: tuple[int, ...] = ()) -> Op:
+            made = Op(kind, type, list(args), imm, at.loc, block=block)
             out.append(made)
             return made
 
         a, b = op.args
+        if op.type == I32:
+            a, b = emit("sext", a, imm=(32,)), emit("sext", b, imm=(32,))
         sa, sb = emit("ashr", a, shift), emit("ashr", b, shift)
         ua, ub = emit("sub", emit("xor", a, sa), sa), emit("sub", emit("xor", b, sb), sb)
         sign = sa if op.kind == "smod" else emit("xor", sa, sb)
         magnitude = emit("umod" if op.kind == "smod" else "udiv", ua, ub)
-        replacement[op] = emit("sub", emit("xor", magnitude, sign), sign)
+        result = emit("sub", emit("xor", magnitude, sign), sign)
+        replacement[op] = emit("low32", result, type=I32) if op.type == I32 else result
     block.ops = out
     if replacement:
         fn.entry.ops.insert(0, shift)
