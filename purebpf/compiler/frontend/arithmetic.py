@@ -114,7 +114,7 @@ def fit(cx: Lowering, node: ast.AST, symbol: str, a: IntValue, b: IntValue, low:
         node,
         f"the result of `{symbol}` may fit neither u64 nor s64",
         label=f"{a.low}..{a.high} {symbol} {b.low}..{b.high}",
-        hint="one side is signed, the other a large unsigned: cast one, such as `s64(x)`, or annotate the variable: `n: s64 = 0`",
+        hint="one side is signed, the other unsigned: cast one, such as `s64(x)`, or annotate the variable: `n: s64 = 0`",
     )
 
 
