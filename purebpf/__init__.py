@@ -6,29 +6,43 @@ constants by their own names (`bpf.XDP_PASS`).
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from purebpf.collection import Collection, set_default_engine, trace_pipe
-from purebpf.errors import AssemblerError, CompileError, Error, KernelError, NotLoaded, Unsupported, VerifierError, VmError
-from purebpf.lang.contexts import (
-    Packet,
-    PerfEventContext,
-    RawTracepointContext,
-    SocketFilterContext,
-    TcAction,
-    TcContext,
-    TracepointContext,
-    XdpAction,
-    XdpContext,
-)
-from purebpf.lang.idioms import cpu, current, every, helpers, ktime, license, printk, random, redirect
-from purebpf.lang.maps import Array, DevMap, Hash, LruHash, PerCpuArray, PerCpuHash, PerfEventArray, ProgArray
-from purebpf.lang.records import array, bits, chars, struct
-from purebpf.lang.records import bytes_ as bytes  # noqa: F401  as bpf.bytes; not in __all__, where it would hide the builtin
-from purebpf.lang.scalars import be16, be32, be64, s8, s16, s32, s64, u8, u16, u32, u64
-from purebpf.program import Attachment, Program, load, perf_event, raw_tracepoint, socket_filter, tc, tracepoint, xdp
+if TYPE_CHECKING:
+    from purebpf.collection import Collection, set_default_engine, trace_pipe
+    from purebpf.errors import AssemblerError, CompileError, Error, KernelError, NotLoaded, Unsupported, VerifierError, VmError
+    from purebpf.lang.contexts import (
+        Packet,
+        PerfEventContext,
+        RawTracepointContext,
+        SocketFilterContext,
+        TcAction,
+        TcContext,
+        TracepointContext,
+        XdpAction,
+        XdpContext,
+    )
+    from purebpf.lang.idioms import cpu, current, every, helpers, ktime, license, printk, random, redirect
+    from purebpf.lang.maps import Array, DevMap, Hash, LruHash, PerCpuArray, PerCpuHash, PerfEventArray, ProgArray
+    from purebpf.lang.records import array, bits, chars, struct
+    from purebpf.lang.records import bytes_ as bytes  # noqa: F401  as bpf.bytes; not in __all__, where it would hide the builtin
+    from purebpf.lang.scalars import be16, be32, be64, s8, s16, s32, s64, u8, u16, u32, u64
+    from purebpf.program import Attachment, Program, load, perf_event, raw_tracepoint, socket_filter, tc, tracepoint, xdp
 
 __version__ = "0.1.0"
+
+_EXPORTS = {  # module: the names it gives, imported when they are first used
+    "collection": "Collection set_default_engine trace_pipe",
+    "errors": "AssemblerError CompileError Error KernelError NotLoaded Unsupported VerifierError VmError",
+    "lang.contexts": "Packet PerfEventContext RawTracepointContext SocketFilterContext TcAction TcContext TracepointContext "
+    "XdpAction XdpContext",
+    "lang.idioms": "cpu current every helpers ktime license printk random redirect",
+    "lang.maps": "Array DevMap Hash LruHash PerCpuArray PerCpuHash PerfEventArray ProgArray",
+    "lang.records": "array bits chars struct bytes=bytes_",
+    "lang.scalars": "be16 be32 be64 s8 s16 s32 s64 u8 u16 u32 u64",
+    "program": "Attachment Program load perf_event raw_tracepoint socket_filter tc tracepoint xdp",
+}
 
 __all__ = [
     "Array",
@@ -96,11 +110,22 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """UAPI constants by their own names (`bpf.XDP_PASS`), from the generated table."""
+    """The public names, each imported with its module when first used; UAPI constants by their own names."""
+    for module, names in _EXPORTS.items():
+        for export in names.split():
+            known, _, original = export.partition("=")
+            if known == name:
+                value = getattr(import_module(f"purebpf.{module}"), original or known)
+                globals()[name] = value
+                return value
     if name.isupper():
         from purebpf.tables.constants import constant
 
-        value = constant(name)
-        if value is not None:
-            return value
+        number = constant(name)
+        if number is not None:
+            return number
     raise AttributeError(f"module 'purebpf' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
