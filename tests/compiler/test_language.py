@@ -455,3 +455,49 @@ def test_signed_division_at_the_start_of_a_program(run: Callable[..., int]) -> N
         return u32(a // b)
 
     assert signed(run(program)) == 64 // -5
+
+
+@bpf.struct
+class Words:
+    items: list[u64] = bpf.array(u64, 3)
+    index: u16 = 0
+    raw: bytes = bpf.bytes(5)
+
+
+def test_a_run_time_index_into_a_packet(run: Callable[..., int]) -> None:
+    def program(ctx):  # type: ignore[no-untyped-def]
+        words = ctx.packet.at(0, Words)
+        if words is None:
+            return 0
+        words.items[words.index % 3] += 5
+        return u32(words.items[words.index % 3] + words.raw[words.index % 5])
+
+    packet = Words(items=[1, 2, 3], index=8, raw=b"\0\0\0\x07\0").to_bytes().ljust(64, b"\0")
+    assert run(program, packet) == 3 + 5 + 7
+
+
+def table_sum(n: u32, start: u32) -> u32:
+    """A subprogram with a proven index and no constant result."""
+    places = bpf.array(u32, 5)
+    places[n % 5] = start
+    places[start % 5] += n
+    total = n
+    for i in range(5):
+        total += places[i] * (i + 1) + (start ^ i)
+        total ^= (total >> 3) & 0xFF
+        total += (n << 2) + (start >> 1)
+    if total % 3 == 0:
+        total += places[(n + start) % 5]
+    elif total % 5 == 0:
+        total += places[(n ^ start) % 5] * 2
+    elif total % 7 == 0:
+        total += places[(n | start) % 5] * 3
+    return u32(total)
+
+
+def test_a_subprogram_with_proven_indices(run: Callable[..., int]) -> None:
+    def program(ctx):  # type: ignore[no-untyped-def]
+        return table_sum(len(ctx.packet), 3) ^ table_sum(3, len(ctx.packet))
+
+    assert run(program) > 0
+    assert len(bpf.xdp(program).compiled().program.functions) == 2

@@ -100,7 +100,8 @@ def _finish(cx: Lowering, frame: Frame, returns: str) -> None:
     """One exit for all returns of a program or subprogram."""
     live = [entry for entry in frame.returns if not entry[0].dead]
     if cx.never:
-        usual = next((value for _, value, _ in live if isinstance(value, Const)), NONE if not returns else Const(0))
+        results = [value for _, value, _ in live if value != NONE]
+        usual = next((v for v in results if isinstance(v, Const)), Const(0) if results or returns else NONE)
         live += [(flow, usual, frame.source.node.body[-1]) for flow in cx.never if not flow.dead]
     some = [(flow, value, node) for flow, value, node in live if value != NONE]
     for flow, value, node in live:

@@ -262,8 +262,23 @@ def element(cx: Lowering, node: ast.Subscript, ref: Ref, index: Value) -> Ref:
     scaled = provable(cx, number.op, count - 1)
     if item.size > 1:
         scaled = cx.builder.emit("mul", I64, [scaled, cx.const(item.size)])
-    kind = ref.op.type
-    return replace(ref, op=cx.builder.emit("add", kind, [ref.op, scaled]), type=item)
+    place = replace(ref, op=cx.builder.emit("add", ref.op.type, [ref.op, scaled]), type=item)
+    return _in_packet(cx, place) if ref.region == "packet" else place
+
+
+def _in_packet(cx: Lowering, place: Ref) -> Ref:
+    """A pointer into the packet that was moved by a run-time distance: the verifier wants its own check against the packet's end,
+    though it cannot fail."""
+    from purebpf.compiler.frontend.context import bases
+    from purebpf.compiler.frontend.values import Context
+
+    assert cx.context is not None
+    reach = place.offset + place.type.size
+    limit = cx.builder.emit("add", place.op.type, [place.op, cx.const(reach)])
+    yes, no = cx.branch(cx.builder.emit("ule", BOOL, [limit, bases(cx, Context(cx.context))[1]]))
+    cx.never.append(no)
+    cx.go(yes)
+    return replace(place, op=cx.builder.emit("guard", place.op.type, [place.op], ("packet", reach, 0)))
 
 
 def clipped(cx: Lowering, value: IntValue, type: Type) -> IntValue:
