@@ -267,8 +267,8 @@ def element(cx: Lowering, node: ast.Subscript, ref: Ref, index: Value) -> Ref:
 
 
 def _in_packet(cx: Lowering, place: Ref) -> Ref:
-    """A pointer into the packet that was moved by a run-time distance: the verifier wants its own check against the packet's end,
-    though it cannot fail."""
+    """A pointer into the packet that was moved by a run-time distance: the verifier wants a check of its own against the
+    packet's end, though it cannot fail."""
     from purebpf.compiler.frontend.context import bases
     from purebpf.compiler.frontend.values import Context
 
