@@ -1,7 +1,8 @@
 """Packet headers as records, and the numbers that stand in them.
 
-Field names are the kernel's without prefixes such as `h_` (include/uapi/linux/if_ether.h, ip.h, tcp.h ...). All
-fields have zero defaults. Every protocol number of the UAPI headers is here by its own name (`ETH_P_ARP`, `IPPROTO_GRE`).
+Field names are the kernel's without prefixes such as `h_` (include/uapi/linux/if_ether.h, ip.h, tcp.h ...). All fields have
+zero defaults. The numbers of the UAPI headers are here by their own names (`ETH_P_LLDP`, `ICMP_ECHO`): the common ones written
+out for editors and type checkers, the rest from the generated tables when asked for.
 """
 
 from __future__ import annotations
@@ -10,15 +11,41 @@ from purebpf.lang.records import bits, struct
 from purebpf.lang.records import bytes_ as raw
 from purebpf.lang.scalars import be16, be32, u8
 
+ETH_ALEN = 6
+ETH_HLEN = 14
 ETH_P_IP = 0x0800
 ETH_P_ARP = 0x0806
 ETH_P_8021Q = 0x8100
 ETH_P_IPV6 = 0x86DD
+ETH_P_MPLS_UC = 0x8847
+ETH_P_8021AD = 0x88A8
+ARPOP_REQUEST = 1
+ARPOP_REPLY = 2
+IPPROTO_IP = 0
 IPPROTO_ICMP = 1
+IPPROTO_IGMP = 2
+IPPROTO_IPIP = 4
 IPPROTO_TCP = 6
 IPPROTO_UDP = 17
+IPPROTO_IPV6 = 41
+IPPROTO_ROUTING = 43
+IPPROTO_FRAGMENT = 44
 IPPROTO_GRE = 47
+IPPROTO_ESP = 50
+IPPROTO_AH = 51
 IPPROTO_ICMPV6 = 58
+IPPROTO_SCTP = 132
+ICMP_ECHOREPLY = 0
+ICMP_DEST_UNREACH = 3
+ICMP_ECHO = 8
+ICMP_TIME_EXCEEDED = 11
+ICMPV6_DEST_UNREACH = 1
+ICMPV6_PKT_TOOBIG = 2
+ICMPV6_TIME_EXCEED = 3
+ICMPV6_ECHO_REQUEST = 128
+ICMPV6_ECHO_REPLY = 129
+
+GROUPS = ("ether", "arp", "vlan", "packet", "ip", "icmp", "tcp_flags")  # of purebpf.tables.constants
 
 
 @struct
@@ -70,6 +97,8 @@ class IPv4:
 
 @struct
 class IPv6:
+    """The fixed header; `nexthdr` names what follows at 40 bytes, which may be an extension header."""
+
     priority: u8 = bits(4)
     version: u8 = bits(4)
     flow_lbl: bytes = raw(3)
@@ -82,13 +111,14 @@ class IPv6:
 
 @struct
 class TCP:
-    """`doff` counts 4-byte words."""
+    """`doff` counts 4-byte words; what follows starts at `doff * 4`. `ae` is the flag of accurate ECN (RFC 9768)."""
 
     source: be16 = 0
     dest: be16 = 0
     seq: be32 = 0
     ack_seq: be32 = 0
-    res1: u8 = bits(4)
+    ae: u8 = bits(1)
+    res1: u8 = bits(3)
     doff: u8 = bits(4)
     fin: u8 = bits(1)
     syn: u8 = bits(1)
@@ -113,7 +143,7 @@ class UDP:
 
 @struct
 class ICMP:
-    """Also ICMPv6. `id` and `sequence` are those of echo messages."""
+    """`id` and `sequence` are those of echo messages; other types keep other things in these 4 bytes."""
 
     type: u8 = 0
     code: u8 = 0
@@ -123,8 +153,19 @@ class ICMP:
 
 
 @struct
+class ICMPv6:
+    """`id` and `sequence` are those of echo messages; other types keep other things in these 4 bytes."""
+
+    type: u8 = 0
+    code: u8 = 0
+    cksum: be16 = 0
+    id: be16 = 0
+    sequence: be16 = 0
+
+
+@struct
 class VXLAN:
-    """Follows UDP, port 4789."""
+    """Follows UDP, port 4789 (RFC 7348). The network's number is the upper 24 bits of `vni`: `vni >> 8`."""
 
     flags: be32 = 0
     vni: be32 = 0
@@ -132,15 +173,23 @@ class VXLAN:
 
 @struct
 class GRE:
+    """The part that is always there; `flags` tell which of checksum, key and sequence number follow (RFC 2784, RFC 2890)."""
+
     flags: be16 = 0
-    proto: be16 = 0
+    protocol: be16 = 0
 
 
 def __getattr__(name: str) -> int:
-    if name.startswith(("ETH_P_", "IPPROTO_", "ARPOP_", "ICMP_")):
-        from purebpf.tables.constants import constant
+    if name.isupper():
+        from purebpf.tables.constants import group
 
-        value = constant(name)
-        if value is not None:
-            return value
+        for each in GROUPS:
+            if name in group(each):
+                return group(each)[name]
     raise AttributeError(f"module 'purebpf.net' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    from purebpf.tables.constants import group
+
+    return sorted({name for each in GROUPS for name in group(each)} | globals().keys())

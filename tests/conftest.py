@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 from purebpf.kernel.engine import KernelEngine
 from purebpf.kernel.probe import permitted
 
+settings.register_profile("suite", deadline=None, derandomize=True)  # slow machines are no failures, and runs are alike
+settings.load_profile("suite")
 pytest_plugins = ["tests.kernel.leaks"]
 NEEDS_KERNEL = ("needs", "bpf(2)")  # a report's keywords would not do: they have the names of folders in them
 

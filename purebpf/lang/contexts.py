@@ -17,27 +17,33 @@ TcAction: TypeAlias = int
 
 
 class _KernelOnly:
-    def __init__(self) -> None:
-        raise Error(f"a {type(self).__name__} exists only inside a program that runs")
+    def __init__(self, *_: object, **__: object) -> None:
+        raise Error(
+            f"a {type(self).__name__} exists only inside a program that runs; annotate a program's parameter with it, and use "
+            f"`run(packet=..., ctx=...)` to try the program out"
+        )
 
 
 class Packet(_KernelOnly):
     """The packet behind a context; `len(packet)` is its size in bytes."""
 
-    def at(self, offset: int, type: type[T]) -> T | None:
+    def at(self, offset: int, type: type[T], /) -> T | None:
         """The bytes at an offset as a record or a scalar; None when the packet is too short."""
         raise Error("ctx.packet.at() runs only inside a program")
 
-    def adjust_head(self, delta: int) -> int:
-        """Move the start (negative: grow). XDP only; gives 0 or a negative errno; earlier references become unusable."""
+    def adjust_head(self, delta: int, /) -> int:
+        """Move the start (negative: grow). XDP only, Linux 4.10; gives 0 or a negative errno; earlier references become
+        unusable."""
         raise Error("ctx.packet.adjust_head() runs only inside a program")
 
-    def adjust_tail(self, delta: int) -> int:
-        """Move the end. XDP only; gives 0 or a negative errno; earlier references become unusable."""
+    def adjust_tail(self, delta: int, /) -> int:
+        """Move the end (positive: grow, Linux 5.8). XDP only, Linux 4.18; gives 0 or a negative errno; earlier references
+        become unusable."""
         raise Error("ctx.packet.adjust_tail() runs only inside a program")
 
-    def adjust_meta(self, delta: int) -> int:
-        """Move the metadata's start. XDP only; gives 0 or a negative errno; earlier references become unusable."""
+    def adjust_meta(self, delta: int, /) -> int:
+        """Move the metadata's start (negative: grow). XDP only, Linux 4.15; gives 0 or a negative errno; earlier references
+        become unusable."""
         raise Error("ctx.packet.adjust_meta() runs only inside a program")
 
     def __len__(self) -> int:
@@ -45,6 +51,8 @@ class Packet(_KernelOnly):
 
 
 class XdpContext(_KernelOnly):
+    """`struct xdp_md` (Linux 4.8; the indexes 4.16). `egress_ifindex` can be read by programs in a device map (Linux 5.8)."""
+
     __bpf_context__ = "xdp"
     packet: Packet
     ingress_ifindex: int
@@ -67,29 +75,34 @@ class _SocketBuffer(_KernelOnly):
     priority: int
     ingress_ifindex: int
     ifindex: int
+    tc_index: int
     cb: list[int]
     hash: int
     napi_id: int
+    gso_segs: int
+    gso_size: int
 
 
 class TcContext(_SocketBuffer):
+    """`struct __sk_buff` as programs of TC see it (Linux 4.1). `tstamp` and `hwtstamp` are nanoseconds. Of all these, `mark`,
+    `queue_mapping`, `priority`, `tc_index`, `cb`, `tc_classid` and `tstamp` can be written."""
+
     __bpf_context__ = "tc"
-    tc_index: int
     tc_classid: int
     tstamp: int
     wire_len: int
-    gso_segs: int
-    gso_size: int
     tstamp_type: int
     hwtstamp: int
 
 
 class SocketFilterContext(_SocketBuffer):
+    """`struct __sk_buff` as socket filters see it (Linux 3.19, its fields 4.1). Only `cb` can be written."""
+
     __bpf_context__ = "socket_filter"
 
 
 class TracepointContext(_KernelOnly):
-    """Its attributes are the event's fields, by the names in its format."""
+    """Its attributes are the event's fields, by the names in its format (Linux 4.7)."""
 
     __bpf_context__ = "tracepoint"
 
@@ -98,16 +111,15 @@ class TracepointContext(_KernelOnly):
 
 
 class RawTracepointContext(_KernelOnly):
-    """`args[i]` are the event's arguments as 64-bit integers."""
+    """`args[i]` are the event's arguments as 64-bit integers (`struct bpf_raw_tracepoint_args`, Linux 4.17)."""
 
     __bpf_context__ = "raw_tracepoint"
     args: list[int]
 
 
 class PerfEventContext(_KernelOnly):
+    """`struct bpf_perf_event_data` (Linux 4.9; `addr` 4.17): the event's period, and the address it sampled."""
+
     __bpf_context__ = "perf_event"
     sample_period: int
     addr: int
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(name)

@@ -167,22 +167,22 @@ class PerCpuValue(list[V]):
     """One value per possible CPU."""
 
     def sum(self) -> Any:
-        """All of them added up; records are added field by field (integers only)."""
+        """All of them added up; records are added field by field."""
         return add_up(self)
 
 
 def add_up(values: list[Any]) -> Any:
-    """The sum of integers, or of records field by field."""
-    if not values or not hasattr(values[0], "__bpf_type__"):
-        return sum(values)
-    total = type(values[0]).__bpf_type__.zero()
-    for field in type(total).__bpf_type__.fields:
-        parts = [getattr(value, field.name) for value in values]
-        if isinstance(field.type, IntType):
-            setattr(total, field.name, sum(parts))
-        else:
-            setattr(total, field.name, parts[0])
-    return total
+    """The sum of integers, of records field by field, of arrays element by element. What cannot be added (texts, bytes, bools)
+    is that of the first."""
+    first = values[0] if values else 0
+    if hasattr(first, "__bpf_type__"):
+        total = type(first).__bpf_type__.zero()
+        for field in type(first).__bpf_type__.fields:
+            setattr(total, field.name, add_up([getattr(value, field.name) for value in values]))
+        return total
+    if isinstance(first, list):
+        return [add_up(list(elements)) for elements in zip(*values, strict=True)]
+    return sum(values) if isinstance(first, int) and not isinstance(first, bool) else first
 
 
 class PerCpuMap(KeyedMap[K, V]):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform, overload
 
 from purebpf.errors import Error
@@ -49,7 +50,7 @@ def bytes_(n: int) -> Any:
 def array(element: type[T], n: int) -> Any:
     """A field of `n` elements."""
     layout = type_of(element)
-    if layout is None:
+    if layout is None or (isinstance(element, Specifier) and element.bits):
         raise Error(
             f"bpf.array(T, n): {element!r} is no type with a layout; use u8 to s64, be16 to be64, bool or a @bpf.struct"
         )
@@ -79,11 +80,20 @@ def struct(cls: Any = None, /, *, packed: bool = False) -> Any:
 
 
 def _declare(cls: type, packed: bool, names: dict[str, Any], local: Any) -> type:
+    if not isinstance(cls, type):
+        raise Error(f"@bpf.struct decorates a class, not {cls!r}")
+    if cls.__bases__ != (object,):
+        raise Error(f"{cls.__name__}: a struct inherits nothing; make {cls.__bases__[0].__name__} the type of a field instead")
     fields, size, align = _lay_out(cls, packed, names, local)
     if not fields:
         raise Error(f"{cls.__name__}: a struct needs at least one field, such as `pid: u32`")
     members = {k: v for k, v in vars(cls).items() if k not in ("__dict__", "__weakref__") and k not in {f.name for f in fields}}
     record = type(cls.__name__, cls.__bases__, members | {"__slots__": tuple(f.name for f in fields)})
+    for member in members.values():  # a method that says `__class__` means the class it ends up in
+        for cell in getattr(getattr(member, "__func__", member), "__closure__", None) or ():
+            with suppress(ValueError):  # a cell that is still empty, such as that of the class's own name
+                if cell.cell_contents is cls:
+                    cell.cell_contents = record
     layout = StructType(cls.__name__, tuple(fields), size, align, record)
     record.__bpf_type__ = layout  # type: ignore[attr-defined]
     for name, method in _METHODS.items():
@@ -97,7 +107,7 @@ def _lay_out(cls: type, packed: bool, names: dict[str, Any], local: Any) -> tupl
     fields: list[Field] = []
     end = 0  # in bits, so that bit fields share integers as in C
     alignment = 1
-    for name, annotation in cls.__dict__.get("__annotations__", {}).items():  # noqa: RUF063  inspect takes 4 ms to import
+    for name, annotation in cls.__annotations__.items():
         where = f"{cls.__name__}.{name}"
         if name in _RESERVED or name.startswith("__"):
             raise Error(f"{where}: this name is the record's own; rename the field")
@@ -141,8 +151,14 @@ def _lay_out(cls: type, packed: bool, names: dict[str, Any], local: Any) -> tupl
             fields.append(Field(name, layout, end // 8, 0, 0, value, required and specifier is None))
             end += unit
         alignment = max(alignment, step // 8)
-    size = -(-end // 8)
-    return fields, -(-size // alignment) * alignment, alignment
+    size = -(-end // (8 * alignment)) * alignment
+    for field in fields:
+        if field.offset + field.type.size > size:
+            raise Error(
+                f"{cls.__name__}.{field.name}: the `{field.type}` that holds these bits would reach beyond the end of the "
+                f"packed struct; use a smaller integer"
+            )
+    return fields, size, alignment
 
 
 class _Missing:
@@ -152,7 +168,7 @@ class _Missing:
 _MISSING = _Missing()
 
 
-def _init(self: Any, **values: Any) -> None:
+def _init(self: Any, /, **values: Any) -> None:
     layout: StructType = type(self).__bpf_type__
     for field in layout.fields:
         if field.name in values:
@@ -160,7 +176,10 @@ def _init(self: Any, **values: Any) -> None:
         elif field.required:
             raise TypeError(f"{layout.name}() needs `{field.name}`")
         else:
-            setattr(self, field.name, field.default if not isinstance(field.default, list) else list(field.default))
+            value = field.default
+            if isinstance(field.type, StructType | ArrayType):  # these can be changed: each record has its own
+                value = field.type.decode(field.type.encode(value))
+            setattr(self, field.name, value)
     if values:
         known = ", ".join(f.name for f in layout.fields)
         raise TypeError(f"{layout.name} has no field `{next(iter(values))}`; its fields are {known}")

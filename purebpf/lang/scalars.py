@@ -1,10 +1,12 @@
 """The integer types `u8` to `s64` and `be16` to `be64`.
 
 For a type checker each is `int`; at run time each is a class whose call narrows: `u8(300)` is 44, as storing 300 in a byte.
+What is no integer (a float, a text) is a TypeError.
 """
 
 from __future__ import annotations
 
+from operator import index
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from purebpf.lang.types import IntType
@@ -25,7 +27,7 @@ else:
 
     def _scalar(name: str, layout: IntType) -> type:
         def __new__(cls: type, value: Any = 0) -> int:
-            low = int(value) & ((1 << layout.bits) - 1)
+            low = index(value) & ((1 << layout.bits) - 1)
             return low - (1 << layout.bits) if layout.signed and low >> (layout.bits - 1) else low
 
         body = {"__new__": __new__, "__bpf_type__": layout, "__slots__": (), "__module__": "purebpf"}

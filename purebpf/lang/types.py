@@ -7,6 +7,7 @@ them. The layout is C's natural one, little-endian unless a field is `be16`, `be
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import index
 from typing import Any
 
 
@@ -38,7 +39,7 @@ class IntType:
         return f"{'be' if self.big else 's' if self.signed else 'u'}{self.bits}"
 
     def encode(self, value: Any) -> bytes:
-        number = int(value)
+        number = index(value)
         if not self.low <= number <= self.high:
             raise ValueError(f"{number} does not fit {self} ({self.low} to {self.high})")
         return number.to_bytes(self.size, "big" if self.big else "little", signed=self.signed)
@@ -61,6 +62,8 @@ class BoolType:
         return "bool"
 
     def encode(self, value: Any) -> bytes:
+        if value not in (0, 1):
+            raise ValueError(f"a bool is wanted, not {value!r}")
         return bytes([bool(value)])
 
     def decode(self, data: bytes) -> Any:
@@ -81,7 +84,11 @@ class CharsType:
         return f"chars({self.size})"
 
     def encode(self, value: Any) -> bytes:
-        data = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
+        if not isinstance(value, str | bytes):
+            raise TypeError(f"a text is wanted, not {value!r}")
+        data = value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
+        if 0 in data:
+            raise ValueError(f"{value!r} has a NUL inside, where the kernel would end the text")
         if len(data) >= self.size:
             raise ValueError(f"a text of {len(data)} bytes does not fit {self}: its NUL needs a byte too")
         return data.ljust(self.size, b"\0")
@@ -104,6 +111,8 @@ class BytesType:
         return f"bytes({self.size})"
 
     def encode(self, value: Any) -> bytes:
+        if isinstance(value, str | int):
+            raise TypeError(f"bytes are wanted, not {value!r}")
         data = bytes(value)
         if len(data) != self.size:
             raise ValueError(f"{self} wants exactly {self.size} bytes, not {len(data)}")
@@ -186,7 +195,7 @@ class StructType:
             end = field.offset + field.type.size
             try:
                 if field.bits:
-                    encode_bits(data, field, int(item))
+                    encode_bits(data, field, index(item))
                 else:
                     data[field.offset : end] = field.type.encode(item)
             except (TypeError, ValueError) as error:
