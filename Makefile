@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SECONDS ?= 60
 
-.PHONY: demo test lint kernels fuzz bench bench-size docs clean
+.PHONY: demo test lint fuzz bench bench-size docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/purebpf demo
@@ -17,9 +17,6 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check purebpf tests examples bench
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-
-kernels: $(VENV)/.installed-dev
-	$(BIN)/python -m tests.kernels.matrix
 
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)

@@ -1,0 +1,131 @@
+"""Records, packet headers, contexts and fields of tracepoints, as an author declares and reads them."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+import purebpf as bpf
+from purebpf import be16, net, s8, u8, u16, u32, u64
+from purebpf.lang import contexts
+from purebpf.lang.program_types import KINDS
+from purebpf.lang.tracepoints import parse_format
+from purebpf.lang.types import CharsType, IntType
+from purebpf.tables.constants import constant
+from purebpf.tables.contexts import context
+
+SIZES = {
+    "Ethernet": 14, "Vlan": 4, "Arp": 28, "IPv4": 20, "IPv6": 40, "TCP": 20, "UDP": 8, "ICMP": 8, "ICMPv6": 8, "VXLAN": 8, "GRE": 4,
+}  # fmt: skip
+FRAME = bytes.fromhex(
+    "020000000001" "020000000002" "0800"  # Ethernet
+    "4500001c000100004011b6cf" "c0000202" "c0000201"  # IPv4
+    "9c400035" "00080000"  # UDP
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name, size", SIZES.items())
+def test_headers_have_their_size_on_the_wire(name: str, size: int) -> None:
+    assert len(getattr(net, name)().to_bytes()) == size
+
+
+def test_headers_read_a_frame() -> None:
+    eth, ip, udp = net.Ethernet.from_bytes(FRAME), net.IPv4.from_bytes(FRAME[14:]), net.UDP.from_bytes(FRAME[34:])
+    assert (eth.proto, ip.version, ip.ihl, ip.protocol, ip.saddr) == (net.ETH_P_IP, 4, 5, 17, 0xC0000202)
+    assert (udp.source, udp.dest, udp.len) == (40000, 53, 8)
+    assert eth.to_bytes() + ip.to_bytes() + udp.to_bytes() == FRAME
+
+
+def test_constants_are_those_of_the_kernel() -> None:
+    explicit = {name: value for name, value in vars(net).items() if name.isupper() and isinstance(value, int)}
+    assert len(explicit) >= 9
+    assert explicit == {name: constant(name) for name in explicit}
+    assert constant("ETH_P_LOOP") == net.ETH_P_LOOP
+
+
+@pytest.mark.parametrize("name", ["xdp", "tc", "socket_filter"])
+def test_contexts_name_the_fields_that_programs_may_use(name: str) -> None:
+    kind = KINDS[name]
+    table = context(kind.type)
+    assert table is not None
+    usable = {n for n, f in table.fields.items() if f.kind == "scalar" and (f.readable or f.writable)}
+    named: set[str] = set()
+    for each in getattr(contexts, kind.context).__mro__:
+        named |= set(inspect.get_annotations(each))
+    assert usable <= named
+
+
+def test_records_have_c_layout() -> None:
+    @bpf.struct
+    class Mixed:
+        a: u8
+        b: u32 = 2
+        c: u16 = 3
+        d: u64 = 4
+        name: str = bpf.chars(4)
+        port: be16 = 80
+
+    value = Mixed(a=1, name="abc")
+    assert value.to_bytes().hex() == "0100000002000000030000000000000004000000000000006162630000500000"
+    assert Mixed.from_bytes(value.to_bytes()) == value
+    assert repr(value) == "Mixed(a=1, b=2, c=3, d=4, name='abc', port=80)"
+
+
+@pytest.mark.parametrize(
+    "annotations, message",
+    [
+        ({"a": float}, "no floats in the kernel"),
+        ({"a": int}, "say how wide"),
+        ({"a": str}, "bpf.chars"),
+        ({"to_bytes": u8}, "the record's own"),
+        ({}, "at least one field"),
+    ],
+)
+def test_wrong_records_are_refused_at_the_declaration(annotations: dict[str, type], message: str) -> None:
+    with pytest.raises(bpf.Error, match=message):
+        bpf.struct(type("Wrong", (), {"__annotations__": annotations}))
+
+
+def test_values_that_do_not_fit_are_refused() -> None:
+    @bpf.struct
+    class Small:
+        a: u8 = 0
+        name: str = bpf.chars(4)
+
+    for wrong in ({"a": 256}, {"a": 1.5}, {"name": "abcd"}, {"name": 3}):
+        with pytest.raises((TypeError, ValueError), match="Small"):
+            Small(**wrong).to_bytes()
+    with pytest.raises(TypeError, match="no field `b`"):
+        Small(b=1)
+
+
+def test_scalars_narrow() -> None:
+    assert (u8(300), s8(200), u16(-1)) == (44, -56, 65535)
+
+
+def test_a_map_that_is_not_loaded_says_so() -> None:
+    table = bpf.Hash[u32, u64](max_entries=4, name="table")
+    with pytest.raises(bpf.NotLoaded, match="map `table` is not loaded"):
+        table[1]
+
+
+def test_formats_of_events() -> None:
+    fields = parse_format(
+        "name: x\nID: 1\nformat:\n"
+        "\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;\n"
+        "\tfield:int dfd;\toffset:16;\tsize:8;\tsigned:0;\n"
+        "\tfield:const char * filename;\toffset:24;\tsize:8;\tsigned:0;\n"
+        "\tfield:char comm[16];\toffset:32;\tsize:16;\tsigned:0;\n"
+        '\nprint fmt: "x"\n'
+    )
+    assert fields["common_type"].type is None
+    assert fields["dfd"].type == IntType(32, True)  # the declared type, not the slot
+    assert fields["filename"].type == IntType(64)
+    assert fields["comm"].type == CharsType(16)
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "format:\n\tfield:int;\toffset:x;\n"])
+def test_a_damaged_format_is_a_clean_error(text: str) -> None:
+    with pytest.raises(bpf.Error):
+        parse_format(text)
