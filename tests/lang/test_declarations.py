@@ -16,7 +16,8 @@ from purebpf.tables.constants import constant
 from purebpf.tables.contexts import context
 
 SIZES = {
-    "Ethernet": 14, "Vlan": 4, "Arp": 28, "IPv4": 20, "IPv6": 40, "TCP": 20, "UDP": 8, "ICMP": 8, "ICMPv6": 8, "VXLAN": 8, "GRE": 4,
+    "Ethernet": 14, "Vlan": 4, "Arp": 28, "IPv4": 20, "IPv6": 40, "TCP": 20, "UDP": 8, "ICMP": 8, "ICMPv6": 8,
+    "VXLAN": 8, "GRE": 4,
 }  # fmt: skip
 FRAME = bytes.fromhex(
     "020000000001" "020000000002" "0800"  # Ethernet
