@@ -501,3 +501,19 @@ def test_a_subprogram_with_proven_indices(run: Callable[..., int]) -> None:
 
     assert run(program) > 0
     assert len(bpf.xdp(program).compiled().program.functions) == 2
+
+
+def test_a_bounded_loop_around_one_without_a_bound(run: Callable[..., int]) -> None:
+    def program(ctx):  # type: ignore[no-untyped-def]
+        n = len(ctx.packet)
+        total: u32 = 0
+        for i in range(n & 3, n & 7, 1):
+            total += i
+        for i in range(n % 5, 9, 2):
+            left = n
+            while left > 1:
+                left //= 2
+                total += i
+        return total
+
+    assert run(program) == sum(i * 6 for i in range(4, 9, 2))

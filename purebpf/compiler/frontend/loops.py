@@ -278,7 +278,7 @@ def _attempt(
     cx.go(start)
     frame_loop = Loop()
     cx.frame.loops.append(frame_loop)
-    size_before = _size(cx)
+    size_before, budgets_before = _size(cx), _budgets(cx)
     budget = cx.builder.new_block()
     yes, no = loop.test()
     cx.go(yes)
@@ -290,7 +290,8 @@ def _attempt(
     if cx.current is not None:
         loop.step()
     ends = [cx.current] if cx.current is not None else []
-    if ends and not loop.bounded(max(1, _size(cx) - size_before)):
+    nested = _budgets(cx) > budgets_before  # a may_goto inside makes the verifier forget this loop's counter too
+    if ends and (nested or not loop.bounded(max(1, _size(cx) - size_before))):
         no = _budgeted(cx, node, start, header, budget, no)
     else:
         cx.fn.blocks.remove(budget)
@@ -321,6 +322,10 @@ def _budgeted(cx: Lowering, node: ast.stmt, start: Flow, header: Block, inner: B
 
 def _size(cx: Lowering) -> int:
     return sum(len(block.ops) for block in cx.fn.blocks)
+
+
+def _budgets(cx: Lowering) -> int:
+    return sum(block.terminator is not None and block.terminator.kind == "may_goto" for block in cx.fn.blocks)
 
 
 def _parameter_type(shape: Value, op: Op, given: Op) -> Type:
