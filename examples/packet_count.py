@@ -9,12 +9,16 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import purebpf as bpf
 from purebpf import u64
 from purebpf.net import ETH_P_IP, ETH_P_IPV6, Ethernet, IPv4, IPv6
 
-PROTOCOLS = {1: "ICMP", 2: "IGMP", 6: "TCP", 17: "UDP", 47: "GRE", 58: "ICMPv6"}
+if TYPE_CHECKING:
+    from rich.table import Table
+
+PROTOCOLS = {0: "IPv6 options", 1: "ICMP", 2: "IGMP", 6: "TCP", 17: "UDP", 47: "GRE", 58: "ICMPv6"}
 
 
 @bpf.struct
@@ -55,14 +59,30 @@ def totals() -> dict[str, tuple[int, int]]:
     return {PROTOCOLS.get(number, str(number)): (each.packets, each.octets) for number, each in rows}
 
 
+def table() -> Table:
+    """The totals of this moment."""
+    from rich.table import Table  # imported here, so that compiling this file does not wait for it
+
+    shown = Table("protocol", title="packets by protocol")
+    shown.add_column("packets", justify="right")
+    shown.add_column("bytes", justify="right")
+    for name, (packets, octets) in totals().items():
+        shown.add_row(name, f"{packets:,}", f"{octets:,}")
+    return shown
+
+
 def main() -> None:
     if len(sys.argv) != 2:
         sys.exit(f"usage: {sys.argv[0]} INTERFACE")
-    with count.attach(sys.argv[1]) as attached:
-        print(f"counting on {sys.argv[1]} ({attached.mechanism}); Ctrl-C ends")
-        for _ in bpf.every(1.0):
-            line = "  ".join(f"{name} {packets} packets {octets} bytes" for name, (packets, octets) in totals().items())
-            print(line or "nothing yet")
+    from rich.live import Live
+
+    interface = sys.argv[1]
+    with count.attach(interface) as attached:  # leaving the block detaches
+        print(f"counting on {interface} by {attached.mechanism}; Ctrl-C ends", flush=True)
+        with Live(table(), refresh_per_second=4) as live:
+            for _ in bpf.every(0.5):
+                live.update(table())
+            live.update(table())
 
 
 if __name__ == "__main__":

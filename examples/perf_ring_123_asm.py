@@ -46,7 +46,7 @@ def read(engine: Engine, reader: EventReader) -> int:
 
 
 def main() -> None:
-    engine, _ = choose_engine("kernel")
+    engine, _ = choose_engine()
     events = engine.create_map(EVENTS)
     program = engine.load_program(SEND, {"events": events})
     reader = engine.open_events(events)

@@ -1,14 +1,17 @@
 """Counts system calls by the name of the process that makes them.
 
-sudo purebpf run examples/syscall_count.py [SECONDS]
+    sudo purebpf run examples/syscall_count.py -- --seconds 10
+    sudo purebpf run examples/syscall_count.py -- --pid 1234
+
+The program runs for every system call of the machine; `only` lets it leave at once for those of other processes.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 
 import purebpf as bpf
-from purebpf import u64
+from purebpf import u32, u64
 
 
 @bpf.struct
@@ -17,11 +20,14 @@ class Process:
 
 
 calls = bpf.Hash[Process, u64](max_entries=4096)
+only = bpf.Array[u32](max_entries=1)  # a process id, or 0 for all processes
 
 
 @bpf.tracepoint("raw_syscalls/sys_enter")
 def count(ctx: bpf.TracepointContext) -> None:
-    calls[Process(name=bpf.current.comm)] += 1
+    wanted = only[0]
+    if wanted == 0 or wanted == bpf.current.tgid:
+        calls[Process(name=bpf.current.comm)] += 1
 
 
 def busiest(number: int = 10) -> list[tuple[str, int]]:
@@ -31,10 +37,15 @@ def busiest(number: int = 10) -> list[tuple[str, int]]:
 
 
 def main() -> None:
-    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else None
-    with count.attach():
-        for _ in bpf.every(1.0, count=seconds):
-            print("  ".join(f"{name} {total}" for name, total in busiest()))
+    parser = argparse.ArgumentParser(description="count system calls by process name")
+    parser.add_argument("--seconds", type=int, help="how long to count; without it, until Ctrl-C")
+    parser.add_argument("--pid", type=int, default=0, help="count only those of this process")
+    arguments = parser.parse_args()
+    with count.load():  # the map exists from here on, the program is not attached yet
+        only[0] = arguments.pid
+        with count.attach():
+            for _ in bpf.every(1.0, count=arguments.seconds):
+                print("  ".join(f"{name} {total}" for name, total in busiest()), flush=True)
 
 
 if __name__ == "__main__":

@@ -5,14 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 import click
 
 from purebpf.errors import Error
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 SECONDS = 5.0
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -32,10 +28,12 @@ def demo(engine: str, seconds: float) -> None:
 
         reason = permitted(ProgramType.XDP)
     if reason is None:
+        from purebpf.cli.lab import NoLab
+
         try:
             on_kernel(example, seconds)
             return
-        except Error as error:
+        except NoLab as error:  # any other error is a failure of the demo, not a reason to show something else
             if engine == "kernel":
                 raise
             reason = str(error)
@@ -77,11 +75,11 @@ def on_kernel(example: ModuleType, seconds: float) -> None:
         console.print(f"Program `count` on {interface} by {attached.mechanism}.")
         console.print("UDP, TCP and ICMP come in from a second network namespace.")
         end = time.monotonic() + seconds
-        with Live(table(example), console=console, refresh_per_second=4, transient=True) as live:
+        with Live(example.table(), console=console, refresh_per_second=4, transient=True) as live:
             while time.monotonic() < end:
                 time.sleep(0.25)
-                live.update(table(example))
-        final = table(example)
+                live.update(example.table())
+        final = example.table()
         counted = example.totals()
     console.print(final)
     missing = [name for name in ("UDP", "TCP", "ICMP") if name not in counted]
@@ -104,16 +102,4 @@ def in_vm(example: ModuleType, reason: str) -> None:
     with example.count.load("vm"):
         for packet in packets:
             example.count.run(packet=packet)
-        console.print(table(example))
-
-
-def table(example: ModuleType) -> Table:
-    """The counts so far."""
-    from rich.table import Table
-
-    shown = Table("protocol", title="packets by protocol")
-    shown.add_column("packets", justify="right")
-    shown.add_column("bytes", justify="right")
-    for name, (packets, octets) in example.totals().items():
-        shown.add_row(name, f"{packets:,}", f"{octets:,}")
-    return shown
+        console.print(example.table())

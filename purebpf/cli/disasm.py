@@ -25,6 +25,8 @@ def as_bytes(data: bytes) -> bytes:
     if not data:
         raise Error("there is nothing to disassemble")
     text = b"".join(data.split())
-    if text and all(c in b"0123456789abcdefABCDEF" for c in text) and len(text) % 2 == 0:
-        return bytes.fromhex(text.decode())
-    return data
+    if not text or any(c not in b"0123456789abcdefABCDEF" for c in text):
+        return data
+    if len(text) % 2:
+        raise Error(f"there are {len(text)} hexadecimal digits: two make a byte, sixteen an instruction, so one is missing")
+    return bytes.fromhex(text.decode())

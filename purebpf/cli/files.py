@@ -36,7 +36,7 @@ def has_main_block(path: Path) -> bool:
     import ast
 
     try:
-        tree = ast.parse(path.read_text())
+        tree = ast.parse(path.read_bytes())  # bytes, so that a coding line is minded
     except SyntaxError as error:
         raise Error(f"{path}:{error.lineno}: {error.msg}") from None
     return any(isinstance(node, ast.If) and "__name__" in ast.unparse(node.test) for node in tree.body)

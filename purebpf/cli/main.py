@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
+from types import FrameType
 
 import click
 
@@ -39,8 +41,14 @@ def cli() -> None:
     """eBPF in pure Python: compile, run and look at kernel programs written as Python functions."""
 
 
+def ended(number: int, _frame: FrameType | None) -> None:
+    """A signal that ends the process does it by an exception, so that everything is detached first."""
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Errors of purebpf are told without a traceback; Ctrl-C ends quietly with status 130, a closed pipe silently."""
+    signal.signal(signal.SIGTERM, ended)
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,11 +13,12 @@ import click
 
 from purebpf.cli.files import has_main_block, programs_of
 from purebpf.errors import Error
-from purebpf.lang.maps import KeyedMap, PerCpuMap, ProgArray
+from purebpf.lang.maps import KeyedMap, PerCpuMap, PerfEventArray, ProgArray
 
 if TYPE_CHECKING:
     from purebpf.collection import Collection
     from purebpf.program import Program
+    from purebpf.spec import ProgramSpec
 
 NEEDS_TARGET = {"xdp": "an interface", "tc": "an interface", "socket_filter": "a socket", "perf_event": "an event"}
 RESULTS = {
@@ -75,11 +79,15 @@ def feed(file: Path, pcap: Path, engine: str) -> None:
     packets = list(read_packets(pcap))
     with load(*programs.values(), engine=engine) as collection:
         click.echo(f"{len(packets)} packets from {pcap.name}, engine: {collection.engine.name}")
-        for name, program in programs.items():
-            results = Counter(program.run(packet=packet).value for packet in packets)
-            shown = ", ".join(f"{meaning(program, value)}: {count}" for value, count in results.most_common())
-            click.echo(f"{name}: {shown}")
+        with printed(collection) as read:
+            for name, program in programs.items():
+                results = Counter(program.run(packet=packet).value for packet in packets)
+                shown = ", ".join(f"{meaning(program, value)}: {count}" for value, count in results.most_common())
+                click.echo(f"{name}: {shown}")
+            for text in read():
+                click.echo(f"printed: {text}")
         show_maps(collection)
+        show_events(collection, timeout=0)
 
 
 def tables_of(program: Program) -> list[ProgArray]:
@@ -95,6 +103,41 @@ def meaning(program: Program, value: int) -> str:
     return next((name for name in names if constant(name) == value), str(value))
 
 
+@contextmanager
+def printed(collection: Collection) -> Iterator[Callable[[], list[str]]]:
+    """Gives a function that returns what the programs printed within the block. Where no program prints, nothing is opened:
+    on the kernel the trace pipe needs root."""
+    from purebpf.vm.engine import VmEngine
+
+    if isinstance(collection.engine, VmEngine):
+        trace = collection.engine.trace
+        yield lambda: [record.text for record in trace.read()]
+    elif not any(prints(spec) for spec in collection.spec.programs.values()):
+        yield list
+    else:
+        from purebpf.collection import trace_pipe
+
+        with trace_pipe(threading.get_native_id()) as pipe:
+            yield lambda: [record.text for record in pipe.read(0.2)]
+
+
+def prints(spec: ProgramSpec) -> bool:
+    """Whether a program calls a helper that prints to the trace pipe."""
+    from purebpf.isa.opcodes import CALL
+    from purebpf.tables.helpers import helper_by_id
+
+    called = (helper_by_id(i.imm) for i in spec.instructions if i.opcode == CALL and i.src == 0)
+    return any(helper is not None and helper.name in ("trace_printk", "trace_vprintk") for helper in called)
+
+
+def show_events(collection: Collection, timeout: float) -> None:
+    """The events that have come, one a line; waits up to `timeout` seconds for the first."""
+    for declaration in collection.declarations:
+        if isinstance(declaration, PerfEventArray):
+            for event in declaration.read(timeout):
+                click.echo(f"{declaration.name}: {event}")
+
+
 def show_maps(collection: Collection) -> None:
     """The entries of all mappings, those of arrays that are zero left out."""
     for declaration in collection.declarations:
@@ -108,7 +151,7 @@ def show_maps(collection: Collection) -> None:
 
 
 def watch(file: Path, engine: str) -> None:
-    """Attach all programs and show what they print until Ctrl-C."""
+    """Attach all programs and show what they print and the events they send, until Ctrl-C."""
     from purebpf.collection import trace_pipe
     from purebpf.program import load
 
@@ -126,7 +169,9 @@ def watch(file: Path, engine: str) -> None:
             program.attach()
         click.echo(f"attached {', '.join(programs)} ({collection.engine.name}); Ctrl-C ends", err=True)
         try:
-            for record in pipe:
-                click.echo(f"{record.task}-{record.pid} [{record.cpu:03}] {record.time:.6f}: {record.text}")
+            while True:
+                for record in pipe.read(0.1):
+                    click.echo(f"{record.task}-{record.pid} [{record.cpu:03}] {record.time:.6f}: {record.text}")
+                show_events(collection, timeout=0)
         except KeyboardInterrupt:
             return
