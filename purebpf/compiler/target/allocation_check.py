@@ -1,137 +1,120 @@
 """Proof that an allocation is right: every use reads the value that the program over virtual registers reads.
 
-Symbolic execution over all ways through the function: for each machine register and spill slot, which of the original program's
-registers it stands for; where ways meet, what all of them agree on. It shares no code with the allocator and always runs.
+Symbolic execution of both programs side by side, over all ways through the function: for each machine register and spill slot,
+the names (original registers, as bits) it stands for; where ways meet, what all agree on. It shares no code with the allocator.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from operator import attrgetter
 
-from purebpf.compiler.target.machine import FRAME_POINTER, Inst, MBlock, MFunction, Reg, Slot
+from purebpf.compiler.target.machine import ALLOCATABLE, FIRST_VIRTUAL, FRAME_POINTER, Inst, MBlock, MFunction, Reg
 
-Place = Reg | Slot
-Held = frozenset[object]  # original registers, or the text of a value that can be made anywhere
-State = dict[Place, Held]
+STORE, LOAD = 0x7B, 0x79  # *(u64 *)(r10 + slot) = rX, and back
+FIXED: dict[Reg | None, Reg | None] = {None: None, **{r: r for r in range(FIRST_VIRTUAL)}}  # operands that stay as they are
+Names = int
+State = dict[object, Names]  # by machine register or spill slot
+Snapshot = dict[MBlock, list[tuple[Inst, Inst]]]  # each instruction, and what it was
+fields_of = attrgetter(*Inst.__slots__)
+value_of = attrgetter("opcode", "offset", "imm", "symbol", "pseudo", "slot", "lea")
+kept_of = attrgetter("opcode", "offset", "imm", "symbol", "pseudo", "slot", "lea", "target", "clobbers")
 
 
 class AllocationError(AssertionError):
-    """The register allocator made a mistake: a bug in the compiler."""
-
-
-@dataclass(frozen=True, slots=True)
-class Original:
-    """An instruction as it was before allocation."""
-
-    inst: Inst
-    dst: Reg | None
-    src: Reg | None
-    defs: tuple[Reg, ...]
-    uses: tuple[Reg, ...]
-
-
-Snapshot = dict[MBlock, list[Original]]
+    """The register allocator made a mistake, or was asked the impossible: a bug in the compiler."""
 
 
 def snapshot(fn: MFunction) -> Snapshot:
     """What `check` compares with; to be taken before `allocate`."""
-    return {block: [Original(i, i.dst, i.src, i.defs, i.uses) for i in block.insts] for block in fn.blocks}
+    return {block: [(inst, Inst(*fields_of(inst))) for inst in block.insts] for block in fn.blocks}
 
 
 def check(before: Snapshot, fn: MFunction) -> None:
-    """Raises AllocationError where an instruction may read a wrong value."""
-    values = _repeatable(before)
-    entry: State = {register: frozenset([register]) for register in range(FRAME_POINTER)}
-    known: dict[MBlock, State] = {fn.blocks[0]: entry}
+    """Raises AllocationError, naming block and instruction, where an instruction may read a wrong value."""
+    proof = _Proof([was for row in before.values() for _, was in row])
+    known: dict[MBlock, State] = {fn.blocks[0]: {argument: 1 << argument for argument in range(1, 6)}}
     work = [fn.blocks[0]]
     while work:
         block = work.pop()
-        state = dict(known[block])
-        _block(fn, block, before[block], state, values)
+        try:
+            state = proof.after(block, before[block], dict(known[block]))
+        except AllocationError as error:
+            raise AllocationError(f"{fn.name}, block {block.name}: {error}") from None
         for successor in block.successors:
             old = known.get(successor)
-            new = dict(state) if old is None else {p: held & state[p] for p, held in old.items() if p in state}
+            new = state if old is None else {place: names & state.get(place, 0) for place, names in old.items()}
             if new != old:
                 known[successor] = new
                 work.append(successor)
 
 
-def _repeatable(before: Snapshot) -> dict[Reg, object]:
-    """Registers whose only definition can be made again anywhere, with a key for their value."""
-    makers: dict[Reg, list[Inst]] = {}
-    for originals in before.values():
-        for original in originals:
-            for register in original.defs:
-                makers.setdefault(register, []).append(original.inst)
-    return {register: _value(insts[0]) for register, insts in makers.items() if len(insts) == 1 and insts[0].remat}
+class _Proof:
+    def __init__(self, originals: list[Inst]) -> None:
+        self.slots = {None, *(inst.slot for inst in originals)}  # not for spilling
+        makers: dict[Reg, list[Inst]] = {}
+        for inst in originals:
+            for register in inst.defs:
+                makers.setdefault(register, []).append(inst)
+        top = max((r for inst in originals for r in inst.defs + inst.uses), default=0) + 1
+        self.values: dict[object, Names] = {}  # what can be made anywhere has a name of its own
+        self.same: dict[Reg, Names] = {}  # for registers that only ever hold such a value, its name
+        for register, made in makers.items():
+            if register >= FIRST_VIRTUAL and len(made) == 1 and made[0].remat and not made[0].uses:
+                self.same[register] = self.values.setdefault(value_of(made[0]), 1 << top + len(self.values))
 
+    def after(self, block: MBlock, originals: list[tuple[Inst, Inst]], state: State) -> State:
+        """Run a block on both sides; `state` is what holds before it, and becomes what holds after it."""
+        position = {id(inst): i for i, (inst, _) in enumerate(originals)}
+        at = 0
+        for inst in block.insts:
+            index = position.get(id(inst))
+            if index is None:
+                self._added(inst, state)
+                continue
+            if index < at:
+                raise AllocationError(f"instructions changed places: {inst}")
+            for _, was in originals[at:index]:
+                self._vanished(was, state)
+            self._kept(inst, originals[index][1], state)
+            at = index + 1
+        for _, was in originals[at:]:
+            self._vanished(was, state)
+        return state
 
-def _value(inst: Inst) -> object:
-    return ("value", inst.opcode, inst.imm, inst.symbol, inst.pseudo, id(inst.slot), inst.lea)
+    def _added(self, inst: Inst, state: State) -> None:
+        """Spill code, or a value made again."""
+        register, base = (inst.src, inst.dst) if inst.opcode == STORE else (inst.dst, inst.src)
+        again = inst.remat and not inst.uses
+        spills = inst.opcode in (STORE, LOAD) and base == FRAME_POINTER and inst.slot not in self.slots and not inst.offset
+        if register not in ALLOCATABLE or not (again or spills):
+            raise AllocationError(f"an instruction that is no spill code was added: {inst}")
+        to, source = (inst.slot, register) if inst.opcode == STORE else (register, inst.slot)
+        state[to] = self.values.get(value_of(inst), 0) if again else state.get(source, 0)
+        if not state[to]:
+            raise AllocationError(f"spill code reads what has no known value: {inst}")
 
+    def _vanished(self, was: Inst, state: State) -> None:
+        """Only a move, which gives its source another name, or what is made elsewhere may vanish."""
+        if was.move and was.dst is not None and was.src is not None:
+            source, name = 1 << was.src | self.same.get(was.src, 0), 1 << was.dst
+            state.update({place: held | name if held & source else held & ~name for place, held in state.items()})
+        elif not was.defs or was.defs[0] not in self.same:
+            raise AllocationError(f"an instruction was lost: {was}")
 
-def _block(fn: MFunction, block: MBlock, originals: list[Original], state: State, values: dict[Reg, object]) -> None:
-    """Run the allocated block beside the original one; originals that are gone must have been moves or repeatable values."""
-    position = {id(original.inst): i for i, original in enumerate(originals)}
-    at = 0
-    for inst in block.insts:
-        index = position.get(id(inst))
-        if index is None:
-            _added(inst, state)
-            continue
-        for original in originals[at:index]:
-            _vanished(fn, block, original, state, values)
-        at = index + 1
-        _kept(fn, block, inst, originals[index], state, values)
-    for original in originals[at:]:
-        _vanished(fn, block, original, state, values)
-
-
-def _added(inst: Inst, state: State) -> None:
-    """Spill code, or a value made again."""
-    if inst.remat and inst.dst is not None:
-        state[inst.dst] = frozenset([_value(inst)])
-    elif inst.slot is not None and inst.defs and inst.dst is not None:
-        state[inst.dst] = state.get(inst.slot, frozenset())
-    elif inst.slot is not None and inst.src is not None:
-        state[inst.slot] = state.get(inst.src, frozenset())
-    else:
-        raise AllocationError(f"an instruction that is no spill code was added: {inst}")
-
-
-def _vanished(fn: MFunction, block: MBlock, original: Original, state: State, values: dict[Reg, object]) -> None:
-    if original.inst.move and original.dst is not None and original.src is not None:
-        _same(state, original.dst, original.src, values)
-    elif not (original.inst.remat and original.defs and original.defs[0] in values):
-        raise AllocationError(f"{fn.name}/{block.name}: an instruction was lost: {original}")
-
-
-def _same(state: State, register: Reg, source: Reg, values: dict[Reg, object]) -> None:
-    """From now on `register` is another name of what `source` is."""
-    for place, held in state.items():
-        if source in held or (source in values and values[source] in held):
-            state[place] = held | {register}
-        elif register in held:
-            state[place] = held - {register}
-
-
-def _kept(fn: MFunction, block: MBlock, inst: Inst, original: Original, state: State, values: dict[Reg, object]) -> None:
-    for wanted, register in zip(original.uses, inst.uses, strict=True):
-        if register == FRAME_POINTER and wanted == FRAME_POINTER:
-            continue
-        held = state.get(register, frozenset())
-        if wanted not in held and (wanted not in values or values[wanted] not in held):
-            raise AllocationError(f"{fn.name}/{block.name}: r{register} does not hold value {wanted} for {inst}")
-    named = {*zip(original.uses, inst.uses, strict=True), *zip(original.defs, inst.defs, strict=True)}
-    for before, after in ((original.dst, inst.dst), (original.src, inst.src)):
-        if before is not None and (before, after) not in named:
-            raise AllocationError(f"{fn.name}/{block.name}: the fields of {inst} do not match its operands")
-    moved = state.get(inst.src, frozenset()) if inst.move and inst.src is not None else frozenset()
-    for register in inst.clobbers:
-        state[register] = frozenset()
-    for wanted in original.defs:
-        for place, held in state.items():
-            if wanted in held:
-                state[place] = held - {wanted}
-    for wanted, register in zip(original.defs, inst.defs, strict=True):
-        state[register] = frozenset([wanted]) | (moved - {wanted})
+    def _kept(self, inst: Inst, was: Inst, state: State) -> None:
+        if kept_of(inst) != kept_of(was):
+            raise AllocationError(f"more than registers changed: {inst} was {was}")
+        given = dict(FIXED)
+        wanted = (*was.uses, *was.defs, was.dst, was.src)
+        for name, register in zip(wanted, (*inst.uses, *inst.defs, inst.dst, inst.src), strict=True):
+            if given.setdefault(name, register) != register or (name not in FIXED and register not in ALLOCATABLE):
+                raise AllocationError(f"operand {name} became {register} in {inst}")
+        for name in was.uses:
+            if name != FRAME_POINTER and not state.get(given[name], 0) & (1 << name | self.same.get(name, 0)):
+                raise AllocationError(f"r{given[name]} does not hold value {name} for {inst}")
+        copied = state.get(inst.src, 0) if inst.move else 0
+        over = ~sum(1 << name for name in {*was.defs, *was.clobbers})
+        state.update({place: names & over for place, names in state.items()})
+        state.update(dict.fromkeys(inst.clobbers, 0))
+        for name, register in zip(was.defs, inst.defs, strict=True):
+            state[register] = 1 << name | copied & over
