@@ -1,67 +1,154 @@
-"""`python -m bench.size`: our slots beside clang's, as a table in bench/results/size.md.
+"""`python -m bench.size [NAME...]`: every pair compiled, compared, measured; the table goes to bench/results/size.md.
 
-Where clang is installed (clang-19, or what PUREBPF_CLANG names) its slots are measured again and must be those in `pairs.py`.
+Where clang is installed (clang-19, or what PUREBPF_CLANG names) its slots are measured again, and both halves run on the same
+inputs; without it, the table holds the checked-in numbers of clang. `--record` checks in the slots of this run, `--quick`
+leaves out times. With names, only those pairs are run and no file is written.
 """
 
 from __future__ import annotations
 
+import argparse
 import math
-import os
-import shutil
-import subprocess
 import sys
-import tempfile
-from pathlib import Path
+from dataclasses import dataclass, field
 
-from bench.size.pairs import PAIRS, ROOT, Pair, our_slots
+from bench.size import clang, equality, measure
+from bench.size.pairs import LEVELS, ROOT, Pair, Slots, our_slots, pairs, program_of, record, recorded
+from purebpf.errors import Error
+from purebpf.kernel.probe import permitted
 
-CLANG = os.environ.get("PUREBPF_CLANG", "clang-19")
-
-
-def clang_slots(pair: Pair, cpu: int) -> int:
-    """Slots of the C program: the size of its section in the object."""
-    with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder) / "out.o"
-        command = [CLANG, "-O2", "-target", "bpf", f"-mcpu=v{cpu}", "-c", str(pair.c), "-o", str(output)]
-        subprocess.run(command, check=True)
-        return section_size(output.read_bytes(), pair.section) // 8
+RESULTS = ROOT / "bench/results/size.md"
 
 
-def section_size(elf: bytes, name: str) -> int:
-    """The size of a section of a 64-bit little-endian ELF file, in bytes."""
+@dataclass(slots=True)
+class Row:
+    """A pair's numbers; (ours, clang's) where there are two."""
 
-    def number(at: int, size: int) -> int:
-        return int.from_bytes(elf[at : at + size], "little")
+    name: str
+    slots: Slots
+    runs: int = 0
+    verified: tuple[int, int] | None = None
+    executed: tuple[int, int] | None = None
+    time: tuple[float, float] | None = None
+    failures: list[str] = field(default_factory=list)
 
-    table, entry, count, names = number(0x28, 8), number(0x3A, 2), number(0x3C, 2), number(0x3E, 2)
-    strings = number(table + names * entry + 0x18, 8)
-    for i in range(count):
-        header = table + i * entry
-        start = strings + number(header, 4)
-        if elf[start : elf.index(b"\0", start)] == name.encode():
-            return number(header + 0x20, 8)
-    raise SystemExit(f"the object has no section {name}")
+
+def run(pair: Pair, known: Slots | None, *, kernel: bool, times: bool) -> Row:
+    """Compile and measure a pair. What goes wrong is in the row's `failures`."""
+    row = Row(pair.name, Slots({}, {} if clang.available() or known is None else dict(known.clang)))
+    for cpu in LEVELS:
+        row.slots.ours[cpu] = our_slots(pair, cpu)
+        if not clang.available():
+            continue
+        program = program_of(pair, cpu)
+        ours = program.spec()
+        theirs = clang.program(pair.c, cpu, ours)
+        (other,) = theirs.programs.values()
+        row.slots.clang[cpu] = other.slots
+        try:
+            row.runs += equality.check(program, ours, theirs, kernel=kernel)
+            if cpu == LEVELS[0]:
+                one, two = (ours, program), (theirs, program)
+                counts = measure.executed(one), measure.executed(two)
+                row.executed = sum(counts[0]), sum(counts[1])
+                if kernel:
+                    row.verified = measure.verified(one), measure.verified(two)
+                    row.time = measure.nanoseconds(one, two, counts[1]) if times else None
+        except (Error, equality.Different) as error:
+            row.failures.append(f"v{cpu}: {error}")
+    return row
+
+
+def mean(ratios: list[float]) -> float:
+    """The geometric mean."""
+    return math.prod(ratios) ** (1 / len(ratios)) if ratios else math.nan
+
+
+def quotients(rows: list[Row]) -> dict[str, list[float]]:
+    """Ours by clang's, for all pairs that have the number."""
+    made = {f"slots v{cpu}": [r.slots.ours[cpu] / r.slots.clang[cpu] for r in rows if cpu in r.slots.clang] for cpu in LEVELS}
+    for what in ("verified", "executed", "time"):
+        made[what] = [a / b for a, b in (getattr(r, what) for r in rows if getattr(r, what) is not None)]
+    return made
+
+
+def cells(pair: tuple[float, float] | None, digits: int = 0) -> str:
+    """`ours / clang's`, or a dash."""
+    return "–" if pair is None else f"{pair[0]:,.{digits}f} / {pair[1]:,.{digits}f}"
+
+
+def ratio(pair: tuple[float, float] | None) -> str:
+    return "–" if pair is None else f"{pair[0] / pair[1]:.2f}"
+
+
+def table(rows: list[Row]) -> str:
+    """The results as a page of Markdown; every cell is ours / clang's."""
+    lines = [
+        "# Python and C side by side",
+        "",
+        "Each program is written once in Python and once in C (`bench/size/pairs`); both do the same on the same inputs.",
+        f"Cells are purebpf / clang ({clang.version() if clang.available() else 'checked-in numbers'}, `-O2 -target bpf`); "
+        "a ratio under 1 is in our favour. `docs/bench.md` explains the columns.",
+        "",
+        "| program | slots v3 | ratio | slots v4 | ratio | verified | executed | time ns | ratio |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        both = {cpu: (row.slots.ours[cpu], row.slots.clang[cpu]) if cpu in row.slots.clang else None for cpu in LEVELS}
+        slots = " | ".join(f"{cells(both[cpu])} | {ratio(both[cpu])}" for cpu in LEVELS)
+        executed = ratio(row.executed)
+        lines.append(
+            f"| {row.name} | {slots} | {cells(row.verified)} | {executed} | {cells(row.time, 1)} | {ratio(row.time)} |"
+        )
+    made = quotients(rows)
+    totals = {cpu: (sum(r.slots.ours[cpu] for r in rows), sum(r.slots.clang.get(cpu, 0) for r in rows)) for cpu in LEVELS}
+    sums = " | ".join(f"{cells(totals[cpu])} | {ratio(totals[cpu])}" for cpu in LEVELS)
+    means = {name: f"{mean(values):.2f}" if values else "–" for name, values in made.items()}
+    lines.append(f"| **total** | {sums} | | | | |")
+    slots_means = f"| {means['slots v3']} | | {means['slots v4']}"
+    lines.append(f"| **geometric mean** | {slots_means} | {means['verified']} | {means['executed']} | | {means['time']} |")
+    lines.append("")
+    for cpu in LEVELS:
+        smaller = sum(q < 1 for q in made[f"slots v{cpu}"])
+        larger = sum(q > 1 for q in made[f"slots v{cpu}"])
+        worst = max(made[f"slots v{cpu}"], default=math.nan)
+        lines.append(f"v{cpu}: smaller than clang's {smaller}, larger {larger}, of {len(rows)}; worst ratio {worst:.2f}.")
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
-    rows = ["| program | cpu | clang | purebpf | ratio |", "|---|---|---|---|---|"]
-    ratios: dict[int, list[float]] = {3: [], 4: []}
-    measured = shutil.which(CLANG) is not None
-    if not measured:
-        print(f"{CLANG} is not installed: clang's slots are those checked in", file=sys.stderr)
-    for pair in PAIRS:
-        for cpu in ratios:
-            theirs = clang_slots(pair, cpu) if measured else pair.clang[cpu]
-            if theirs != pair.clang[cpu]:
-                raise SystemExit(f"{pair.c.name} at v{cpu}: clang makes {theirs} slots, pairs.py says {pair.clang[cpu]}")
-            ours = our_slots(pair, cpu)
-            ratios[cpu].append(ours / theirs)
-            rows.append(f"| {pair.python.stem} | v{cpu} | {theirs} | {ours} | {ours / theirs:.2f} |")
-    text = "# Instruction slots, clang -O2 and purebpf\n\n" + "\n".join(rows) + "\n"
-    (ROOT / "bench/results/size.md").write_text(text)
+    parser = argparse.ArgumentParser(prog="python -m bench.size", description="purebpf's code beside clang's")
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--record", action="store_true", help="check in the slots of this run")
+    parser.add_argument("--quick", action="store_true", help="no times")
+    arguments = parser.parse_args()
+    chosen = [pair for pair in pairs() if not arguments.names or pair.name in arguments.names]
+    reason = permitted()
+    for missing in [f"{clang.CLANG} is not installed: its slots are those checked in, nothing is compared"] * (
+        not clang.available()
+    ):
+        print(missing, file=sys.stderr)
+    if reason:
+        print(f"no kernel measurements: {reason}", file=sys.stderr)
+    known = recorded()
+    rows = []
+    for pair in chosen:
+        rows.append(run(pair, known.get(pair.name), kernel=reason is None, times=not arguments.quick))
+        print(
+            f"{pair.name}: {rows[-1].runs} runs compared" + "".join(f"\n  {each}" for each in rows[-1].failures),
+            file=sys.stderr,
+        )
+    text = table(rows)
     print(text)
-    mean = {cpu: math.prod(each) ** (1 / len(each)) for cpu, each in ratios.items()}
-    print(f"slots v3={mean[3]:.2f} v4={mean[4]:.2f} worst={max(max(each) for each in ratios.values()):.2f}")
+    made = quotients(rows)
+    worst = max((q for cpu in LEVELS for q in made[f"slots v{cpu}"]), default=math.nan)
+    print(f"slots v3={mean(made['slots v3']):.2f} v4={mean(made['slots v4']):.2f} worst={worst:.2f}")
+    if arguments.record:
+        record(known | {row.name: row.slots for row in rows})
+    if not arguments.names and not arguments.quick:
+        RESULTS.write_text(text)
+    if any(row.failures for row in rows):
+        sys.exit(1)
 
 
 if __name__ == "__main__":
