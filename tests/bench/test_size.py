@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -10,6 +11,8 @@ from bench.size import clang, equality
 from bench.size.__main__ import Row, table
 from bench.size.inputs import inputs, packets
 from bench.size.pairs import HERE, LEVELS, Pair, Slots, our_slots, pairs, program_of, recorded
+from purebpf.spec import CollectionSpec, ProgramSpec
+from purebpf.tables.enums import ProgramType
 from purebpf.vm.engine import VmEngine
 
 PAIRS = pairs()
@@ -77,6 +80,26 @@ def test_clangs_slots_are_those_recorded() -> None:
     pair = PAIRS[0]
     (spec,) = clang.program(pair.c, 3, program_of(pair, 3).spec()).programs.values()
     assert spec.slots == recorded()[pair.name].clang[3]
+
+
+SOURCE = """
+#include "common.h"
+static const u32 table[4] = { 7, 1000, 30, 4 };
+static __attribute__((noinline)) u32 pick(u32 n, u32 m) { return table[n & 3] + table[m & 3]; }
+SEC("xdp") int prog(struct xdp_md *ctx) { return pick(ctx->rx_queue_index, 1) + pick(3, ctx->rx_queue_index); }
+LICENSE;
+"""
+
+
+@needs_clang
+@pytest.mark.parametrize("cpu", LEVELS)
+def test_calls_and_constants_of_an_object_are_resolved(tmp_path: Path, cpu: int) -> None:
+    source = tmp_path / "calls.c"
+    source.write_text(SOURCE.replace("common.h", str(HERE / "pairs/common.h")))
+    spec = clang.program(source, cpu, CollectionSpec({"prog": ProgramSpec("prog", ProgramType.XDP, ())}))
+    engine = VmEngine()
+    maps = {name: engine.create_map(each) for name, each in spec.maps.items()}
+    assert engine.load_program(spec.programs["prog"], maps).run(data=bytes(64)).value == 7 + 1000 + 4 + 7
 
 
 @needs_clang
