@@ -1,0 +1,39 @@
+"""Small programs that say what they must give: a table for a test file, and how one row is checked on an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+import purebpf as bpf
+
+FRAME = bytes(64)
+Function = Callable[..., object]
+ENGINES = ("vm", pytest.param("kernel", marks=pytest.mark.kernel))
+
+
+class Table:
+    """`@table(7)` adds a function as an XDP program that must give 7, for the packet that follows or 64 zeros."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[Function, int, bytes]] = []
+
+    def __call__(self, expected: int, packet: bytes = FRAME) -> Callable[[Function], Function]:
+        def add(function: Function) -> Function:
+            self.rows.append((function, expected, packet))
+            return function
+
+        return add
+
+    def parametrize(self) -> Callable[[Function], Function]:
+        """A test over all rows (`function`, `expected`, `packet`) and both engines (`engine`)."""
+        rows = pytest.mark.parametrize("function, expected, packet", self.rows, ids=[row[0].__name__ for row in self.rows])
+        engines = pytest.mark.parametrize("engine", ENGINES)
+        return lambda test: engines(rows(test))
+
+
+def check(function: Function, expected: int, packet: bytes, engine: str) -> None:
+    program = bpf.xdp(function)
+    with program.load(engine):
+        assert program.run(packet=packet).value == expected & 0xFFFFFFFF

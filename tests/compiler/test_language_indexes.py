@@ -1,0 +1,196 @@
+"""Indexes of arrays and tables that the compiler proves to be in range, and small programs over them."""
+
+from __future__ import annotations
+
+import enum
+
+import purebpf as bpf
+from purebpf import u8, u32, u64
+from tests.compiler.results import Function, Table, check
+
+case = Table()
+
+
+slots = bpf.Array[u64](max_entries=8)
+
+
+class Kind(enum.IntEnum):
+    A = 1
+    B = 2
+
+
+hits = bpf.Hash[u32, u64](max_entries=16)
+
+
+@case(7)
+def array_get(ctx):  # type: ignore[no-untyped-def]
+    slots[3] = 7
+    i = len(ctx.packet)
+    if slots.get(i) is not None:
+        return 1
+    v = slots.get(i & 3 | 3)
+    return v if v is not None else 2
+
+
+@case(7)
+def array_test_range(ctx):  # type: ignore[no-untyped-def]
+    i = len(ctx.packet) - 61
+    slots[3] = 7
+    if 0 <= i < 8:
+        return slots[i]
+    return 0
+
+
+@case(7)
+def array_index_min(ctx):  # type: ignore[no-untyped-def]
+    slots[7] = 7
+    return slots[min(len(ctx.packet), 7)]
+
+
+@case(7)
+def array_index_mod(ctx):  # type: ignore[no-untyped-def]
+    slots[1] = 7
+    return slots[(len(ctx.packet) + 1) % 8]
+
+
+@case(7)
+def array_index_shift(ctx):  # type: ignore[no-untyped-def]
+    slots[2] = 7
+    return slots[u8(len(ctx.packet)) >> 5]
+
+
+@case(7)
+def array_index_in_loop(ctx):  # type: ignore[no-untyped-def]
+    for i in range(8):
+        slots[i] = i
+    s = 0
+    for i in range(8):
+        if slots[i] == 7:
+            s = slots[i]
+    return s
+
+
+@case(7)
+def array_index_enum(ctx):  # type: ignore[no-untyped-def]
+    slots[Kind.B] = 7
+    return slots[Kind.B]
+
+
+@case(7)
+def array_index_ternary(ctx):  # type: ignore[no-untyped-def]
+    slots[1] = 7
+    return slots[1 if len(ctx.packet) > 3 else 2]
+
+
+@case(7)
+def array_index_bool(ctx):  # type: ignore[no-untyped-def]
+    slots[1] = 7
+    return slots[len(ctx.packet) > 3]
+
+
+@case(7)
+def index_tested_early_return(ctx):  # type: ignore[no-untyped-def]
+    i = len(ctx.packet) // 9
+    if i >= 8:
+        return 0
+    slots[i] = 7
+    return slots[7]
+
+
+@case(7)
+def index_tested_not_in(ctx):  # type: ignore[no-untyped-def]
+    i = len(ctx.packet) // 9
+    if i not in range(8):
+        return 0
+    slots[i] = 7
+    return slots[i]
+
+
+@case(7)
+def index_in_tuple(ctx):  # type: ignore[no-untyped-def]
+    i = len(ctx.packet) // 9
+    if i in (1, 3, 7):
+        slots[7] = 7
+        return slots[i]
+    return 0
+
+
+@case(7)
+def index_match(ctx):  # type: ignore[no-untyped-def]
+    i = len(ctx.packet) // 9
+    slots[7] = 7
+    match i:
+        case 1 | 7:
+            return slots[i]
+    return 0
+
+
+@case(7)
+def index_while(ctx):  # type: ignore[no-untyped-def]
+    i = 0
+    while i < 8:
+        slots[i] = i
+        i += 1
+    return slots[7]
+
+
+@case(7)
+def index_down(ctx):  # type: ignore[no-untyped-def]
+    slots[0] = 7
+    s = 0
+    for i in range(7, -1, -1):
+        s = slots[i]
+    return s
+
+
+@case(3)
+def token_bucket(ctx):  # type: ignore[no-untyped-def]
+    last = hits.get(1, 0)
+    now = bpf.ktime()
+    tokens = hits.get(2, 5)
+    elapsed = now - last
+    tokens = min(tokens + elapsed // 1000000000, 5)
+    if tokens > 0:
+        tokens -= 1
+        hits[2] = tokens
+        hits[1] = now
+        return 3
+    return 1
+
+
+@case(2)
+def counts_two(ctx):  # type: ignore[no-untyped-def]
+    n = hits.get(1)
+    if n is None:
+        hits[1] = 1
+    else:
+        hits[1] = n + 1
+    n = hits.get(1)
+    if n is None:
+        hits[1] = 1
+    else:
+        hits[1] = n + 1
+    return hits.get(1, 0)
+
+
+@case(50)
+def moving_average(ctx):  # type: ignore[no-untyped-def]
+    slots[0] = 100
+    for _ in range(20):
+        slots[0] = (slots[0] * 7 + 8 * 50 // 8) // 8
+    return u32(slots[0]) if slots[0] < 100 and slots[0] >= 50 else 1
+
+
+@case(1)
+def retry(ctx):  # type: ignore[no-untyped-def]
+    for attempt in range(5):
+        if hits.set(1, attempt, bpf.BPF_NOEXIST) == 0:
+            break
+    else:
+        return 0
+    return attempt + 1
+
+
+@case.parametrize()
+def test_a_program_gives(function: Function, expected: int, packet: bytes, engine: str) -> None:
+    check(function, expected, packet, engine)
