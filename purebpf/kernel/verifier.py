@@ -24,8 +24,9 @@ def load(fields: Fields, log_level: int = 0) -> tuple[int, str]:
     """
     if not log_level:
         answer = with_memlock(lambda: bpf(Command.PROG_LOAD, fields))
-        # Without the privilege there is no log, and EFAULT or ENOSYS come before the verifier.
-        if answer >= 0 or answer in (-errno.EPERM, -errno.ENOSYS, -errno.EFAULT, -errno.EMFILE, -errno.ENFILE):
+        # Without the privilege there is no log, and ENOSYS comes before the verifier. EFAULT may be a fault that it found in
+        # itself, which the log tells.
+        if answer >= 0 or answer in (-errno.EPERM, -errno.ENOSYS, -errno.EMFILE, -errno.ENFILE):
             return answer, ""
     size = FIRST_LOG
     while True:

@@ -1,116 +1,172 @@
-"""Runs a sample everywhere and compares: CPython, the virtual machine, and the kernel where bpf(2) is permitted."""
+"""Runs a program everywhere and compares: CPython as the model, the IR interpreter, the virtual machine, the kernel."""
 
 from __future__ import annotations
 
-import importlib.util
 import linecache
 import random
-import sys
 import traceback
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import ModuleType
 
-from purebpf.compiler.frontend import source as frontend_source
 from purebpf.compiler.ir.check import check
+from purebpf.compiler.ir.environment import Environment
+from purebpf.compiler.ir.interp import Interpreter
+from purebpf.compiler.ir.memory import IrRuntimeError, Pointer
+from purebpf.compiler.ir.ops import Module
 from purebpf.compiler.options import Options
-from purebpf.compiler.pipeline import Compiled, compile_program
+from purebpf.compiler.pipeline import Compiled, compile_ir, compile_program
 from purebpf.engine import Engine
 from purebpf.errors import CompileError, Error, VerifierError
-from tests.fuzz.generate import Overflow, Sample
+from purebpf.spec import MapSpec
+from tests.fuzz.model import Model
 
-WIDTHS = {"u8": 8, "u16": 16, "u32": 32, "s8": 8, "s16": 16, "s32": 32}
+RUNS = 4
+XDP_POINTERS: dict[int, str | Pointer] = {0: "packet", 4: "packet_end", 8: "packet_meta"}
+INTERESTING = (0, 1, 2, 3, 7, 8, 127, 128, 255)
+
+Outcome = tuple[list[tuple[int, bytes]], dict[str, dict[bytes, bytes]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """`kind` is one of wrong, rejected, traceback, refused. A refused program is one that the compiler should have taken."""
+
+    kind: str
+    engine: str
+    detail: str
+    source: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"== seed {self.seed}: {self.kind} ({self.engine}): {self.detail}\n{self.source}"
 
 
 @dataclass(slots=True)
 class Tally:
-    """`refused` are samples whose signs the language cannot mix: the error is the right answer, so they count as programs."""
-
     programs: int = 0
-    refused: int = 0
-    wrong: int = 0
-    rejected: int = 0
-    tracebacks: int = 0
-    failures: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=lambda: {"wrong": 0, "rejected": 0, "tracebacks": 0, "refused": 0})
+    failures: list[Failure] = field(default_factory=list)
+
+    def add(self, failure: Failure | None) -> None:
+        self.programs += 1
+        if failure is not None:
+            self.counts["tracebacks" if failure.kind == "traceback" else failure.kind] += 1
+            self.failures.append(failure)
 
     def line(self) -> str:
-        return f"programs={self.programs} wrong={self.wrong} rejected={self.rejected} tracebacks={self.tracebacks}"
+        """A legal program that the compiler refuses is as wrong as one that it translates wrongly."""
+        told = {**self.counts, "wrong": self.counts["wrong"] + self.counts["refused"]}
+        return " ".join([f"programs={self.programs}", *(f"{n}={told[n]}" for n in ("wrong", "rejected", "tracebacks"))])
 
 
-def run_sample(sample: Sample, seed: int, engines: list[Engine], folder: Path, tally: Tally) -> None:
-    tally.programs += 1
+def packets(seed: int, size: int) -> list[bytes]:
+    """Inputs: plain noise, and bytes at the edges of types."""
     rng = random.Random(seed)
-    module = _module(sample, folder)
-    cpu = rng.choice((1, 2, 3, 4))
+    made = []
+    for i in range(RUNS):
+        mixed = bytes(rng.choice(INTERESTING) if rng.random() < 0.6 else rng.getrandbits(8) for _ in range(size))
+        made.append((bytes(size), mixed, b"\xff" * size, rng.randbytes(size))[i] if i != 2 else mixed[::-1])
+    return made
+
+
+def examine(
+    source: str, seed: int, engines: list[Engine], cpu: int | None = None, strict: bool = False, interpret: bool = True
+) -> Failure | None:
+    """Compile and run one program on every oracle; the first thing that is not as it should be. `strict` raises Overflow where
+    a program's meaning rests on ranges that the model does not know."""
+    level = cpu or random.Random(seed).choice((1, 2, 3, 3, 4))
+
+    def failed(kind: str, engine: str, detail: str) -> Failure:
+        return Failure(kind, f"{engine}, cpu v{level}" if engine else f"cpu v{level}", detail, source, seed)
+
+    model = Model(source, strict)
+    size = max(64, model.names["In"].size + random.Random(seed).choice((0, 1, 64)))
+    inputs = packets(seed, size)
+    expected: Outcome = [model.run(packet) for packet in inputs], model.contents()
     try:
-        program = module.program
-        made = compile_program(program.function, program.kind, options=Options(cpu=cpu))
+        program = load_module(source).program
+        made = compile_program(program.function, program.kind, options=Options(cpu=level))
         for fn in made.functions:
             check(fn)
-    except CompileError:
-        tally.refused += 1
-        return
+    except CompileError as error:
+        return failed("refused", "", str(error))
     except Exception:
-        tally.tracebacks += 1
-        tally.failures.append(f"seed {seed}: {traceback.format_exc(limit=-3)}\n{sample.source}")
-        return
-    inputs = [[_value(rng, kind) for kind in sample.fields] for _ in range(4)]
-    for engine in engines:
-        _compare(sample, seed, module, made, engine, inputs, tally)
+        return failed("traceback", "", traceback.format_exc(limit=-4))
+    unit, functions = compile_ir(program.function, program.kind, "", "GPL", Options(cpu=level))
+    for engine in (*(("ir",) if interpret else ()), *engines):
+        name = engine if isinstance(engine, str) else engine.name
+        try:
+            got = (
+                run_ir(Module(functions), unit.map_specs(), inputs)
+                if isinstance(engine, str)
+                else run_engine(made, engine, inputs)
+            )
+        except VerifierError as error:
+            return failed("rejected", name, error.log[-1500:])
+        except (Error, IrRuntimeError) as error:
+            return failed("wrong", name, f"{type(error).__name__}: {error}")
+        except Exception:
+            return failed("traceback", name, traceback.format_exc(limit=-4))
+        difference = compare(got, expected)
+        if difference:
+            return failed("wrong", name, difference)
+    return None
 
 
-def _compare(
-    sample: Sample, seed: int, module: ModuleType, made: Compiled, engine: Engine, inputs: list[list[int]], tally: Tally
-) -> None:
+def run_engine(made: Compiled, engine: Engine, inputs: list[bytes]) -> Outcome:
     maps = {name: engine.create_map(spec) for name, spec in made.maps.items()}
-    model = sample.model()
     loaded = None
     try:
         loaded = engine.load_program(made.program, maps)
-        for values in inputs:
-            packet = module.In(**{f"f{i}": value for i, value in enumerate(values)}).to_bytes().ljust(64, b"\0")
-            result = loaded.run(data=packet).value
-            try:
-                expected = model(*values)
-            except Overflow:
-                continue
-            slots = [maps["out"].lookup(i.to_bytes(4, "little")) or b"" for i in range(4)]
-            got = [int.from_bytes(slot, "little", signed=True) for slot in slots]
-            if (result, got) != (7, expected):
-                tally.wrong += 1
-                tally.failures.append(
-                    f"seed {seed}, {engine.name}, {values}: got {result} {got}, not 7 {expected}\n{sample.source}"
-                )
-                return
-    except VerifierError as error:
-        tally.rejected += 1
-        tally.failures.append(f"seed {seed}: rejected: {error.log[-600:]}\n{sample.source}")
-    except Error:
-        tally.wrong += 1
-        tally.failures.append(f"seed {seed}, {engine.name}: {traceback.format_exc(limit=-3)}\n{sample.source}")
+        results = []
+        for packet in inputs:
+            result = loaded.run(data=packet)
+            results.append((result.value, bytes(result.data)))
+        contents: dict[str, dict[bytes, bytes]] = {}
+        for name, live in maps.items():
+            entries, key = contents.setdefault(name, {}), live.next_key(None)
+            while key is not None:
+                entries[key] = live.lookup(key) or b""
+                key = live.next_key(key)
+        return results, contents
     finally:
         for resource in (loaded, *maps.values()):
             if resource is not None:
                 resource.close()
 
 
-def _module(sample: Sample, folder: Path) -> ModuleType:
-    path = folder / "fuzzed.py"
-    path.write_text(sample.source)
-    linecache.clearcache()
-    frontend_source._parsed.clear()
-    spec = importlib.util.spec_from_file_location("fuzzed", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.dont_write_bytecode = before
+def run_ir(module: Module, specs: dict[str, MapSpec], inputs: list[bytes]) -> Outcome:
+    results = []
+    maps = Environment(specs.values()).maps
+    for packet in inputs:
+        env = Environment(context=bytes(24), pointers=XDP_POINTERS, packet=packet)
+        env.maps = maps  # they keep what runs put into them
+        value = Interpreter(module, env).run()
+        results.append(((value or 0) & 0xFFFF_FFFF, env.packet_bytes()))
+    return results, {name: {k: bytes(m.data) for k, m in place.entries.items()} for name, place in maps.items()}
+
+
+def compare(got: Outcome, expected: Outcome) -> str:
+    """The first difference in words; "" when there is none. Maps that a program does not use are not in `got`."""
+    for i, (a, b) in enumerate(zip(got[0], expected[0], strict=True)):
+        if a[0] != b[0]:
+            return f"run {i} gives {a[0]:#x}, not {b[0]:#x}"
+        if a[1] != b[1]:
+            at = next((n for n, (x, y) in enumerate(zip(a[1], b[1], strict=False)) if x != y), min(len(a[1]), len(b[1])))
+            return f"run {i} leaves {a[1][at : at + 8].hex()} in the packet at {at}, not {b[1][at : at + 8].hex()}"
+    for name, entries in expected[1].items():
+        for key in sorted({*entries, *got[1][name]}) if name in got[1] else ():
+            mine, theirs = got[1][name].get(key), entries.get(key)
+            if mine != theirs and (mine or bytes(len(theirs or b""))) != theirs:
+                shown = [value.hex() if value is not None else "nothing" for value in (mine, theirs)]
+                return f"`{name}` holds {shown[0]} at {key.hex()}, not {shown[1]}"
+    return ""
+
+
+def load_module(source: str) -> ModuleType:
+    """The program's source as a module whose lines Python knows, without a file."""
+    name = "<fuzzed>"
+    linecache.cache[name] = len(source), None, source.splitlines(keepends=True), name
+    module = ModuleType("fuzzed")
+    exec(compile(source, name, "exec", dont_inherit=True), vars(module))
     return module
-
-
-def _value(rng: random.Random, kind: str) -> int:
-    bits = WIDTHS[kind]
-    value = rng.choice((0, 1, 2, 3, rng.getrandbits(bits), (1 << bits) - 1, 1 << (bits - 1))) & ((1 << bits) - 1)
-    return value - (1 << bits) if kind[0] == "s" and value >> (bits - 1) else value

@@ -11,7 +11,7 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend.values import S64_HIGH, S64_LOW, U64, IntValue
+from purebpf.compiler.frontend.values import S64_HIGH, S64_LOW, U64, IntValue, exact, known
 from purebpf.compiler.ir.ops import I32, I64, Op, Type
 
 if TYPE_CHECKING:
@@ -72,6 +72,10 @@ KINDS = {"+": "add", "-": "sub", "*": "mul", "&": "and", "|": "or", "^": "xor"}
 
 def binary(cx: Lowering, node: ast.AST, symbol: str, a: IntValue, b: IntValue) -> IntValue:
     """`a symbol b` on two run-time integers."""
+    return exact(_binary(cx, node, symbol, a, b))
+
+
+def _binary(cx: Lowering, node: ast.AST, symbol: str, a: IntValue, b: IntValue) -> IntValue:
     if symbol in EXACT:
         low, high = EXACT[symbol](a, b)
         low, high, signed = fit(cx, node, symbol, a, b, low, high)
@@ -120,12 +124,6 @@ def fit(cx: Lowering, node: ast.AST, symbol: str, a: IntValue, b: IntValue, low:
 
 def divide(cx: Lowering, node: ast.AST, symbol: str, a: IntValue, b: IntValue) -> IntValue:
     """Floor division and its remainder."""
-    if b.op.is_const and b.op.value == 0 and b.low == b.high:
-        cx.fail(
-            node,
-            "division by the constant 0",
-            hint="a run-time 0 gives 0 for `//` and the dividend for `%`; a constant 0 is a mistake",
-        )
     if a.low >= 0 and b.low >= 0:
         return _divide_unsigned(cx, symbol, a, b)
     if b.op.is_const and b.low == b.high and b.low > 0 and b.low & (b.low - 1) == 0 and a.high <= S64_HIGH:
@@ -145,7 +143,7 @@ def divide(cx: Lowering, node: ast.AST, symbol: str, a: IntValue, b: IntValue) -
 
 def _divide_unsigned(cx: Lowering, symbol: str, a: IntValue, b: IntValue) -> IntValue:
     narrow = I32 if a.high <= U32 and b.high <= U32 else I64
-    if b.op.is_const and b.low == b.high and b.low & (b.low - 1) == 0:
+    if b.op.is_const and b.low == b.high and b.low > 0 and b.low & (b.low - 1) == 0:
         kind, operand = ("lshr", b.low.bit_length() - 1) if symbol == "//" else ("and", b.low - 1)
         high = a.high >> (b.low.bit_length() - 1) if symbol == "//" else min(a.high, b.low - 1)
         return IntValue(cx.builder.emit(kind, narrow, [a.op, cx.builder.const(operand)]), 0, high, a.signed)
@@ -179,16 +177,12 @@ def _divide_signed(cx: Lowering, symbol: str, a: IntValue, b: IntValue) -> IntVa
 
 
 def shift(cx: Lowering, node: ast.AST, symbol: str, a: IntValue, b: IntValue) -> IntValue:
-    """Shifts: a constant count is 0 to 63, a run-time one is taken modulo 64; `>>` of a signed value keeps the sign."""
-    if b.op.is_const and b.low == b.high:
-        if not 0 <= b.low <= 63:
-            cx.fail(node, f"the shift count {b.low} is outside 0 to 63")
-        counts: Range = (b.low, b.low)
-        operand = b.op
-    else:
-        inside = b.low >= 0 and b.high <= 63
-        counts = (b.low, b.high) if inside else (0, 63)
-        operand = b.op
+    """Shifts: the count is taken modulo 64; `>>` of a signed value keeps the sign."""
+    count = known(b)
+    operand = b.op if count is None else cx.builder.const(count & 63)
+    counts: Range = (b.low, b.high) if b.low >= 0 and b.high <= 63 else (0, 63)
+    if count is not None:
+        counts = count & 63, count & 63
     if symbol == ">>":
         low, high = min(a.low >> counts[0], a.low >> counts[1]), max(a.high >> counts[0], a.high >> counts[1])
         kind = "ashr" if a.low < 0 else "lshr"
@@ -209,7 +203,7 @@ def invert(cx: Lowering, node: ast.AST, a: IntValue) -> IntValue:
     low, high = -a.high - 1, -a.low - 1
     if low < S64_LOW:
         low, high = 0, U64
-    return IntValue(cx.builder.emit("xor", I64, [a.op, cx.builder.const(-1)]), low, high, low < 0)
+    return exact(IntValue(cx.builder.emit("xor", I64, [a.op, cx.builder.const(-1)]), low, high, low < 0))
 
 
 def narrow(cx: Lowering, value: IntValue, bits: int, signed: bool) -> IntValue:
@@ -226,4 +220,4 @@ def narrow(cx: Lowering, value: IntValue, bits: int, signed: bool) -> IntValue:
         op = cx.builder.emit("low32", I32, [value.op])
     else:
         op = cx.builder.emit("and", I32, [value.op, cx.builder.const((1 << bits) - 1)])
-    return IntValue(op, low, high, signed)
+    return exact(IntValue(op, low, high, signed))

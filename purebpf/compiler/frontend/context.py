@@ -25,6 +25,7 @@ from purebpf.compiler.frontend.values import (
     Ref,
     TupleValue,
     Value,
+    known,
 )
 from purebpf.compiler.ir.ops import BOOL, I64, Op, Ptr
 from purebpf.errors import Error
@@ -192,11 +193,8 @@ def at(cx: Lowering, node: ast.Call, packet: Packet) -> Value:
             "the second argument of `at` is a type: a @bpf.struct class or a scalar such as u16",
             hint="ctx.packet.at(14, IPv4)",
         )
-    if (
-        isinstance(offset_value, Const)
-        and isinstance(offset_value.value, int)
-        and not 0 <= offset_value.value <= MAX_PACKET - layout.size
-    ):
+    fixed = known(offset_value)
+    if fixed is not None and not 0 <= fixed <= MAX_PACKET - layout.size:
         return NONE
     offset = cx.integer(node.args[0], offset_value, "an offset")
     why = f"the packet may be too short for `{ast.unparse(node.args[1])}` at {ast.unparse(node.args[0])}"

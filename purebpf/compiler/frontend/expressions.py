@@ -13,6 +13,7 @@ from typing import Any
 from purebpf.compiler.frontend import arithmetic, conditions, context, maps, memory
 from purebpf.compiler.frontend.lower import Lowering, lowers
 from purebpf.compiler.frontend.values import (
+    NONE,
     Bound,
     Conflict,
     Const,
@@ -24,6 +25,7 @@ from purebpf.compiler.frontend.values import (
     Unset,
     Value,
     describe,
+    known,
 )
 from purebpf.lang import idioms
 from purebpf.lang.maps import MapDeclaration
@@ -152,12 +154,12 @@ def _python_attribute(cx: Lowering, node: ast.Attribute, value: Any) -> Value:
         shown = f"module `{value.__name__}`" if isinstance(value, ModuleType) else describe(Const(value))
         import difflib
 
-        known = dir(value)
+        candidates = dir(value)
         if value is sys.modules["purebpf"]:
             from purebpf.tables.constants import names
 
-            known += names("")
-        near = difflib.get_close_matches(node.attr, known, 1)
+            candidates += names("")
+        near = difflib.get_close_matches(node.attr, candidates, 1)
         cx.fail(node, f"{shown} has no attribute `{node.attr}`", hint=f"did you mean `{near[0]}`?" if near else "")
 
 
@@ -178,18 +180,20 @@ def subscript(cx: Lowering, node: ast.Subscript) -> Value:
                 cx.expression(b) if b is not None else Const(None)
                 for b in (node.slice.lower, node.slice.upper, node.slice.step)
             ]
-            if all(isinstance(b, Const) for b in bounds):
-                return Const(cx.python(node, lambda: base.value[slice(*(b.value for b in bounds if isinstance(b, Const)))]))
+            if all(b == NONE or known(b) is not None for b in bounds):
+                return Const(cx.python(node, lambda: base.value[slice(*map(known, bounds))]))
         cx.fail(node, f"{describe(base)} cannot be sliced here")
     index = cx.expression(node.slice)
     if isinstance(base, Const):
-        if isinstance(index, Const):
-            return external(cx, node, ast.unparse(node), cx.python(node, lambda: base.value[index.value]))
+        at = index.value if isinstance(index, Const) else known(index)
+        if at is not None:
+            return external(cx, node, ast.unparse(node), cx.python(node, lambda: base.value[at]))
         return _table(cx, node, base.value, index)
     if isinstance(base, TupleValue):
-        if not isinstance(index, Const) or not isinstance(index.value, int):
+        at = known(index)
+        if at is None:
             cx.fail(node.slice, "a tuple of run-time values needs a constant index")
-        return cx.python(node, lambda: base.items[index.value])  # type: ignore[no-any-return]
+        return cx.python(node, lambda: base.items[at])  # type: ignore[no-any-return]
     if isinstance(base, Ref):
         cx.usable(node.value, base)
         place = memory.element(cx, node, base, index)
@@ -251,20 +255,34 @@ def operate(
     cx: Lowering, node: ast.AST, op: ast.operator, left_node: ast.AST, left: Value, right_node: ast.AST, right: Value
 ) -> Value:
     symbol = arithmetic.SYMBOLS[type(op)]
+    if isinstance(right, Const):
+        _check_operand(cx, node, symbol, left, right.value)
     if isinstance(left, Const) and isinstance(right, Const):
-        if symbol in ("//", "%") and right.value == 0 and isinstance(left.value, int):
-            cx.fail(node, "division by the constant 0")
         result = cx.python(node, lambda: PYTHON[type(op)](left.value, right.value))
         if isinstance(result, float):
             cx.fail(node, "there are no floating-point numbers in the kernel", hint="use `//`, which rounds down")
         return Const(result)
-    if symbol == "**" and isinstance(right, Const) and isinstance(right.value, int) and 0 <= right.value <= 64:
+    power = known(right)
+    if symbol == "**" and power is not None and 0 <= power <= 64:
         base = cx.integer(left_node, left)
         result_value = cx.int_const(1)
-        for _ in range(right.value):
+        for _ in range(power):
             result_value = arithmetic.binary(cx, node, "*", base, result_value)
         return result_value
     return arithmetic.binary(cx, node, symbol, cx.integer(left_node, left), cx.integer(right_node, right))
+
+
+def _check_operand(cx: Lowering, node: ast.AST, symbol: str, left: Value, right: Any) -> None:
+    """Refuse what is certainly a mistake when it is written out, though the same at run time has a meaning."""
+    numeric = isinstance(left, IntValue) or (isinstance(left, Const) and isinstance(left.value, int))
+    if symbol in ("//", "%") and right == 0 and numeric:
+        cx.fail(
+            node,
+            "division by the constant 0",
+            hint="a run-time 0 gives 0 for `//` and the dividend for `%`; a constant 0 is a mistake",
+        )
+    if symbol in ("<<", ">>") and isinstance(left, IntValue) and isinstance(right, int) and not 0 <= right <= 63:
+        cx.fail(node, f"the shift count {right} is outside 0 to 63")
 
 
 @lowers(ast.UnaryOp)
@@ -314,7 +332,7 @@ def either(cx: Lowering, node: ast.BoolOp) -> Value:
     for i, operand in enumerate(node.values):
         value = cx.expression(operand)
         if i + 1 == len(node.values):
-            ways.append((cx.current, value))
+            ways.append((cx.current, cx.held(value)))
             break
         cx.flow.names["?left"] = value
         yes, no = conditions.truth(cx, operand, value, "?left")
@@ -323,7 +341,7 @@ def either(cx: Lowering, node: ast.BoolOp) -> Value:
             if flow is not None:
                 kept = flow.names.pop("?left", value)
                 if flow is leave:
-                    ways.append((flow, kept))
+                    ways.append((flow, cx.held(kept)))
         cx.go(go_on)
     return _chosen(cx, ways)
 
@@ -335,8 +353,8 @@ def conditional(cx: Lowering, node: ast.IfExp) -> Value:
     for flow, branch in ((yes, node.body), (no, node.orelse)):
         if flow is not None:
             cx.go(flow)
-            ways.append((flow, cx.expression(branch)))
-            ways[-1] = (cx.current, ways[-1][1])
+            value = cx.held(cx.expression(branch))
+            ways.append((cx.current, value))
     value = _chosen(cx, ways)
     if isinstance(value, Conflict):
         cx.fail(node, f"the two sides of this `if` have no common type: {value.first} and {value.second}")

@@ -10,14 +10,14 @@ import ast
 from types import FunctionType
 from typing import Any
 
-from purebpf.compiler.frontend.flow import Flow, as_int
+from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.loops import assigned_names
 from purebpf.compiler.frontend.lower import Frame, Lowering, Subprogram, Unit
 from purebpf.compiler.frontend.source import Source, source_of
 from purebpf.compiler.frontend.statements import annotation_type, bind
-from purebpf.compiler.frontend.values import NONE, Conflict, Const, Context, IntValue, Value
+from purebpf.compiler.frontend.values import NONE, Conflict, Const, Context, IntValue, Value, known
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Function, Op, Ptr
-from purebpf.lang.types import BoolType, IntType, type_of
+from purebpf.lang.types import BoolType, IntType
 
 INLINE_NODES = 150  # a function of at most so many syntax nodes is inlined wherever it is called
 MAX_INLINE_DEPTH = 16
@@ -53,6 +53,8 @@ def frame_for(cx: Lowering, function: FunctionType, source: Source) -> Frame:
             layout = annotation_type(cx, argument.annotation)
             if layout is not None:
                 frame.types[argument.arg] = layout
+    if node.returns is not None:
+        frame.result = annotation_type(cx, node.returns)
     if node.args.vararg or node.args.kwarg:
         cx.fail(node, f"`{node.name}` takes `*` or `**` arguments, which a program cannot have", hint="name the parameters")
     cx.frames.pop()
@@ -101,7 +103,7 @@ def _finish(cx: Lowering, frame: Frame, returns: str) -> None:
     live = [entry for entry in frame.returns if not entry[0].dead]
     if cx.never:
         results = [value for _, value, _ in live if value != NONE]
-        usual = next((v for v in results if isinstance(v, Const)), Const(0) if results or returns else NONE)
+        usual = next((v for v in results if known(v) is not None), Const(0) if results or returns else NONE)
         live += [(flow, usual, frame.source.node.body[-1]) for flow in cx.never if not flow.dead]
     some = [(flow, value, node) for flow, value, node in live if value != NONE]
     for flow, value, node in live:
@@ -247,21 +249,7 @@ def inline(
     cx.last = cx.current
     if isinstance(result, Conflict):
         cx.fail(node, f"`{function.__name__}` returns {result.first} on one way and {result.second} on another")
-    layout = _result_type(function)
-    if isinstance(layout, IntType | BoolType):
-        number = as_int(cx.builder, result)
-        if number is not None and not isinstance(result, Const):
-            from purebpf.compiler.frontend.memory import clipped
-
-            return clipped(cx, number, layout)
     return result
-
-
-def _result_type(function: FunctionType) -> object:
-    annotation = function.__annotations__.get("return")
-    if isinstance(annotation, str):
-        annotation = function.__globals__.get(annotation.rpartition(".")[2])
-    return type_of(annotation)
 
 
 def _subprogram(
@@ -333,26 +321,11 @@ def _lower_subprogram(
         if inner.current is not None:
             frame.returns.append((inner.flow, NONE, frame.source.node))
     live = [value for flow, value, _ in frame.returns if not flow.dead]
-    if any(
-        value != NONE and not isinstance(value, IntValue) and not (isinstance(value, Const) and isinstance(value.value, int))
-        for value in live
-    ):
+    if any(value != NONE and not isinstance(value, IntValue) for value in live):
         unit.active.pop()
         del unit.functions[name]
         return None
-    numbers = [number for value in live if (number := as_int(inner.builder, value)) is not None]
-    layout = _result_type(function)
-    if isinstance(layout, IntType | BoolType):
-        from purebpf.compiler.frontend.memory import clipped
-
-        returns = []
-        for flow, value, at in frame.returns:
-            inner.go(flow)
-            if value != NONE and not flow.dead:
-                value = clipped(inner, inner.integer(at, value), layout)
-            returns.append((flow, value, at))
-        frame.returns = returns
-        numbers = [value for _, value, _ in returns if isinstance(value, IntValue)]
+    numbers = [value for value in live if isinstance(value, IntValue)]
     with inner.at(frame.source.node):
         _finish(inner, frame, "")
     unit.active.pop()

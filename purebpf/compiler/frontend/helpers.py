@@ -144,7 +144,7 @@ def _argument(
         case ArgKind.SCALAR | ArgKind.SIZE | ArgKind.ADDRESS:
             number = cx.integer(at, value, what)
             low, high = (-(1 << (argument.width - 1)), (1 << argument.width) - 1)
-            if number.op.is_const and not low <= number.low <= high:
+            if isinstance(value, Const) and not low <= number.low <= high:
                 cx.fail(at, f"{number.low} does not fit {argument.width} bits, as {what} has")
             if argument.constant and not number.op.is_const:
                 cx.fail(at, f"{what} must be a constant")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from purebpf.compiler.frontend import helpers, memory, text
-from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value
+from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value, known
 from purebpf.compiler.ir.ops import I32, I64
 from purebpf.lang import idioms, records
 from purebpf.lang.types import CharsType, type_of
@@ -85,9 +85,10 @@ def local_memory(cx: Lowering, node: ast.Call) -> Value:
     """`bpf.array(u32, 6)`, `bpf.bytes(64)`, `bpf.chars(16)` as a value: zeroed memory on the stack."""
     values = [cx.expression(a) for a in node.args]
     target = cx.expression(node.func)
-    if node.keywords or not isinstance(target, Const) or not all(isinstance(v, Const) for v in values):
+    if node.keywords or not isinstance(target, Const) or not all(isinstance(v, Const) or known(v) is not None for v in values):
         cx.fail(node, f"`{ast.unparse(node.func)}` takes constants", hint="bpf.array(u32, 6), bpf.bytes(64), bpf.chars(16)")
-    specifier = cx.python(node, lambda: target.value(*(v.value for v in values if isinstance(v, Const))))
+    plain = [v.value if isinstance(v, Const) else known(v) for v in values]
+    specifier = cx.python(node, lambda: target.value(*plain))
     layout = type_of(specifier)
     assert layout is not None
     place = memory.temporary(cx, layout, ast.unparse(node.func))

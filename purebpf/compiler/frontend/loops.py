@@ -32,7 +32,7 @@ from purebpf.compiler.frontend.values import (
     parts,
     rebuilt,
 )
-from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Block, Op, Ptr, Target, Type
+from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Block, Function, Op, Ptr, Target, Type
 
 WIDER = (0xFF, 0xFFFF, 0xFFFF_FFFF, S64_HIGH, U64)
 MAX_TRIES = 12
@@ -291,7 +291,7 @@ def _attempt(
         loop.step()
     ends = [cx.current] if cx.current is not None else []
     nested = _budgets(cx) > budgets_before  # a may_goto inside makes the verifier forget this loop's counter too
-    if ends and (nested or not loop.bounded(max(1, _size(cx) - size_before))):
+    if any(not end.dead for end in ends) and (nested or not loop.bounded(max(1, _size(cx) - size_before))):
         no = _budgeted(cx, node, start, header, budget, no)
     else:
         cx.fn.blocks.remove(budget)
@@ -324,8 +324,13 @@ def _size(cx: Lowering) -> int:
     return sum(len(block.ops) for block in cx.fn.blocks)
 
 
-def _budgets(cx: Lowering) -> int:
-    return sum(block.terminator is not None and block.terminator.kind == "may_goto" for block in cx.fn.blocks)
+def _budgets(cx: Lowering, fn: Function | None = None) -> int:
+    """How many budgets a function has so far, those of the subprograms that it calls with them."""
+    found = 0
+    for block in (fn or cx.fn).blocks:
+        found += block.terminator is not None and block.terminator.kind == "may_goto"
+        found += sum(_budgets(cx, cx.unit.functions[op.imm[0]]) for op in block.ops if op.kind == "callsub")
+    return found
 
 
 def _parameter_type(shape: Value, op: Op, given: Op) -> Type:

@@ -102,12 +102,14 @@ class Loop:
 
 @dataclass(slots=True)
 class Frame:
-    """A Python function being lowered. `returns` collects (flow, value, statement) of every `return`."""
+    """A Python function being lowered: its variables' types and that of its result, where annotated. `returns` collects
+    (flow, value, statement) of every `return`."""
 
     function: FunctionType
     source: Source
     local: frozenset[str]
     types: dict[str, Type] = field(default_factory=dict)
+    result: Type | None = None
     loops: list[Loop] = field(default_factory=list)
     returns: list[tuple[Flow, Value, ast.AST]] = field(default_factory=list)
 
@@ -274,6 +276,10 @@ class Lowering:
 
     def int_const(self, value: int) -> IntValue:
         return IntValue(self.builder.const(value), value, value, value < 0)
+
+    def held(self, value: Value) -> Value:
+        """What a name holds once this value was assigned to it: an integer becomes one of 64 bits, which wraps."""
+        return as_int(self.builder, value) or value
 
     def integer(self, node: ast.AST, value: Value, what: str = "") -> IntValue:
         """The value as an integer, or an error that says what it is instead."""

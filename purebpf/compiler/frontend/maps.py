@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend import memory
 from purebpf.compiler.frontend.flow import Flow
-from purebpf.compiler.frontend.values import NONE, Const, IntValue, MaybeInt, MaybeRef, Ref, Value, describe
+from purebpf.compiler.frontend.values import NONE, Const, IntValue, MaybeInt, MaybeRef, Ref, Value, describe, known
 from purebpf.compiler.ir.ops import BOOL, Op, Ptr
 from purebpf.lang.maps import DevMap, KeyedMap, MapDeclaration, PerfEventArray, ProgArray
 from purebpf.lang.types import BoolType, IntType, StructType
@@ -64,7 +64,7 @@ def lookup(cx: Lowering, node: ast.AST, declaration: MapDeclaration, key: Op) ->
 def _index(cx: Lowering, node: ast.AST, declaration: MapDeclaration, key: Value) -> IntValue:
     """An array's index, proven in range; or an error."""
     number = cx.integer(node, key, "an array's index")
-    if number.op.is_const and number.low == number.high and not 0 <= number.low < declaration.max_entries:
+    if known(key) is not None and not 0 <= number.low < declaration.max_entries:
         cx.fail(node, f"index {number.low} is outside `{declaration.name}`", f"it has {declaration.max_entries} entries")
     if number.low < 0 or number.high >= declaration.max_entries:
         shown = ast.unparse(node) if isinstance(node, ast.expr) else "index"

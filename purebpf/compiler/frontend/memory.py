@@ -85,9 +85,9 @@ def store_member(cx: Lowering, node: ast.AST, ref: Ref, name: str, value: Value)
 
 
 def fitted(cx: Lowering, node: ast.AST, value: Value, low: int, high: int, what: str) -> IntValue:
-    """An integer for a place of this range: constants must fit, run-time values are narrowed by the store."""
+    """An integer for a place of this range: written-out ones must fit, values of names are narrowed by the store."""
     number = cx.integer(node, value)
-    if number.op.is_const and number.low == number.high and not low <= number.low <= high:
+    if isinstance(value, Const) and not low <= number.low <= high:
         cx.fail(
             node,
             f"{number.low} does not fit {what}",
@@ -281,8 +281,16 @@ def _in_packet(cx: Lowering, place: Ref) -> Ref:
     return replace(place, op=cx.builder.emit("guard", place.op.type, [place.op], ("packet", reach, 0)))
 
 
+def kept(cx: Lowering, node: ast.AST, value: Value, type: IntType | BoolType) -> IntValue:
+    """What an annotated variable, parameter or result keeps of a value."""
+    low, high = (type.low, type.high) if isinstance(type, IntType) else (0, 1)
+    if isinstance(value, Const) and isinstance(value.value, int):
+        return clipped(cx, fitted(cx, node, value, low, high, str(type)), type)
+    return clipped(cx, cx.integer(node, value, f"a `{type}`"), type)
+
+
 def clipped(cx: Lowering, value: IntValue, type: Type) -> IntValue:
-    """What an annotated variable keeps of a value."""
+    """The value cut to a type's range."""
     if isinstance(type, IntType):
         return narrow(cx, value, type.bits, type.signed)
     return IntValue(value.op if value.boolean else cx.builder.emit("ne", BOOL, [value.op, cx.const(0)]), 0, 1, False, True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from purebpf.compiler.frontend import calls, conditions, maps, memory
 from purebpf.compiler.frontend.expressions import operate, resolve
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.lower import Lowering, lowers
-from purebpf.compiler.frontend.values import NONE, Const, Fill, MaybeInt, Ref, TupleValue, Value, describe
+from purebpf.compiler.frontend.values import NONE, Const, Fill, MaybeInt, MaybeRef, Ref, TupleValue, Value, describe, known
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.types import BoolType, IntType, Type, type_of
 
@@ -156,17 +157,16 @@ def bind(cx: Lowering, node: ast.AST, name: str, value: Value, types: Mapping[st
         place = memory.temporary(cx, value.type, name)
         value.write(place)
         value = place
-    if type is not None and isinstance(type, IntType | BoolType) and value != NONE and not isinstance(value, MaybeInt):
-        low, high = (type.low, type.high) if isinstance(type, IntType) else (0, 1)
-        if isinstance(value, Const) and isinstance(value.value, int):
-            memory.fitted(cx, node, value, low, high, str(type))
-        else:
-            value = memory.clipped(cx, cx.integer(node, value, f"a `{type}`"), type)
+    if isinstance(type, IntType | BoolType):
+        if isinstance(value, MaybeInt):
+            value = replace(value, inner=memory.clipped(cx, value.inner, type))
+        elif value != NONE:
+            value = memory.kept(cx, node, value, type)
     elif type is not None and not isinstance(type, IntType | BoolType):
         kind = value.type if isinstance(value, Ref) else None
         if kind != type and value != NONE and not hasattr(value, "ref"):
             cx.fail(node, f"`{name}` is annotated `{type}` and cannot be {describe(value)}")
-    cx.flow.names[name] = value
+    cx.flow.names[name] = cx.held(value)
 
 
 @lowers(ast.AugAssign)
@@ -233,24 +233,34 @@ def if_(cx: Lowering, node: ast.If) -> None:
 
 @lowers(ast.Return)
 def return_(cx: Lowering, node: ast.Return) -> None:
-    value = cx.expression(node.value) if node.value is not None else NONE
+    value = cx.held(_result(cx, node)) if node.value is not None else NONE
     cx.frame.returns.append((cx.flow, value, node.value or node))
     cx.last = cx.flow
     cx.go(None)
+
+
+def _result(cx: Lowering, node: ast.Return) -> Value:
+    """What is returned, narrowed to the annotation of the result."""
+    assert node.value is not None
+    value, type = cx.expression(node.value), cx.frame.result
+    if isinstance(type, IntType | BoolType) and value != NONE and not isinstance(value, MaybeInt | MaybeRef):
+        return memory.kept(cx, node.value, value, type)
+    return value
 
 
 @lowers(ast.Assert)
 def assert_(cx: Lowering, node: ast.Assert) -> None:
     """Checked when the program is compiled, so its condition must be constant."""
     value = cx.expression(node.test)
-    if not isinstance(value, Const):
+    holds = bool(value.value) if isinstance(value, Const) else known(value)
+    if holds is None:
         cx.fail(
             node.test,
             "`assert` checks constants when the program is compiled",
             "this is known at run time only",
             "use `if` to test at run time",
         )
-    if not value.value and not cx.flow.dead:
+    if not holds and not cx.flow.dead:
         message = cx.expression(node.msg) if node.msg is not None else None
         text = message.value if isinstance(message, Const) else ast.unparse(node.test)
         cx.fail(node.test, f"assertion failed: {text}")

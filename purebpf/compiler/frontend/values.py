@@ -22,7 +22,9 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Const(Value):
-    """A Python object known at compile time: a number, a text, a class, a function, a module, a map ..."""
+    """A Python object known at compile time: a number, a text, a class, a function, a module, a map ... An integer here is
+    one that the source writes out (or computes from such); once a name holds it, it is an IntValue that happens to be known.
+    """
 
     value: Any
 
@@ -30,7 +32,7 @@ class Const(Value):
 @dataclass(frozen=True, slots=True)
 class IntValue(Value):
     """An integer in a register, exact: `low` <= value <= `high`. `signed` is the signedness of the types it came from,
-    which decides how a result that fits no 64 bits wraps."""
+    which decides how a result that fits no 64 bits wraps. A known one has a constant `op`."""
 
     op: Op
     low: int
@@ -125,6 +127,24 @@ class Conflict(Value):
 NONE = Const(None)
 
 
+def known(value: Value) -> int | None:
+    """The integer that a value is for certain; None if it can be several or is none."""
+    match value:
+        case Const(int() as number):
+            return number
+        case IntValue(op=op, low=low, high=high) if op.is_const and low == high:
+            return low
+    return None
+
+
+def exact(value: IntValue) -> IntValue:
+    """The value with the range of its constant, if its op has been folded to one."""
+    if not value.op.is_const or value.low == value.high:
+        return value
+    number = value.op.value if value.low < 0 else value.op.value & U64
+    return replace(value, low=number, high=number)
+
+
 def describe(value: Value) -> str:
     """What a value is, for messages."""
     match value:
@@ -144,8 +164,8 @@ def describe(value: Value) -> str:
             return f"`{getattr(v, '__name__', type(v).__name__)}`" if callable(v) else f"a {type(v).__name__}"
         case IntValue(boolean=True):
             return "a bool"
-        case IntValue():
-            return "an integer"
+        case IntValue(op=op, low=low, high=high):
+            return f"the integer {low}" if op.is_const and low == high else "an integer"
         case Ref(type=t):
             return f"a `{t}`"
         case MaybeRef(ref=r):

@@ -24,6 +24,18 @@ def reverse_postorder(fn: Function) -> list[Block]:
     return order
 
 
+def reachable(block: Block) -> set[Block]:
+    """The blocks that some way from this one leads to; itself only if it is in a cycle."""
+    found: set[Block] = set()
+    work = list(block.successors)
+    while work:
+        here = work.pop()
+        if here not in found:
+            found.add(here)
+            work += here.successors
+    return found
+
+
 def immediate_dominators(fn: Function) -> dict[Block, Block]:
     """The closest block that every way to a block goes through; the entry's is itself. (Cooper, Harvey, Kennedy.)"""
     order = reverse_postorder(fn)

@@ -1,7 +1,7 @@
 """Clean-up of the control-flow graph.
 
-Folds constant branches, drops unreachable blocks, threads edges whose outcome is known through the block that tests it, removes
-parameters that always get one value, and joins blocks that follow one another.
+Folds constant branches, drops unreachable blocks and budgets of loops that are none, threads edges whose outcome is known
+through the block that tests it, removes parameters that always get one value, and joins blocks that follow one another.
 
     before:  b1: jump b3(1)     b2: jump b3(0)     b3(%x): br %x, b4(), b5()
     after:   b1: jump b4()      b2: jump b5()
@@ -11,7 +11,7 @@ Requires: ssa. A threaded edge still goes through the check that made its value:
 
 from __future__ import annotations
 
-from purebpf.compiler.ir.analysis import dominated, immediate_dominators, reverse_postorder
+from purebpf.compiler.ir.analysis import dominated, immediate_dominators, reachable, reverse_postorder
 from purebpf.compiler.ir.fold import evaluate
 from purebpf.compiler.ir.ops import VOID, Block, Flag, Function, Op, Ptr, Target
 
@@ -21,6 +21,7 @@ def simplify_cfg(fn: Function) -> None:
     while changed:
         changed = fold_branches(fn)
         remove_unreachable(fn)
+        changed |= drop_idle_budgets(fn)
         changed |= remove_parameters(fn)
         changed |= forward_empty(fn)
         changed |= merge_chains(fn)
@@ -49,6 +50,16 @@ def fold_branches(fn: Function) -> bool:
             block.ops[-1] = Op("jump", VOID, [], (), last.loc, [taken], block)
             changed = True
     return changed
+
+
+def drop_idle_budgets(fn: Function) -> bool:
+    """A loop's budget where no loop is left. Some kernels refuse a `may_goto` that goes nowhere as a fault of their own."""
+    budgets = [block for block in fn.blocks if block.terminator is not None and block.terminator.kind == "may_goto"]
+    idle = [block for block in budgets if block not in reachable(block)]
+    for block in idle:
+        last = block.ops[-1]
+        block.ops[-1] = Op("jump", VOID, [], (), last.loc, [last.targets[0]], block)
+    return bool(idle)
 
 
 def remove_parameters(fn: Function) -> bool:

@@ -158,7 +158,7 @@ def _with_jumps(block: MBlock, following: MBlock | None) -> list[Inst]:
     last = insts[-1] if insts else None
     onward = block.next
     if onward is None or onward is following:
-        return insts
+        return insts[:-1] if last is not None and last.target is not None and last.target is following else insts
     if last is not None and last.target is not None and last.target is following and _invertible(last):
         flipped = Inst(**{name: getattr(last, name) for name in last.__slots__})
         flipped.opcode = last.opcode & 0x0F | INVERSE[last.opcode & 0xF0]
