@@ -62,7 +62,7 @@ def _computed(op: Op) -> Range:
 def provable(cx: Lowering, op: Op, high: int) -> Op:
     """The value, which is known to be in 0..high, in a form that the verifier also knows to be."""
     low, known = verifier_range(op)
-    if known <= high:
+    if known <= high or op.is_const:
         return op
     del low
     yes, no = cx.branch(cx.builder.emit("ule", BOOL, [op, cx.const(high)]))

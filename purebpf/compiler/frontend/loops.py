@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from purebpf.compiler.frontend import conditions
 from purebpf.compiler.frontend.arithmetic import width
+from purebpf.compiler.frontend.bounds import provable
 from purebpf.compiler.frontend.flow import Flow, as_int, unify
 from purebpf.compiler.frontend.lower import Loop, Lowering, lowers
 from purebpf.compiler.frontend.statements import assign, bind
@@ -184,6 +185,9 @@ def _counted(cx: Lowering, node: ast.For, start: IntValue, stop: IntValue, step:
     past = (min(past[0], start.low), max(past[1], start.high))
     trips = max(0, -(-(stop.high - start.low) // step) if step > 0 else -(-(start.high - stop.low) // -step))
     signed = past[0] < 0
+    plain = trips <= PLAIN_COST and all(end.low >= 0 or end.op.is_const for end in (start, stop))
+    if plain:  # the verifier will walk through the trips, so it must know the ends
+        start, stop = (replace(end, op=provable(cx, end.op, end.high)) for end in (start, stop))
     cx.flow.names[counter] = replace(start, low=past[0], high=past[1], signed=signed)
     names = assigned_names(node.body) | {counter, target}
     if start.high < stop.low if step > 0 else start.low > stop.high:
@@ -207,7 +211,7 @@ def _counted(cx: Lowering, node: ast.For, start: IntValue, stop: IntValue, step:
         next_op = cx.builder.emit("add", width(*past) if past[0] >= 0 else I64, [at.op, cx.const(step)])
         cx.flow.names[counter] = IntValue(next_op, past[0], past[1], signed)
 
-    loop = Parts(names, test, lambda: cx.statements(node.body), advance, lambda size: trips * size <= PLAIN_COST)
+    loop = Parts(names, test, lambda: cx.statements(node.body), advance, lambda size: plain and trips * size <= PLAIN_COST)
     run(cx, node, loop, node.orelse)
     if cx.current is not None:
         cx.flow.names.pop(counter, None)
@@ -272,9 +276,10 @@ def _attempt(
         arguments += given
     cx.builder.block = entry.block
     entry.block.ops.append(Op("jump", VOID, [], (), cx.builder.loc, [Target(header, arguments)], entry.block))
-    start = entry.fork(header)
-    start.names.update(names)
-    start.state = {key: value for key, value in start.state.items() if not isinstance(key, tuple)}
+    start, spent = entry.fork(header), entry.fork(header)  # `spent`: where the kernel's budget is used up
+    for flow in (start, spent):
+        flow.names.update(names)
+        flow.state = {key: value for key, value in flow.state.items() if not isinstance(key, tuple)}
     cx.go(start)
     frame_loop = Loop()
     cx.frame.loops.append(frame_loop)
@@ -292,13 +297,14 @@ def _attempt(
     ends = [cx.current] if cx.current is not None else []
     nested = _budgets(cx) > budgets_before  # a may_goto inside makes the verifier forget this loop's counter too
     if any(not end.dead for end in ends) and (nested or not loop.bounded(max(1, _size(cx) - size_before))):
-        no = _budgeted(cx, node, start, header, budget, no)
+        no = _budgeted(cx, node, spent, header, budget, no)
+        _hide(cx, entry, header)
     else:
         cx.fn.blocks.remove(budget)
     return names, header, ends, no, frame_loop.breaks
 
 
-def _budgeted(cx: Lowering, node: ast.stmt, start: Flow, header: Block, inner: Block, no: Flow | None) -> Flow | None:
+def _budgeted(cx: Lowering, node: ast.stmt, spent: Flow, header: Block, inner: Block, no: Flow | None) -> Flow | None:
     """Put a `may_goto` at the head of a loop whose end the verifier cannot see: the kernel leaves it when its budget is
     used up."""
     if not cx.unit.options.may_goto:
@@ -315,9 +321,28 @@ def _budgeted(cx: Lowering, node: ast.stmt, start: Flow, header: Block, inner: B
     for flow in (no, *([cx.current] if cx.current else [])):
         if flow is not None and flow.block is header:
             flow.block = inner
-    out = start.fork(cx.builder.new_block())
+    out = spent.fork(cx.builder.new_block())
     header.ops.append(Op("may_goto", VOID, [], (), cx.builder.loc, [Target(inner), Target(out.block)], header))
     return cx.join(no, out)
+
+
+def _hide(cx: Lowering, entry: Flow, header: Block) -> None:
+    """Let the loop start from numbers that the verifier does not know. From a known one it would follow the counter through
+    every trip, times the ways through the body; so it sees soon that a trip is like the one before."""
+    jump = entry.block.ops.pop()
+    arguments = jump.targets[0].args
+    here = cx.current
+    cx.go(entry)
+    zero: Op | None = None
+    for i, (param, given) in enumerate(zip(header.params, arguments, strict=True)):
+        if not given.is_const or param.type not in (I32, I64):
+            continue
+        if zero is None:
+            place = cx.builder.emit("map_value", Ptr("map_value"), [], (cx.unit.zero_name, 0))
+            zero = cx.builder.emit("load", I32, [place], (4, False, 0))
+        arguments[i] = cx.builder.emit("add", param.type, [zero, given]) if given.value else zero
+    entry.block.ops.append(jump)
+    cx.go(here)
 
 
 def _size(cx: Lowering) -> int:

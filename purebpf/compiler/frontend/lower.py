@@ -75,6 +75,11 @@ class Unit:
         """The map of this program's read-only data."""
         return f"{self.name}.rodata"
 
+    @property
+    def zero_name(self) -> str:
+        """The map that holds a 0 which the verifier does not know of (see `loops.hide`)."""
+        return f"{self.name}.zero"
+
     def literal(self, data: bytes) -> int:
         """Where these bytes lie in the read-only data; equal ones are kept once."""
         if data not in self.literals:
@@ -89,6 +94,9 @@ class Unit:
             specs[self.rodata_name] = MapSpec(
                 self.rodata_name, MapType.ARRAY, 4, len(self.rodata), 1, BPF_F_RDONLY_PROG, content, frozen=True
             )
+        ops = (op for fn in self.functions.values() for block in fn.blocks for op in block.ops)
+        if any(op.kind == "map_value" and op.imm[0] == self.zero_name for op in ops):
+            specs[self.zero_name] = MapSpec(self.zero_name, MapType.ARRAY, 4, 8, 1)
         return specs
 
 
