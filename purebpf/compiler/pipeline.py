@@ -25,6 +25,7 @@ from purebpf.compiler.target.legalize import legalize
 from purebpf.compiler.target.select import select
 from purebpf.errors import CompileError
 from purebpf.isa.instruction import Instruction
+from purebpf.isa.opcodes import MAY_GOTO_OPCODE
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.program_types import ProgramKind
 from purebpf.spec import CollectionSpec, FunctionSpec, MapSpec, ProgramSpec
@@ -73,7 +74,19 @@ def compile_ir(
         remove_unreachable(fn)
         for _, apply in PASSES:
             apply(fn)
-    return unit, list(unit.functions.values())
+    return unit, _called(unit.functions, unit.name)
+
+
+def _called(functions: dict[str, Function], first: str) -> list[Function]:
+    """The program and what it still calls, in order: the verifier refuses a function that nobody calls."""
+    wanted: dict[str, None] = {}
+    work = [first]
+    while work:
+        name = work.pop()
+        if name not in wanted:
+            wanted[name] = None
+            work += [op.imm[0] for block in functions[name].blocks for op in block.ops if op.kind == "callsub"]
+    return [fn for name, fn in functions.items() if name in wanted]
 
 
 def compile_program(
@@ -100,7 +113,7 @@ def compile_program(
         attach_to=hook,
         functions=tuple(FunctionSpec(e.name, starts[e.name]) for e in emitted),
         stack=_deepest(emitted),
-        requires=tuple(sorted(unit.features)),
+        requires=("may_goto",) if any(i.opcode == MAY_GOTO_OPCODE for i in instructions) else (),
     )
     return Compiled(program, unit.map_specs(), unit.used, list(dict.fromkeys(unit.warnings)), made)
 

@@ -284,6 +284,7 @@ def _subprogram(
 
         ops.append(clipped(cx, cx.integer(at, value), frame.types[parameter]).op)
     cx.forget()
+    cx.repeated += cx.unit.costs.get(name, 0)
     op = cx.builder.emit("callsub", I64, ops, (name,))
     return IntValue(op, low, high, signed, boolean)
 
@@ -329,6 +330,7 @@ def _lower_subprogram(
     with inner.at(frame.source.node):
         _finish(inner, frame, "")
     unit.active.pop()
+    unit.costs[name] = inner.cost
     if not numbers:
         return name, 0, 0, False, False
     return (

@@ -37,7 +37,8 @@ from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Block, Function, Op, P
 
 WIDER = (0xFF, 0xFFFF, 0xFFFF_FFFF, S64_HIGH, U64)
 MAX_TRIES = 12
-PLAIN_COST = 10_000  # trips x size of the body up to which the verifier simply walks through the loop
+WALKED = 10_000  # trips x cost of a trip up to which the verifier simply walks through a loop
+WALKED_AT_MOST = 100_000  # the same where a budget cannot be had
 
 
 def assigned_names(nodes: list[ast.stmt] | list[ast.expr]) -> set[str]:
@@ -60,7 +61,7 @@ class Parts:
     test: Callable[[], tuple[Flow | None, Flow | None]]
     body: Callable[[], None]
     step: Callable[[], None]
-    bounded: Callable[[int], bool]  # given the number of ops of a trip: will the verifier see the end without help?
+    trips: int | None  # how many at most, if the verifier sees the end without help
 
 
 @lowers(ast.While)
@@ -70,14 +71,7 @@ def while_(cx: Lowering, node: ast.While) -> None:
     def test() -> tuple[Flow | None, Flow | None]:
         return conditions.test(cx, node.test)
 
-    trips = _counted_trips(cx, node)
-    loop = Parts(
-        assigned,
-        test,
-        lambda: cx.statements(node.body),
-        lambda: None,
-        lambda size: trips is not None and trips * size <= PLAIN_COST,
-    )
+    loop = Parts(assigned, test, lambda: cx.statements(node.body), lambda: None, _counted_trips(cx, node))
     run(cx, node, loop, node.orelse)
 
 
@@ -185,7 +179,7 @@ def _counted(cx: Lowering, node: ast.For, start: IntValue, stop: IntValue, step:
     past = (min(past[0], start.low), max(past[1], start.high))
     trips = max(0, -(-(stop.high - start.low) // step) if step > 0 else -(-(start.high - stop.low) // -step))
     signed = past[0] < 0
-    plain = trips <= PLAIN_COST and all(end.low >= 0 or end.op.is_const for end in (start, stop))
+    plain = trips <= WALKED_AT_MOST and all(end.low >= 0 or end.op.is_const for end in (start, stop))
     if plain:  # the verifier will walk through the trips, so it must know the ends
         start, stop = (replace(end, op=provable(cx, end.op, end.high)) for end in (start, stop))
     cx.flow.names[counter] = replace(start, low=past[0], high=past[1], signed=signed)
@@ -211,7 +205,7 @@ def _counted(cx: Lowering, node: ast.For, start: IntValue, stop: IntValue, step:
         next_op = cx.builder.emit("add", width(*past) if past[0] >= 0 else I64, [at.op, cx.const(step)])
         cx.flow.names[counter] = IntValue(next_op, past[0], past[1], signed)
 
-    loop = Parts(names, test, lambda: cx.statements(node.body), advance, lambda size: plain and trips * size <= PLAIN_COST)
+    loop = Parts(names, test, lambda: cx.statements(node.body), advance, trips if plain else None)
     run(cx, node, loop, node.orelse)
     if cx.current is not None:
         cx.flow.names.pop(counter, None)
@@ -283,7 +277,7 @@ def _attempt(
     cx.go(start)
     frame_loop = Loop()
     cx.frame.loops.append(frame_loop)
-    size_before, budgets_before = _size(cx), _budgets(cx)
+    cost_before, budgets_before = cx.cost, _budgets(cx)
     budget = cx.builder.new_block()
     yes, no = loop.test()
     cx.go(yes)
@@ -296,11 +290,15 @@ def _attempt(
         loop.step()
     ends = [cx.current] if cx.current is not None else []
     nested = _budgets(cx) > budgets_before  # a may_goto inside makes the verifier forget this loop's counter too
-    if any(not end.dead for end in ends) and (nested or not loop.bounded(max(1, _size(cx) - size_before))):
+    goes_back = any(not end.dead for end in ends)
+    trip = max(1, cx.cost - cost_before)
+    limit = WALKED if cx.unit.options.may_goto else WALKED_AT_MOST
+    if goes_back and (nested or loop.trips is None or loop.trips * trip > limit):
         no = _budgeted(cx, node, spent, header, budget, no)
         _hide(cx, entry, header)
     else:
         cx.fn.blocks.remove(budget)
+        cx.repeated += trip * (max(1, loop.trips or 1) - 1) if goes_back else 0
     return names, header, ends, no, frame_loop.breaks
 
 
@@ -314,7 +312,6 @@ def _budgeted(cx: Lowering, node: ast.stmt, spent: Flow, header: Block, inner: B
             "",
             "give it a bound: `for i in range(1000):` with a `break`, or build for Linux 6.9 and later",
         )
-    cx.unit.features.add("may_goto")
     inner.ops, header.ops = header.ops, []
     for op in inner.ops:
         op.block = inner
@@ -343,10 +340,6 @@ def _hide(cx: Lowering, entry: Flow, header: Block) -> None:
         arguments[i] = cx.builder.emit("add", param.type, [zero, given]) if given.value else zero
     entry.block.ops.append(jump)
     cx.go(here)
-
-
-def _size(cx: Lowering) -> int:
-    return sum(len(block.ops) for block in cx.fn.blocks)
 
 
 def _budgets(cx: Lowering, fn: Function | None = None) -> int:
@@ -403,7 +396,7 @@ class _Mark:
         self.warnings = len(cx.unit.warnings)
         self.scope_ops = dict(entry.scope.ops)
         self.constants = dict(cx.builder.constants)
-        self.features = set(cx.unit.features)
+        self.repeated = cx.repeated
         self.outer = [(outer, len(outer.breaks), len(outer.continues)) for frame in cx.frames for outer in frame.loops]
 
     def rewind(self, cx: Lowering) -> None:
@@ -414,7 +407,7 @@ class _Mark:
         self.entry.names, self.entry.state = dict(self.names), dict(self.state)
         self.entry.scope.ops = dict(self.scope_ops)
         cx.builder.constants = dict(self.constants)
-        cx.unit.features = set(self.features)
+        cx.repeated = self.repeated
         del cx.frame.returns[self.returns :]
         del cx.never[self.never :]
         del cx.unit.warnings[self.warnings :]

@@ -53,7 +53,7 @@ class Unit:
     active: list[object] = field(default_factory=list)  # code objects of subprograms being lowered
     call_counts: dict[object, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    features: set[str] = field(default_factory=set)
+    costs: dict[str, int] = field(default_factory=dict)  # of subprograms: see `Lowering.cost`
 
     def map_name(self, declaration: MapDeclaration, name: str) -> str:
         """The name a map has in this program; the same declaration always has the same one."""
@@ -148,6 +148,7 @@ class Lowering:
         self.builder = Builder(fn, unit.options.big_endian)
         self.current: Flow | None = Flow(self.builder.block, self.builder.scope)
         self.last: Flow | None = self.current
+        self.repeated = 0  # see `cost`
         self.frames: list[Frame] = []
         self.context: Op | None = None
         self.places: dict[ast.AST, Ref] = {}
@@ -244,6 +245,11 @@ class Lowering:
         yes, no = here.fork(self.builder.new_block()), here.fork(self.builder.new_block())
         self.builder.branch(condition, yes.block, no.block)
         return yes, no
+
+    @property
+    def cost(self) -> int:
+        """How many ops the verifier goes through so far, each loop that it walks times its trips, every branch once."""
+        return self.repeated + sum(len(block.ops) for block in self.fn.blocks)
 
     def join(self, *flows: Flow | None) -> Flow | None:
         return join(self.builder, [flow for flow in flows if flow is not None], self.moved)
