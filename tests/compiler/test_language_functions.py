@@ -291,6 +291,45 @@ def endless_loop_with_break(n):
     return steps * 10 + n
 
 
+@case
+def a_range_of_the_argument(n):
+    total = 0
+    for i in range(n % 9):
+        total += i
+    for i in range(n % 5, n % 9):
+        total += 10 * i
+    for i in range(n % 9, 0, -2):
+        total += 100 * i
+    return total
+
+
+@case
+def collatz(n):
+    steps = 0
+    while n != 1 and steps < 200:
+        n = n // 2 if n % 2 == 0 else 3 * n + 1
+        steps += 1
+    return steps
+
+
+@case
+def fibonacci(n):
+    a, b = 0, 1
+    for _ in range(n % 60):
+        a, b = b, a + b
+    return a
+
+
+@case
+def walrus_in_the_condition_of_a_loop(n):
+    total: s64 = 0
+    if (half := n // 2) > 20:
+        total += half
+    while (half := half - 7) > 0:
+        total += half % 5
+    return total * 100 + half + (double := half * 2) + double
+
+
 # -- match
 
 

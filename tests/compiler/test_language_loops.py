@@ -1,0 +1,189 @@
+"""Loops whose end the verifier cannot see by itself: over packets, over numbers known at run time, in each other."""
+
+from __future__ import annotations
+
+import purebpf as bpf
+from purebpf import be16, s64, u8, u16, u32, u64
+from tests.compiler.results import Function, Table, check
+
+case = Table()
+
+PACKET = bytes((i * 7 + 3) & 255 for i in range(100))
+LINES = b"GET /index.html HTTP/1.1\r\nHost: example.org\r\nX: y\r\n\r\n" + bytes(20)
+
+hits = bpf.Hash[u32, u64](max_entries=16)
+slots = bpf.Array[u64](max_entries=8)
+
+
+def checksum(data: bytes) -> int:
+    total = sum(data[i] << 8 | data[i + 1] for i in range(0, len(data), 2))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
+@case(sum(PACKET) & 0xFFFF, PACKET)
+def sum_of_the_bytes(ctx):  # type: ignore[no-untyped-def]
+    total: u16 = 0
+    for i in range(len(ctx.packet)):
+        byte = ctx.packet.at(i, u8)
+        if byte is None:
+            break
+        total += byte
+    return total
+
+
+@case(checksum(PACKET), PACKET)
+def checksum_of_the_packet(ctx):  # type: ignore[no-untyped-def]
+    total = 0
+    for i in range(0, len(ctx.packet), 2):
+        word = ctx.packet.at(i, be16)
+        if word is None:
+            break
+        total += word
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
+@case(PACKET.index(80), PACKET)
+def the_first_of_some_byte(ctx):  # type: ignore[no-untyped-def]
+    for i in range(len(ctx.packet)):
+        byte = ctx.packet.at(i, u8)
+        if byte is not None and byte == 80:
+            return i
+    return 999
+
+
+@case(LINES.rindex(b"\n") * 256 + LINES.count(b"\n"), LINES)
+def lines_of_a_text(ctx):  # type: ignore[no-untyped-def]
+    count = 0
+    last = 0
+    for i in range(len(ctx.packet)):
+        byte = ctx.packet.at(i, u8)
+        if byte is None:
+            break
+        if byte == ord("\n"):
+            count += 1
+            last = i
+    return last * 256 + count
+
+
+@case(100_000)
+def many_trips_with_a_branch(ctx):  # type: ignore[no-untyped-def]
+    total: u32 = 0
+    for i in range(100_000):
+        if i & len(ctx.packet):
+            total += 1
+        else:
+            total = total + 1
+    return total
+
+
+@case(0)
+def loops_that_do_not_run(ctx):  # type: ignore[no-untyped-def]
+    n = len(ctx.packet) - 64
+    count: s64 = 0
+    for i in range(n):
+        count += i + 1
+    for i in range(5, n):
+        count += i
+    for i in range(n, -3):
+        count += i
+    while n > 0:
+        count += 1
+    return count
+
+
+@case(sum(i for i in range(64 % 60)) + sum(range(64 % 5, 64 % 9)) + 100 * sum(range(64 % 9, 0, -2)))
+def bounds_by_a_remainder(ctx):  # type: ignore[no-untyped-def]
+    n = len(ctx.packet)
+    total: s64 = 0
+    for i in range(n % 60):
+        total += i
+    for i in range(n % 5, n % 9):
+        total += i
+    for i in range(n % 9, 0, -2):
+        total += 100 * i
+    return total
+
+
+@case(sum(1 for i in range(64) for j in range(64 - i) if (i + j) % 3 == 0))
+def loops_in_each_other(ctx):  # type: ignore[no-untyped-def]
+    n = len(ctx.packet)
+    count = 0
+    for i in range(n):
+        for j in range(n - i):
+            if (i + j) % 3 == 0:
+                count += 1
+    return count
+
+
+@case(64 * 2)
+def a_loop_that_writes_maps(ctx):  # type: ignore[no-untyped-def]
+    for i in range(len(ctx.packet)):
+        hits[i & 7] += 1
+        slots[i & 7] += 1
+    total = 0
+    for i in range(8):
+        total += hits.get(i, 0) + slots[i]
+    return total
+
+
+@case(5)
+def a_search_with_an_early_end(ctx):  # type: ignore[no-untyped-def]
+    for i in range(8):
+        hits[i] = i * i
+    for i in range(len(ctx.packet)):
+        value = hits.get(i)
+        if value is None:
+            return 99
+        if value == 25:
+            break
+    else:
+        return 98
+    return i
+
+
+def number_of_steps(n: u32) -> u32:
+    """Collatz: large enough for a subprogram when it is called twice."""
+    steps: u32 = 0
+    while n > 1 and steps < 500:
+        n = n // 2 if n % 2 == 0 else 3 * n + 1
+        steps += 1
+        if n % 7 == 3:
+            hits[n & 7] += 1
+        elif n % 11 == 5:
+            hits[8] += steps
+        if steps % 64 == 63:
+            slots[steps & 7] += n
+    return steps
+
+
+def collatz(n: int) -> int:
+    steps = 0
+    while n > 1:
+        n = n // 2 if n % 2 == 0 else 3 * n + 1
+        steps += 1
+    return steps
+
+
+@case(collatz(64) + collatz(27) * 1000)
+def loops_in_subprograms(ctx):  # type: ignore[no-untyped-def]
+    n = len(ctx.packet)
+    return number_of_steps(n) + number_of_steps(n - 37) * 1000
+
+
+@case(64)
+def a_loop_without_a_counter(ctx):  # type: ignore[no-untyped-def]
+    x: u32 = len(ctx.packet)
+    n = 0
+    while n < len(ctx.packet):
+        x = x * 1103515245 + 12345
+        n += 1 if x % 2 else 2
+    return n & 0xFE
+
+
+@case.parametrize()
+def test_a_program_gives(function: Function, expected: int, packet: bytes, engine: str) -> None:
+    check(function, expected, packet, engine)
