@@ -17,14 +17,6 @@ from purebpf.vm.engine import VmEngine
 
 PAIRS = pairs()
 EACH = pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
-REJECTED = {"tls_hello": "fields of a packed record on the stack are read unaligned, which the verifier does not take"}
-IN_KERNEL = pytest.mark.parametrize(
-    "pair",
-    [
-        pytest.param(p, id=p.name, marks=pytest.mark.xfail(reason=REJECTED[p.name], strict=True) if p.name in REJECTED else ())
-        for p in PAIRS
-    ],
-)
 RUNS = 60
 needs_clang = pytest.mark.skipif(not clang.available(), reason=f"{clang.CLANG} is not installed")
 
@@ -59,7 +51,7 @@ def test_both_halves_do_the_same_on_the_virtual_machine(pair: Pair) -> None:
 
 @pytest.mark.kernel
 @needs_clang
-@IN_KERNEL
+@EACH
 def test_both_halves_do_the_same_in_the_kernel(pair: Pair) -> None:
     program = program_of(pair, LEVELS[1])
     ours = program.spec()
@@ -67,7 +59,7 @@ def test_both_halves_do_the_same_in_the_kernel(pair: Pair) -> None:
 
 
 @pytest.mark.kernel
-@IN_KERNEL
+@EACH
 def test_the_verifier_takes_it(pair: Pair) -> None:
     from bench.size.measure import verified
 

@@ -184,6 +184,59 @@ def a_loop_without_a_counter(ctx):  # type: ignore[no-untyped-def]
     return n & 0xFE
 
 
+@case(sum(1 + PACKET[i] for i in range(0, 100, 10)), PACKET)
+def every_tenth_byte(ctx):  # type: ignore[no-untyped-def]
+    total = 0
+    for i in range(0, len(ctx.packet), 10):
+        byte = ctx.packet.at(i, u8)
+        if byte is not None:
+            total += 1 + byte
+    return total
+
+
+@case(max(PACKET) * 1000 + min(PACKET), PACKET)
+def largest_and_smallest_byte(ctx):  # type: ignore[no-untyped-def]
+    low = 255
+    high = 0
+    for i in range(len(ctx.packet)):
+        byte = ctx.packet.at(i, u8)
+        if byte is None:
+            break
+        low = min(low, byte)
+        high = max(high, byte)
+    return high * 1000 + low
+
+
+@case(64 * 2)
+def ends_that_the_verifier_cannot_see(ctx):  # type: ignore[no-untyped-def]
+    n = len(ctx.packet)
+    total = 0
+    for i in range(n % 5, n % 9):
+        total += i
+    for i in range(n % 9, 0, -2):
+        total += i
+    return n * 2 + total - 1
+
+
+@case(9)
+def ten_values_in_rotation(ctx):  # type: ignore[no-untyped-def]
+    n = len(ctx.packet)
+    a, b, c, d, e, f, g, h, i, j = n - 64, n - 63, n - 62, n - 61, n - 60, n - 59, n - 58, n - 57, n - 56, n - 55
+    for _ in range(9):
+        a, b, c, d, e, f, g, h, i, j = b, c, d, e, f, g, h, i, j, a
+    return a
+
+
+@case(3)
+def a_loop_in_code_that_never_runs(ctx):  # type: ignore[no-untyped-def]
+    n = 3
+    while 0:
+        n += 1
+    if 0:
+        n = number_of_steps(len(ctx.packet))
+    return n
+
+
 @case.parametrize()
 def test_a_program_gives(function: Function, expected: int, packet: bytes, engine: str) -> None:
     check(function, expected, packet, engine)

@@ -445,6 +445,22 @@ def log2_hist(ctx):  # type: ignore[no-untyped-def]
     return slots[6]
 
 
+@case(68, PACKET)
+def a_packet_that_grows_on_one_way_only(ctx):  # type: ignore[no-untyped-def]
+    if len(ctx.packet) > 10:
+        ctx.packet.adjust_head(-4)
+    last = ctx.packet.at(64, u32)
+    return len(ctx.packet) if last is not None else 0
+
+
+@case(61, PACKET)
+def a_packet_cut_in_a_loop(ctx):  # type: ignore[no-untyped-def]
+    for _ in range(3):
+        if ctx.packet.adjust_tail(-1) != 0:
+            break
+    return len(ctx.packet)
+
+
 @case.parametrize()
 def test_a_program_gives(function: Function, expected: int, packet: bytes, engine: str) -> None:
     check(function, expected, packet, engine)

@@ -471,6 +471,60 @@ def param_narrow(ctx):  # type: ignore[no-untyped-def]
     return narrowed(len(ctx.packet) * 4 + 4)
 
 
+@case(1)
+def a_record_of_an_earlier_trip_lives_on(ctx):  # type: ignore[no-untyped-def]
+    keep = Pair(x=100)
+    for i in range(3):
+        made = make_pair(i)
+        if i == 1:
+            keep = made
+    return keep.x
+
+
+@case(65)
+def a_record_made_of_the_one_before(ctx):  # type: ignore[no-untyped-def]
+    pair = Pair(x=5, y=6)
+    for _ in range(len(ctx.packet) - 61):
+        pair = Pair(x=pair.y, y=pair.x)
+    return pair.x * 10 + pair.y
+
+
+@case(3412)
+def records_in_records_swap(ctx):  # type: ignore[no-untyped-def]
+    record = Record(a=Pair(x=1, y=2), b=Pair(x=3, y=4))
+    record.a, record.b = record.b, record.a
+    return record.a.x * 1000 + record.a.y * 100 + record.b.x * 10 + record.b.y
+
+
+@bpf.struct(packed=True)
+class Packed:
+    a: u8 = 0
+    b: u64 = 0
+    c: s16 = 0
+
+
+packed = bpf.Hash[Packed, u32](max_entries=8)
+
+
+@case(64 + 1 - 5 + 4)
+def unaligned_fields_on_the_stack(ctx):  # type: ignore[no-untyped-def]
+    key = Packed(a=1, b=len(ctx.packet) + 0x1122334455667700, c=-5)
+    packed[key] = 4
+    return (key.b & 0xFF) + key.a + key.c + packed.get(Packed(a=1, b=0x1122334455667740, c=-5), 0)
+
+
+def set_x(pair, value) -> u16:
+    pair.x = value
+    return u16(1)
+
+
+@case(2)
+def a_place_is_read_before_what_is_added(ctx):  # type: ignore[no-untyped-def]
+    pair = Pair(x=1)
+    pair.x += set_x(pair, 10)
+    return pair.x
+
+
 @case.parametrize()
 def test_a_program_gives(function: Function, expected: int, packet: bytes, engine: str) -> None:
     check(function, expected, packet, engine)

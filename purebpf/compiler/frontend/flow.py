@@ -41,6 +41,12 @@ class Flow:
     state: dict[object, Value] = field(default_factory=dict)
     dead: bool = False
 
+    @property
+    def generation(self) -> int:
+        """Which layout of the packet is in force; a reference made under another one cannot be used."""
+        value = self.state.get("generation")
+        return int(value.value) if isinstance(value, Const) else 0
+
     def fork(self, block: Block, dead: bool = False) -> Flow:
         """The same names at another block."""
         return Flow(block, Scope(self.scope), dict(self.names), dict(self.state), self.dead or dead)
@@ -181,6 +187,10 @@ def join(builder: Builder, flows: list[Flow], move: Callable[[Flow, Ref], Ref]) 
             merged = _merge(builder, str(key), values, alive, columns, block, move)
             if table == "names" or not isinstance(merged, Unset | Conflict):
                 out[key] = merged
+    layouts = {flow.generation for flow in alive}
+    if len(layouts) > 1:  # some ways changed the packet: what was known of it holds no longer
+        result.state["generation"] = Const(max(layouts) + 1)
+        result.state.pop("bases", None)
     for flow, column in zip(alive, columns, strict=True):
         flow.block.ops.append(_jump(builder, flow.block, block, column))
     return result

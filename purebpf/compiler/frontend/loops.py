@@ -7,14 +7,15 @@ lowering the body, and starting over with wider ranges when a way back brings mo
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from purebpf.compiler.frontend import conditions
 from purebpf.compiler.frontend.arithmetic import width
 from purebpf.compiler.frontend.bounds import provable
 from purebpf.compiler.frontend.flow import Flow, as_int, unify
-from purebpf.compiler.frontend.lower import Loop, Lowering, lowers
+from purebpf.compiler.frontend.lower import ZEROS, Loop, Lowering, lowers
+from purebpf.compiler.frontend.records import keep_records
 from purebpf.compiler.frontend.statements import assign, bind
 from purebpf.compiler.frontend.values import (
     S64_HIGH,
@@ -216,16 +217,21 @@ def run(cx: Lowering, node: ast.stmt, loop: Parts, orelse: list[ast.stmt]) -> No
     entry = cx.flow
     assumed: dict[str, Value] = {name: entry.names[name] for name in sorted(loop.assigned) if name in entry.names}
     mark = _Mark(cx, entry)
-    for attempt in range(MAX_TRIES):
+    changing = False
+    for attempt in range(MAX_TRIES + len(assumed)):
         names, header, ends, exits, breaks = _attempt(cx, node, loop, entry, assumed)
         live = [flow for flow in ends if not flow.dead]
+        changes = not changing and any(flow.generation != entry.generation for flow in live)
+        if changing:
+            _drop_packet(live, assumed)
+        keep_records(cx, node, live, assumed, mark.allocas)
         wider = _widened(cx, assumed, live, attempt)
-        layouts = {flow.state.get("generation", Const(0)) for flow in live} - {entry.state.get("generation", Const(0))}
-        if wider is None and not layouts:
+        if wider is None and not changes:
             break
         mark.rewind(cx)
-        if layouts:  # the body changes the packet: what was known of it before the loop does not hold inside
-            entry.state["generation"] = Const(max(int(g.value) for g in layouts if isinstance(g, Const)))
+        if changes:  # what was known of the packet before the loop does not hold inside
+            changing = True
+            entry.state["generation"] = Const(entry.generation + 1)
             entry.state.pop("bases", None)
             mark = _Mark(cx, entry)
         assumed = wider or assumed
@@ -325,19 +331,19 @@ def _budgeted(cx: Lowering, node: ast.stmt, spent: Flow, header: Block, inner: B
 
 def _hide(cx: Lowering, entry: Flow, header: Block) -> None:
     """Let the loop start from numbers that the verifier does not know. From a known one it would follow the counter through
-    every trip, times the ways through the body; so it sees soon that a trip is like the one before."""
+    every trip, times the ways through the body; so it sees soon that a trip is like the one before. Each is loaded by itself
+    and in full width: what is learnt of one says nothing of another, and the next trip's value is no news."""
     jump = entry.block.ops.pop()
     arguments = jump.targets[0].args
     here = cx.current
     cx.go(entry)
-    zero: Op | None = None
-    for i, (param, given) in enumerate(zip(header.params, arguments, strict=True)):
-        if not given.is_const or param.type not in (I32, I64):
-            continue
-        if zero is None:
-            place = cx.builder.emit("map_value", Ptr("map_value"), [], (cx.unit.zero_name, 0))
-            zero = cx.builder.emit("load", I32, [place], (4, False, 0))
-        arguments[i] = cx.builder.emit("add", param.type, [zero, given]) if given.value else zero
+    hidden = [i for i, param in enumerate(header.params) if arguments[i].is_const and param.type in (I32, I64)]
+    place = cx.builder.emit("map_value", Ptr("map_value"), [], (cx.unit.zero_name, 0)) if hidden else None
+    for n, i in enumerate(hidden[:ZEROS]):
+        type, given = header.params[i].type, arguments[i]
+        assert place is not None
+        zero = cx.builder.emit("load", type, [place], (8 if type == I64 else 4, 0, 8 * n))
+        arguments[i] = cx.builder.emit("add", type, [zero, given]) if given.value else zero
     entry.block.ops.append(jump)
     cx.go(here)
 
@@ -349,6 +355,16 @@ def _budgets(cx: Lowering, fn: Function | None = None) -> int:
         found += block.terminator is not None and block.terminator.kind == "may_goto"
         found += sum(_budgets(cx, cx.unit.functions[op.imm[0]]) for op in block.ops if op.kind == "callsub")
     return found
+
+
+def _drop_packet(ends: list[Flow], names: Iterable[str]) -> None:
+    """In a loop that changes the packet, no reference into it lives on to the next trip."""
+    for flow in ends:
+        for name in names:
+            value = flow.names.get(name)
+            ref = value.ref if isinstance(value, MaybeRef) else value
+            if isinstance(ref, Ref) and ref.region == "packet":
+                flow.names[name] = Conflict(name, "a reference into the packet", "one into the packet as it was before")
 
 
 def _parameter_type(shape: Value, op: Op, given: Op) -> Type:
@@ -395,6 +411,7 @@ class _Mark:
         self.never = len(cx.never)
         self.warnings = len(cx.unit.warnings)
         self.scope_ops = dict(entry.scope.ops)
+        self.allocas = {op for op in cx.fn.entry.ops if op.kind == "alloca"}
         self.constants = dict(cx.builder.constants)
         self.repeated = cx.repeated
         self.outer = [(outer, len(outer.breaks), len(outer.continues)) for frame in cx.frames for outer in frame.loops]

@@ -30,6 +30,7 @@ from purebpf.spec import MapSpec
 from purebpf.tables.enums import MapType
 
 BPF_F_RDONLY_PROG = 1 << 7
+ZEROS = 64  # so many values of a loop can start from a zero that the verifier does not know
 
 
 Subprogram = tuple[str, int, int, bool, bool]  # its name, and its result's range, signedness, and whether it is a bool
@@ -77,7 +78,7 @@ class Unit:
 
     @property
     def zero_name(self) -> str:
-        """The map that holds a 0 which the verifier does not know of (see `loops.hide`)."""
+        """The map of zeros that the verifier does not know of (see `loops.py`)."""
         return f"{self.name}.zero"
 
     def literal(self, data: bytes) -> int:
@@ -96,7 +97,7 @@ class Unit:
             )
         ops = (op for fn in self.functions.values() for block in fn.blocks for op in block.ops)
         if any(op.kind == "map_value" and op.imm[0] == self.zero_name for op in ops):
-            specs[self.zero_name] = MapSpec(self.zero_name, MapType.ARRAY, 4, 8, 1)
+            specs[self.zero_name] = MapSpec(self.zero_name, MapType.ARRAY, 4, 8 * ZEROS, 1)
         return specs
 
 
@@ -338,8 +339,7 @@ class Lowering:
 
     @property
     def packet_generation(self) -> int:
-        value = self.flow.state.get("generation")
-        return int(value.value) if isinstance(value, Const) else 0
+        return self.flow.generation
 
     def stack(self, size: int, align: int, name: str = "") -> Op:
         """Memory on the stack."""

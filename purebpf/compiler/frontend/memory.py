@@ -15,7 +15,7 @@ from purebpf.compiler.frontend.arithmetic import narrow
 from purebpf.compiler.frontend.bounds import provable
 from purebpf.compiler.frontend.flow import as_int
 from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value, describe
-from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Ptr
+from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Op, Ptr
 from purebpf.lang.types import ArrayType, BoolType, BytesType, CharsType, Field, IntType, StructType, Type
 
 if TYPE_CHECKING:
@@ -38,10 +38,25 @@ def load(cx: Lowering, node: ast.AST, ref: Ref) -> Value:
         return IntValue(cx.builder.emit("ne", BOOL, [byte, cx.const(0)]), 0, 1, False, True)
     type = ref.type
     result = I64 if type.signed or type.size == 8 else I32
-    op = cx.builder.emit("load", result, [ref.op], (type.size, int(type.signed), ref.offset))
+    if ref.region == "stack" and alignment(ref) < type.size:
+        op = _assembled(cx, ref, type)
+    else:
+        op = cx.builder.emit("load", result, [ref.op], (type.size, int(type.signed), ref.offset))
     if type.big and type.bits > 8:
         op = cx.builder.emit("tobe", I64 if type.bits == 64 else I32, [op], (type.bits,))
     return IntValue(op, type.low, type.high, type.signed)
+
+
+def _assembled(cx: Lowering, ref: Ref, type: IntType) -> Op:
+    """An integer of a packed record on the stack, which the kernel lets read aligned only: put together from its pieces."""
+    width = I64 if type.size == 8 else I32
+    op = cx.const(0)
+    for offset, size in chunks(type.size, alignment(ref)):
+        piece = cx.builder.emit("load", I32, [ref.op], (size, 0, ref.offset + offset))
+        op = cx.builder.emit(
+            "or", width, [op, cx.builder.emit("shl", width, [piece, cx.const(8 * _place(cx, type.size, offset, size))])]
+        )
+    return cx.builder.emit("sext", I64, [op], (type.bits,)) if type.signed and type.bits < 64 else op
 
 
 def member(cx: Lowering, node: ast.AST, ref: Ref, name: str) -> tuple[Ref, Field]:
@@ -129,11 +144,21 @@ def store(cx: Lowering, node: ast.AST, ref: Ref, value: Value) -> None:
     cx.fail(node, f"a `{type}` cannot be assigned from {describe(value)}")
 
 
-def _store(cx: Lowering, node: ast.AST, ref: Ref, op: object) -> None:
+def _store(cx: Lowering, node: ast.AST, ref: Ref, op: Op) -> None:
     if not ref.writable:
         cx.fail(node, "this memory cannot be written", "it is read-only for this program type")
     cx.forget()
-    cx.builder.emit("store", VOID, [ref.op, op], (ref.type.size, ref.offset))  # type: ignore[list-item]
+    if ref.region == "stack" and alignment(ref) < ref.type.size:
+        for offset, size in chunks(ref.type.size, alignment(ref)):
+            piece = cx.builder.emit("lshr", I64, [op, cx.const(8 * _place(cx, ref.type.size, offset, size))])
+            cx.builder.emit("store", VOID, [ref.op, piece], (size, ref.offset + offset))
+        return
+    cx.builder.emit("store", VOID, [ref.op, op], (ref.type.size, ref.offset))
+
+
+def _place(cx: Lowering, whole: int, offset: int, size: int) -> int:
+    """How many bytes of a number lie below the piece that is stored at this offset."""
+    return whole - offset - size if cx.unit.options.big_endian else offset
 
 
 def chunks(size: int, align: int) -> Iterator[tuple[int, int]]:
@@ -151,10 +176,23 @@ def alignment(ref: Ref) -> int:
     """What a pointer is known to be aligned to; map values and packets take unaligned access, the stack does not."""
     if ref.region in ("packet", "map_value", "mem"):
         return 8
-    base = int(ref.op.imm[1]) if ref.op.kind == "alloca" else max(ref.type.align, 1)
+    base = _alignment_of(ref.op) or max(ref.type.align, 1)
     while ref.offset % base:
         base //= 2
     return base
+
+
+def _alignment_of(op: Op) -> int:
+    """Of a pointer to the stack: of its variable, less by the steps of an index; 0 when it is not known."""
+    if op.kind == "alloca":
+        return int(op.imm[1])
+    if op.kind == "guard":
+        return _alignment_of(op.args[0])
+    if op.kind != "add":
+        return 0
+    step = op.args[1]
+    factor = step.args[1].value if step.kind == "mul" and step.args[1].is_const else step.value if step.is_const else 1
+    return min(_alignment_of(op.args[0]), factor & -factor)
 
 
 def copy(cx: Lowering, node: ast.AST, to: Ref, source: Ref) -> None:
@@ -194,8 +232,8 @@ def zero(cx: Lowering, node: ast.AST, ref: Ref, start: int = 0) -> None:
 
 def temporary(cx: Lowering, type: Type, name: str = "") -> Ref:
     """A place on the stack, uninitialised."""
-    align = 8 if type.size >= 8 else max(type.align, 1)
-    return Ref(cx.stack(type.size, align, name), 0, type, "stack")
+    align = min(8, 1 << type.size.bit_length() - 1) if type.size else 1
+    return Ref(cx.stack(type.size, max(align, type.align), name), 0, type, "stack")
 
 
 def materialized(cx: Lowering, node: ast.AST, value: Value, type: Type, name: str = "") -> Ref:

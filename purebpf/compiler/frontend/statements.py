@@ -13,7 +13,7 @@ from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.lower import Lowering, lowers
 from purebpf.compiler.frontend.values import NONE, Const, Fill, MaybeInt, MaybeRef, Ref, TupleValue, Value, describe, known
 from purebpf.lang.maps import MapDeclaration
-from purebpf.lang.types import BoolType, IntType, Type, type_of
+from purebpf.lang.types import BoolType, IntType, StructType, Type, type_of
 
 
 @lowers(ast.Pass)
@@ -100,7 +100,7 @@ def assign(cx: Lowering, node: ast.AST, target: ast.expr, value: Value) -> None:
         case ast.Tuple(elts=targets) | ast.List(elts=targets):
             items = _items(cx, node, value, len(targets))
             if any(not isinstance(t, ast.Name) for t in targets):
-                items = [_snapshot(cx, node, item) for item in items]
+                items = [_snapshot(cx, node, t, item) for t, item in zip(targets, items, strict=True)]
             for t, item in zip(targets, items, strict=True):
                 assign(cx, node, t, item)
         case ast.Attribute(value=base_node, attr=attr):
@@ -141,9 +141,10 @@ def _items(cx: Lowering, node: ast.AST, value: Value, count: int) -> list[Value]
     return items
 
 
-def _snapshot(cx: Lowering, node: ast.AST, value: Value) -> Value:
-    """A copy of a text or array that another part of the same assignment may overwrite (`a.mac, b.mac = b.mac, a.mac`)."""
-    if isinstance(value, Ref) and not hasattr(value.type, "fields"):
+def _snapshot(cx: Lowering, node: ast.AST, target: ast.expr, value: Value) -> Value:
+    """A copy of what another part of the same assignment may overwrite (`a.mac, b.mac = b.mac, a.mac`); a name that gets a
+    record refers to it."""
+    if isinstance(value, Ref) and not (isinstance(target, ast.Name) and isinstance(value.type, StructType)):
         place = memory.temporary(cx, value.type)
         memory.copy(cx, node, place, value)
         return place
@@ -190,9 +191,9 @@ def augmented(cx: Lowering, node: ast.AugAssign) -> None:
                 )
             cx.usable(base_node, base)
             place, field = memory.member(cx, target, base, attr)
+            old = memory.load_member(cx, target, base, attr)
             amount = cx.expression(node.value)
             if field.bits or not change(cx, node, place, amount):
-                old = memory.load_member(cx, target, base, attr)
                 memory.store_member(cx, target, base, attr, operate(cx, node, node.op, target, old, node.value, amount))
         case ast.Subscript(value=base_node) as target:
             base = cx.expression(base_node)
@@ -203,9 +204,9 @@ def augmented(cx: Lowering, node: ast.AugAssign) -> None:
                 cx.fail(target, f"{describe(base)} cannot be assigned by index")
             cx.usable(base_node, base)
             place = memory.element(cx, target, base, cx.expression(target.slice))
+            old = memory.load(cx, target, place)
             amount = cx.expression(node.value)
             if not change(cx, node, place, amount):
-                old = memory.load(cx, target, place)
                 memory.store(cx, node, place, operate(cx, node, node.op, target, old, node.value, amount))
         case _:
             cx.fail(node.target, "this cannot be assigned to")
