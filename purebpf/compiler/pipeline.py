@@ -15,10 +15,10 @@ from purebpf.compiler.ir.ops import Function
 from purebpf.compiler.options import Options
 from purebpf.compiler.passes.cfg import remove_unreachable, simplify_cfg
 from purebpf.compiler.passes.dce import remove_dead
+from purebpf.compiler.passes.demand import drop_unread_bits
 from purebpf.compiler.passes.facts import propagate_facts
 from purebpf.compiler.passes.fold import fold
 from purebpf.compiler.passes.memory import forward_memory
-from purebpf.compiler.passes.narrow import narrow
 from purebpf.compiler.target import allocation_check, layout, regalloc
 from purebpf.compiler.target.constants import drop_repeated_constants
 from purebpf.compiler.target.legalize import legalize
@@ -41,7 +41,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (  # each with the reason for its place
     ("fold again", fold),  # forwarded constants
     ("cfg last", simplify_cfg),
     ("fold last", fold),  # what threading made plain
-    ("narrow", narrow),  # wants all uses final
+    ("demand", drop_unread_bits),  # wants all uses final
     ("dce", remove_dead),
 )
 

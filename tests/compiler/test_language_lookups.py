@@ -466,6 +466,18 @@ def set_full(ctx):  # type: ignore[no-untyped-def]
     return 0 if tiny.set(2, 1) == -7 else 1
 
 
+numbers = bpf.Array[s64](max_entries=1)
+
+
+@case(1)
+def two_views_of_the_same_bits(ctx):  # type: ignore[no-untyped-def]
+    numbers[0] = len(ctx.packet) - 65
+    large: u64 = numbers[0]
+    if -100 < s64(large) < 0:
+        return large > 1 << 63
+    return 2
+
+
 @case.parametrize()
 def test_a_program_gives(function: Function, expected: int, packet: bytes, engine: str) -> None:
     check(function, expected, packet, engine)

@@ -376,7 +376,7 @@ def _learn(cx: Lowering, flow: Flow, node: ast.expr | None, name: str | None, va
         least, most = max(low, known.low), min(high, known.high)
         if (least, most) == (known.low, known.high) and table is names:
             continue
-        if least > most:
+        if least > most or _other_view(value, known) or _other_view(known, value):
             continue
         if value.boolean and least == most:
             table[key] = IntValue(cx.builder.const(least, BOOL), least, most, False, True)
@@ -385,6 +385,11 @@ def _learn(cx: Lowering, flow: Flow, node: ast.expr | None, name: str | None, va
         op = cx.builder.emit("guard", type, [known.op], ("range", least, most))
         table[key] = replace(known, op=op, low=least, high=most)
     cx.go(here)
+
+
+def _other_view(a: IntValue, b: IntValue) -> bool:
+    """Whether the same 64 bits may be one number as `a` and another as `b`: -1 and 2**64 - 1."""
+    return a.low < 0 and b.high > S64_HIGH
 
 
 def _unguarded(op: Op) -> Op:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from purebpf.compiler.ir.fold import evaluate, identity, swap_bytes
 from purebpf.compiler.ir.ops import BOOL, I32, I64, OPS, VOID, Block, Flag, Function, Op, Ptr, Target, Type, signed64
+from purebpf.compiler.ir.rewrite import Make, Result, rewrite
 from purebpf.isa.instruction import SourceLine
 
 
@@ -91,7 +91,7 @@ class Builder:
         """One op; a pure one may turn out to be a constant, an operand, or one that is there already."""
         info = OPS[kind]
         if info.flags & Flag.PURE:
-            simpler = self.simplify(kind, type, args, imm)
+            simpler = self.made(rewrite(kind, type, args, imm, self.big_endian), type)
             if simpler is not None:
                 return simpler
             if info.flags & Flag.COMMUTATIVE and args[0].is_const and not isinstance(args[1].type, Ptr):
@@ -107,52 +107,15 @@ class Builder:
         self.block.ops.append(op)
         return op
 
-    def simplify(self, kind: str, type: Type, args: list[Op], imm: tuple[Any, ...]) -> Op | None:
-        """A value that is there already and equals the op, if the rules know one."""
-        if args and all(a.is_const for a in args) and not any(isinstance(a.type, Ptr) for a in args):
-            value = evaluate(kind, type, [a.value for a in args], imm, self.big_endian)
-            if value is not None:
-                return self.const(value, BOOL if type == BOOL else None)
-        if kind == "low32" and args[0].type == I32:
-            return args[0]
-        if (
-            len(args) == 2
-            and kind in ("add", "mul", "and", "or", "xor")
-            and args[0].is_const
-            and not isinstance(args[1].type, Ptr)
-        ):
-            args = [args[1], args[0]]
-        if len(args) == 2 and args[1].is_const and args[1].type != BOOL:
-            same = identity(kind, type if args[0].type != I32 else I64, args[1].value)
-            if same == "x":
-                return args[0]
-            if same == "0":
-                return self.const(0)
-            inner = args[0]
-            if kind in ("eq", "ne") and inner.kind == "tobe" and not self.big_endian:
-                swapped = self.in_memory(inner, args[1].value)
-                if swapped is not None:
-                    return self.emit(kind, type, [inner.args[0], self.const(swapped)])
-            if kind == "add" and inner.kind == "add" and inner.args[1].is_const and type == inner.type:
-                return self.emit("add", type, [inner.args[0], self.const(inner.args[1].value + args[1].value)])
-        if len(args) == 2 and args[0] is args[1]:
-            if kind in ("sub", "xor") and not isinstance(type, Ptr):
-                return self.const(0)
-            if kind in ("eq", "ule", "sle"):
-                return self.const(1, BOOL)
-            if kind in ("ne", "ult", "slt"):
-                return self.const(0, BOOL)
-            if kind in ("and", "or") and (type == I64 or args[0].type == I32):
-                return args[0]
-        return None
-
-    @staticmethod
-    def in_memory(swap: Op, constant: int) -> int | None:
-        """For `tobe(load) == constant`: the constant as it lies in memory, so that nothing is swapped at run time."""
-        bits, source = swap.imm[0], swap.args[0]
-        if source.kind == "load" and source.imm[0] * 8 == bits and not source.imm[1] and 0 <= constant < 1 << bits:
-            return swap_bytes(constant, bits)
-        return None
+    def made(self, result: Result, type: Type) -> Op | None:
+        """What a rule gave, as an op."""
+        match result:
+            case int():
+                return self.const(result, BOOL if type == BOOL else None)
+            case Make(kind, of, args, imm):
+                values = [arg if isinstance(arg, Op) else self.made(arg, I64) for arg in args]
+                return self.emit(kind, of, [value for value in values if value is not None], imm)
+        return result
 
     def jump(self, block: Block, args: list[Op] | None = None) -> None:
         self.block.ops.append(Op("jump", VOID, [], (), self.loc, [Target(block, args or [])], self.block))

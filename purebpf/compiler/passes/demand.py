@@ -1,0 +1,119 @@
+"""What is computed and nobody reads: upper halves, masks and sign extensions that change only bits that go unread.
+
+    before:  a = and x, 0xffff; store p, a size=2        after:  store p, x size=2
+    before:  a = sext x bits=32; c = low32 a             after:  c = low32 x
+    before:  b = add i64 a, 5; c = low32 b               after:  c = add i32 a, 5, when nobody else reads b
+
+Requires: ssa. Sums, products and bitwise ops have low halves that depend on low halves only; other ops read all of their
+operands. It goes backward from what stores, branches and calls read; an address and whatever a guard speaks of need all bits,
+so that nothing the verifier is told gets lost.
+"""
+
+from __future__ import annotations
+
+from purebpf.compiler.ir.ops import BOOL, I32, I64, Block, Flag, Function, Op, Ptr
+
+ALL, M32 = (1 << 64) - 1, (1 << 32) - 1
+LOW_HALF = frozenset({"add", "sub", "mul", "and", "or", "xor"})
+
+
+def drop_unread_bits(fn: Function) -> None:
+    demand = _demand(fn)
+    for op in fn.ops():
+        number = op.kind in LOW_HALF and not any(isinstance(arg.type, Ptr) for arg in op.args)
+        if number and op.type == I64 and demand.get(op, ALL) <= M32:
+            op.type = I32
+    for op in fn.ops():
+        op.args = [_uncut(arg, demand) if _reads_bits(op) else arg for arg in op.args]
+        for target in op.targets:
+            target.args = [
+                _uncut(arg, demand, only=param.type) for param, arg in zip(target.block.params, target.args, strict=True)
+            ]
+
+
+def _reads_bits(op: Op) -> bool:
+    return not isinstance(op.type, Ptr) and op.kind != "guard"
+
+
+def _uncut(op: Op, demand: dict[Op, int], only: object = None) -> Op:
+    """What can be read instead of `op`; of the type `only`, if one is given."""
+    while op.kind in ("and", "low32", "sext") and not isinstance(op.type, Ptr):
+        source, wanted = op.args[0], demand.get(op, 0)
+        if source.type == BOOL or (only is not None and source.type != only):
+            break
+        match op.kind:
+            case "and" if op.args[1].is_const and not wanted & ~op.args[1].value:
+                pass
+            case "low32" if wanted <= M32 or source.type == I32:
+                pass
+            case "sext" if wanted < 1 << op.imm[0]:
+                pass
+            case _:
+                break
+        op = source
+    return op
+
+
+def _demand(fn: Function) -> dict[Op, int]:
+    """For each integer, the bits that somebody reads."""
+    demand: dict[Op, int] = {}
+    edges: dict[Op, list[Op]] = {}
+    for block in fn.blocks:
+        for args, target in _targets(block):
+            for param, arg in zip(target.params, args, strict=True):
+                edges.setdefault(param, []).append(arg)
+    work: list[Op] = []
+
+    def want(op: Op, bits: int) -> None:
+        if bits & ~demand.get(op, 0):
+            demand[op] = demand.get(op, 0) | bits
+            work.append(op)
+
+    for op in fn.ops():
+        if op.info.flags & (Flag.WRITES | Flag.READS | Flag.TERMINATOR):
+            for i, arg in enumerate(op.args):
+                want(arg, (1 << 8 * op.imm[0]) - 1 if op.kind == "store" and i == 1 else ALL)
+    while work:
+        op = work.pop()
+        for arg in edges.get(op, ()):
+            want(arg, demand[op])
+        for arg, bits in zip(op.args, _asks(op, demand[op]), strict=True):
+            want(arg, bits)
+    return demand
+
+
+def _targets(block: Block) -> list[tuple[list[Op], Block]]:
+    last = block.terminator
+    return [(target.args, target.block) for target in last.targets] if last else []
+
+
+def _asks(op: Op, bits: int) -> list[int]:
+    """The bits of its operands that an op needs for these bits of its result."""
+    everything = [ALL] * len(op.args)
+    if isinstance(op.type, Ptr) or op.kind == "guard" or not op.pure:
+        return everything
+    if op.type == I32:
+        bits &= M32
+        everything = [M32] * len(op.args)
+    second = op.args[1].value if len(op.args) == 2 and op.args[1].is_const else None
+    match op.kind:
+        case "and" if second is not None:
+            return [bits & second, ALL]
+        case "or" if second is not None:
+            return [bits & ~second, ALL]
+        case "and" | "or" | "xor":
+            return [bits, bits]
+        case "add" | "sub" | "mul":
+            return [(1 << bits.bit_length()) - 1] * 2
+        case "shl" if second is not None:
+            return [bits >> (second & 63), ALL]
+        case "lshr" if second is not None:
+            return [bits << (second & 63) & everything[0], ALL]
+        case "low32":
+            return [bits & M32]
+        case "sext":
+            low = (1 << op.imm[0]) - 1
+            return [bits & low | (1 << op.imm[0] - 1 if bits & ~low else 0)]
+        case "tobe":
+            return [(1 << op.imm[0]) - 1]
+    return [ALL] * len(op.args) if op.type != I32 else everything
