@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from purebpf.compiler.target.machine import FRAME_POINTER, Inst, MBlock, MFunction, Slot
+from purebpf.compiler.target.tails import share_tails
 from purebpf.errors import CompileError
 from purebpf.isa.instruction import WIDE_LOAD, Instruction
 from purebpf.isa.opcodes import (
@@ -128,7 +129,7 @@ def _invertible(inst: Inst | None) -> bool:
 def emit(fn: MFunction) -> Emitted:
     """The function as instructions, jumps resolved; local calls keep their function's name in `symbol`."""
     stack = frame(fn)
-    thread_jumps(fn)
+    share_tails(fn, thread_jumps)
     blocks = order(fn)
     flat: list[tuple[Inst, MBlock | None]] = []
     starts: dict[MBlock, int] = {}
