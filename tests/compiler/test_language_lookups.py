@@ -478,6 +478,76 @@ def two_views_of_the_same_bits(ctx):  # type: ignore[no-untyped-def]
     return 2
 
 
+found = bpf.Hash[u32, u32](max_entries=8)
+steps = bpf.Array[u32](max_entries=4)
+
+
+def forget(key: u32) -> u32:
+    del found[key]
+    return key
+
+
+def forget_slowly(key: u32) -> u32:
+    """Long enough to be a subprogram."""
+    total = key
+    for i in range(4):
+        total += (total ^ i) + (total & 3) + (total | 5) + (total >> 1) + (total + 7) // 3 + (total + 9) % 5
+        total -= (total ^ i) + (total & 3) + (total | 5) + (total >> 1) + (total + 7) // 3 + (total + 9) % 5
+        total ^= (total ^ i) + (total & 3) + (total | 5) + (total >> 1) + (total + 7) // 3 + (total + 9) % 5
+        total |= (total ^ i) + (total & 3) + (total | 5) + (total >> 1) + (total + 7) // 3 + (total + 9) % 5
+    del found[key]
+    return total & 0
+
+
+@case(0b0101)
+def an_entry_deleted_between_two_looks(ctx):  # type: ignore[no-untyped-def]
+    key = len(ctx.packet) & 3
+    found[key] = 7
+    seen = 1 if key in found else 0
+    del found[key]
+    seen |= 2 if key in found else 0
+    found[key] = 8
+    seen |= 4 if found.get(key, 0) == 8 else 0
+    forget(key)
+    return seen | (8 if key in found else 0)
+
+
+@case(1)
+def an_entry_deleted_by_a_subprogram(ctx):  # type: ignore[no-untyped-def]
+    key = len(ctx.packet) & 3
+    found[key] = 7
+    seen = 1 if key in found else 0
+    seen += forget_slowly(key)
+    found[key + 1] = 3
+    if key + 1 in found:
+        seen += forget_slowly(key + 1)
+    return seen | (8 if key in found else 0) | (16 if key + 1 in found else 0)
+
+
+@case(4 + 3 + 2 + 1)
+def an_entry_created_on_each_trip(ctx):  # type: ignore[no-untyped-def]
+    key = len(ctx.packet) & 3
+    total = 0
+    for i in range(4):
+        if key not in found:
+            found[key] = 4 - i
+        value = found.get(key)
+        if value is not None:
+            total += value
+        del found[key]
+    return total
+
+
+@case(6)
+def an_array_entry_read_after_writing(ctx):  # type: ignore[no-untyped-def]
+    index = len(ctx.packet) & 3
+    steps[index] = 1
+    for i in range(3):
+        steps[index] += i
+    steps[index] = steps[index] + 2
+    return steps[index]
+
+
 @case.parametrize()
 def test_a_program_gives(function: Function, expected: int, packet: bytes, engine: str) -> None:
     check(function, expected, packet, engine)

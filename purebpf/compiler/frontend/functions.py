@@ -13,6 +13,7 @@ from typing import Any
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.loops import assigned_names
 from purebpf.compiler.frontend.lower import Frame, Lowering, Subprogram, Unit
+from purebpf.compiler.frontend.maps import changed
 from purebpf.compiler.frontend.source import Source, source_of
 from purebpf.compiler.frontend.statements import annotation_type, bind
 from purebpf.compiler.frontend.values import NONE, Conflict, Const, Context, IntValue, Value, known
@@ -285,6 +286,7 @@ def _subprogram(
         ops.append(clipped(cx, cx.integer(at, value), frame.types[parameter]).op)
     cx.forget()
     cx.repeated += cx.unit.costs.get(name, 0)
+    changed(cx)
     op = cx.builder.emit("callsub", I64, ops, (name,))
     return IntValue(op, low, high, signed, boolean)
 

@@ -15,6 +15,7 @@ from purebpf.compiler.frontend.arithmetic import width
 from purebpf.compiler.frontend.bounds import provable
 from purebpf.compiler.frontend.flow import Flow, as_int, unify
 from purebpf.compiler.frontend.lower import ZEROS, Loop, Lowering, lowers
+from purebpf.compiler.frontend.maps import HASH_ENTRY
 from purebpf.compiler.frontend.records import keep_records
 from purebpf.compiler.frontend.statements import assign, bind
 from purebpf.compiler.frontend.values import (
@@ -279,7 +280,7 @@ def _attempt(
     start, spent = entry.fork(header), entry.fork(header)  # `spent`: where the kernel's budget is used up
     for flow in (start, spent):
         flow.names.update(names)
-        flow.state = {key: value for key, value in flow.state.items() if not isinstance(key, tuple)}
+        flow.state = {key: value for key, value in flow.state.items() if _holds_in_a_loop(key)}
     cx.go(start)
     frame_loop = Loop()
     cx.frame.loops.append(frame_loop)
@@ -306,6 +307,11 @@ def _attempt(
         cx.fn.blocks.remove(budget)
         cx.repeated += trip * (max(1, loop.trips or 1) - 1) if goes_back else 0
     return names, header, ends, no, frame_loop.breaks
+
+
+def _holds_in_a_loop(key: object) -> bool:
+    """Whether what a flow's state says under a key stays true whatever the body does."""
+    return isinstance(key, str) and not key.startswith(HASH_ENTRY)
 
 
 def _budgeted(cx: Lowering, node: ast.stmt, spent: Flow, header: Block, inner: Block, no: Flow | None) -> Flow | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
 
 ARRAYS = frozenset({MapType.ARRAY, MapType.PERCPU_ARRAY})
+ARRAY_ENTRY, HASH_ENTRY = "array ", "hash "
 BPF_ANY, BPF_NOEXIST = 0, 1
 BPF_F_CURRENT_CPU = 0xFFFFFFFF
 
@@ -56,9 +57,38 @@ def value_ref(cx: Lowering, declaration: MapDeclaration, op: Op) -> Ref:
     return Ref(op, 0, declaration.value_type, "map_value", shared=is_shared(cx, declaration))
 
 
-def lookup(cx: Lowering, node: ast.AST, declaration: MapDeclaration, key: Op) -> Op:
-    """The helper call; gives a nullable pointer."""
-    return cx.call("map_lookup_elem", [_map(cx, node, declaration), key], Ptr("map_value", nullable=True))
+def lookup(
+    cx: Lowering, node: ast.AST, declaration: MapDeclaration, key_node: ast.AST, key: Value, place: Op | None = None
+) -> MaybeRef:
+    """The entry of a key (which lies in `place` if it does), or None. The same integer key is looked up once, until the map may
+    have changed."""
+    name = _looked_up(declaration, key)
+    before = cx.flow.state.get(name) if name else None
+    if isinstance(before, MaybeRef):
+        return before
+    place = place or key_pointer(cx, key_node, declaration, key)
+    op = cx.call("map_lookup_elem", [_map(cx, node, declaration), place], Ptr("map_value", nullable=True))
+    found = MaybeRef(op, value_ref(cx, declaration, op), "")
+    if name:
+        cx.flow.state[name] = found
+    return found
+
+
+def _looked_up(declaration: MapDeclaration, key: Value) -> str:
+    """The name under which a flow's state keeps the entry of a key; "" for keys that may change in memory."""
+    number = known(key)
+    if number is None and not isinstance(key, IntValue):
+        return ""
+    kind = ARRAY_ENTRY if declaration.kind in ARRAYS else HASH_ENTRY
+    which = number if number is not None else f"%{id(key.op)}" if isinstance(key, IntValue) else ""
+    return f"{kind}{id(declaration)} {which}"
+
+
+def changed(cx: Lowering, declaration: MapDeclaration | None = None) -> None:
+    """Entries found in a map may be others now; in any map, without a declaration. An array's always stay."""
+    start = HASH_ENTRY if declaration is None else f"{HASH_ENTRY}{id(declaration)} "
+    for key in [key for key in cx.flow.state if isinstance(key, str) and key.startswith(start)]:
+        del cx.flow.state[key]
 
 
 def _index(cx: Lowering, node: ast.AST, declaration: MapDeclaration, key: Value) -> IntValue:
@@ -104,7 +134,7 @@ def item(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration) -> Valu
     if isinstance(declaration.value_type, IntType | BoolType):
         key_value = cx.expression(node.slice)
         _index(cx, node.slice, declaration, key_value)
-        op = lookup(cx, node, declaration, key_pointer(cx, node.slice, declaration, key_value))
+        found = lookup(cx, node, declaration, node.slice, key_value)
         layout = declaration.value_type
 
         def use(ref: Ref) -> Value:
@@ -112,7 +142,7 @@ def item(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration) -> Valu
 
         return _if_there(
             cx,
-            MaybeRef(op, value_ref(cx, declaration, op), ""),
+            found,
             use,
             lambda: Const(False) if isinstance(layout, BoolType) else Const(0),
         )
@@ -121,9 +151,12 @@ def item(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration) -> Valu
 
 def _record_item(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration) -> Value:
     """A record of an array: the index is proven, so the branch for null is never taken; the verifier wants it."""
-    key = cx.expression(node.slice)
-    _index(cx, node.slice, declaration, key)
-    op = lookup(cx, node, declaration, key_pointer(cx, node.slice, declaration, key))
+    return _entry(cx, node, declaration, node.slice, cx.expression(node.slice))
+
+
+def _entry(cx: Lowering, node: ast.AST, declaration: MapDeclaration, key_node: ast.AST, key: Value) -> Ref:
+    _index(cx, key_node, declaration, key)
+    op = lookup(cx, node, declaration, key_node, key).op
     kind = op.type
     assert isinstance(kind, Ptr)
     there, absent = cx.branch(cx.builder.emit("ne", BOOL, [op, cx.builder.const(0, kind)]))
@@ -137,8 +170,8 @@ def get(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
     """`m.get(k)` is `V | None`; `m.get(k, default)` an integer."""
     _keyed(cx, node, declaration, "looked up")
     key, *rest = _arguments(cx, node, declaration, "get", ("key", "default"), 1)
-    op = lookup(cx, node, declaration, key_pointer(cx, key[0], declaration, key[1]))
-    maybe = MaybeRef(op, value_ref(cx, declaration, op), f"`{ast.unparse(node)}` gives None when the key is absent")
+    maybe = lookup(cx, node, declaration, key[0], key[1])
+    maybe = replace(maybe, why=f"`{ast.unparse(node)}` gives None when the key is absent")
     layout = declaration.value_type
     if rest:
         default = rest[0][1]
@@ -159,7 +192,7 @@ def contains(cx: Lowering, node: ast.expr, key: Value, container: Value) -> tupl
         return None
     declaration = container.value
     _keyed(cx, node, declaration, "searched")
-    op = lookup(cx, node, declaration, key_pointer(cx, node, declaration, key))
+    op = lookup(cx, node, declaration, node, key).op
     assert isinstance(op.type, Ptr)
     return cx.branch(cx.builder.emit("ne", BOOL, [op, cx.builder.const(0, op.type)]))
 
@@ -167,7 +200,12 @@ def contains(cx: Lowering, node: ast.expr, key: Value, container: Value) -> tupl
 def assign(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration, value: Value) -> None:
     """`m[k] = v`: the kernel's answer is ignored."""
     _keyed(cx, node, declaration, "assigned")
-    _update(cx, node, node.slice, cx.expression(node.slice), node, value, declaration, cx.const(BPF_ANY))
+    key = cx.expression(node.slice)
+    if declaration.kind in ARRAYS and isinstance(declaration.value_type, IntType | BoolType):
+        number = cx.integer(node.slice, key)
+        if number.low >= 0 and number.high < declaration.max_entries:
+            return memory.store(cx, node, _entry(cx, node, declaration, node.slice, key), value)
+    _update(cx, node, node.slice, key, node, value, declaration, cx.const(BPF_ANY))
 
 
 def _update(
@@ -189,6 +227,7 @@ def _update(
     key_op = key_pointer(cx, key_node, declaration, key)
     value_op = _pointer(cx, memory.materialized(cx, value_node, value, layout, "value"))
     op = cx.call("map_update_elem", [_map(cx, node, declaration), key_op, value_op, flags])
+    changed(cx, declaration)
     return IntValue(op, -(1 << 63), (1 << 63) - 1, True)
 
 
@@ -208,7 +247,6 @@ def augment(cx: Lowering, node: ast.AugAssign, target: ast.Subscript, declaratio
     key = cx.expression(target.slice)
     if declaration.kind in ARRAYS:
         _index(cx, target.slice, declaration, key)
-    key_op = key_pointer(cx, target.slice, declaration, key)
     amount = cx.expression(node.value)
 
     def change(ref: Ref) -> Value:
@@ -217,23 +255,24 @@ def augment(cx: Lowering, node: ast.AugAssign, target: ast.Subscript, declaratio
             memory.store(cx, node, ref, operate(cx, node, node.op, target, old, node.value, amount))
         return NONE
 
-    op = lookup(cx, target, declaration, key_op)
+    looked_up = _looked_up(declaration, key) in cx.flow.state
+    place = None if looked_up else key_pointer(cx, target.slice, declaration, key)
+    maybe: Value = lookup(cx, target, declaration, target.slice, key, place)
     if declaration.creates:
-        kind = op.type
-        assert isinstance(kind, Ptr)
+        found = maybe
+        assert isinstance(found, MaybeRef) and isinstance(found.op.type, Ptr)
 
         def create() -> Value:
             zero = memory.temporary(cx, layout, "zero")
             memory.store(cx, target, zero, Const(0))
+            key_op = place or key_pointer(cx, target.slice, declaration, key)
             cx.call("map_update_elem", [_map(cx, target, declaration), key_op, zero.op, cx.const(BPF_NOEXIST)])
-            again = lookup(cx, target, declaration, key_op)
-            return MaybeRef(again, value_ref(cx, declaration, again), "")
+            changed(cx, declaration)
+            return lookup(cx, target, declaration, target.slice, key, key_op)
 
-        found = cx.builder.emit("ne", BOOL, [op, cx.builder.const(0, kind)])
-        maybe = cx.diamond(found, lambda: MaybeRef(op, value_ref(cx, declaration, op), ""), create)
-        assert isinstance(maybe, MaybeRef)
-    else:
-        maybe = MaybeRef(op, value_ref(cx, declaration, op), "")
+        there = cx.builder.emit("ne", BOOL, [found.op, cx.builder.const(0, found.op.type)])
+        maybe = cx.diamond(there, lambda: found, create)
+    assert isinstance(maybe, MaybeRef)
     _if_there(cx, maybe, change, lambda: NONE)
 
 
@@ -249,6 +288,7 @@ def _delete(cx: Lowering, node: ast.AST, key_node: ast.expr, declaration: MapDec
     op = cx.call(
         "map_delete_elem", [_map(cx, node, declaration), key_pointer(cx, key_node, declaration, cx.expression(key_node))]
     )
+    changed(cx, declaration)
     return IntValue(op, -(1 << 63), (1 << 63) - 1, True)
 
 
