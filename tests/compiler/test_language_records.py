@@ -525,6 +525,24 @@ def a_place_is_read_before_what_is_added(ctx):  # type: ignore[no-untyped-def]
     return pair.x
 
 
+@bpf.struct
+class Named:
+    name: str = bpf.chars(8)
+
+
+@case(0b1010)
+def a_text_is_true_when_it_is_not_empty(ctx):  # type: ignore[no-untyped-def]
+    empty, full = Named(), Named(name="x")
+    seen = 0
+    if empty.name:
+        seen |= 1
+    if full.name:
+        seen |= 2
+    if not full.name:
+        seen |= 4
+    return seen | (8 if not empty.name else 0)
+
+
 @case.parametrize()
 def test_a_program_gives(function: Function, expected: int, packet: bytes, engine: str) -> None:
     check(function, expected, packet, engine)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import FunctionType
 from typing import Any
 
-from purebpf.compiler.frontend import arithmetic, conditions, context, functions, helpers, intrinsics, maps, memory
+from purebpf.compiler.frontend import arithmetic, conditions, context, functions, helpers, intrinsics, maps, memory, pure
 from purebpf.compiler.frontend.lower import Lowering, lowers
 from purebpf.compiler.frontend.values import Bound, Const, Context, IntValue, Packet, Ref, TupleValue, Value, describe
 from purebpf.compiler.ir.ops import I64, Op
@@ -46,7 +46,7 @@ def _call_constant(cx: Lowering, node: ast.Call, value: Any) -> Value:
     handler = _lookup(intrinsics.INTRINSICS, value) or _lookup(BUILTINS, value)
     if handler is not None:
         return handler(cx, node)
-    if isinstance(value, FunctionType):
+    if isinstance(value, FunctionType) and not pure.computable(value):
         return functions.call(cx, node, value)
     if hasattr(value, "__bpf_program__"):
         cx.fail(
@@ -68,10 +68,13 @@ def _call_constant(cx: Lowering, node: ast.Call, value: Any) -> Value:
         if value is float:
             cx.fail(node, "there are no floating-point numbers in the kernel", hint="scale to integers")
         plain = {k: a.value for k, a in keywords.items() if isinstance(a, Const)}
-        if isinstance(value, type) or type(value).__name__ == "builtin_function_or_method":
-            if value in (print, input, open, exec, eval):
-                cx.fail(node, f"`{value.__name__}` cannot be called in a program")
+        if pure.computable(value):
             return Const(cx.python(node, lambda: value(*(a.value for a in arguments if isinstance(a, Const)), **plain)))
+        cx.fail(
+            node,
+            f"`{ast.unparse(node.func)}` would run when the program is compiled, not in the kernel",
+            hint=pure.hint(value),
+        )
     shown = ast.unparse(node.func)
     cx.fail(
         node,
@@ -101,7 +104,8 @@ def _method(cx: Lowering, node: ast.Call, method: Bound) -> Value:
             return INT_METHODS[method.name](cx, node, number)
         case Const(value):
             arguments = [cx.expression(a) for a in node.args]
-            if all(isinstance(a, Const) for a in arguments) and not node.keywords and hasattr(value, method.name):
+            plain = all(isinstance(a, Const) for a in arguments) and not node.keywords
+            if plain and isinstance(value, pure.RECEIVERS) and hasattr(value, method.name):
                 return Const(
                     cx.python(node, lambda: getattr(value, method.name)(*(a.value for a in arguments if isinstance(a, Const))))
                 )

@@ -11,7 +11,7 @@ import operator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend import maps, text
+from purebpf.compiler.frontend import maps, memory, text
 from purebpf.compiler.frontend.flow import Flow, as_int
 from purebpf.compiler.frontend.values import (
     NONE,
@@ -29,6 +29,7 @@ from purebpf.compiler.frontend.values import (
 )
 from purebpf.compiler.ir.ops import BOOL, I64, Op, Ptr
 from purebpf.lang.maps import MapDeclaration
+from purebpf.lang.types import CharsType, IntType
 
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
@@ -90,6 +91,11 @@ def truth(cx: Lowering, node: ast.expr, value: Value, name: str | None = None) -
             cx.go(there)
             yes, no = truth(cx, node, inner if name is None else cx.flow.names[name], name)
             return yes, cx.join(no, absent)
+        case Ref(type=CharsType()):  # a text is true when it is not empty
+            cx.usable(node, value)
+            first = memory.load(cx, node, replace(value, type=IntType(8)))
+            assert isinstance(first, IntValue)
+            return _split_compare(cx, node, first, "!=", cx.int_const(0))
         case Ref() | Bound() | TupleValue():
             cx.usable(node, value)
             size = 1 if not isinstance(value, TupleValue) else len(value.items)

@@ -15,7 +15,7 @@ from purebpf.compiler.frontend.loops import assigned_names
 from purebpf.compiler.frontend.lower import Frame, Lowering, Subprogram, Unit
 from purebpf.compiler.frontend.maps import changed
 from purebpf.compiler.frontend.source import Source, source_of
-from purebpf.compiler.frontend.statements import annotation_type, bind
+from purebpf.compiler.frontend.statements import annotation_type, annotation_value, bind
 from purebpf.compiler.frontend.values import NONE, Conflict, Const, Context, IntValue, Value, known
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Function, Op, Ptr
 from purebpf.lang.types import BoolType, IntType
@@ -77,6 +77,7 @@ def lower_program(unit: Unit, function: FunctionType) -> Function:
         cx.fail(
             source.node, f"a program takes one parameter, its context: `def {function.__name__}(ctx: bpf.{unit.kind.context}):`"
         )
+    _check_context(cx, [*arguments.posonlyargs, *arguments.args][0])
     cx.context = Op("param", Ptr("ctx"), [], (), None, block=fn.entry)
     fn.params.append(cx.context)
     cx.flow.names[names[0]] = Context(cx.context)
@@ -86,6 +87,19 @@ def lower_program(unit: Unit, function: FunctionType) -> Function:
             frame.returns.append((cx.flow, NONE, source.node))
         _finish(cx, frame, unit.kind.returns)
     return fn
+
+
+def _check_context(cx: Lowering, parameter: ast.arg) -> None:
+    """The context is of the class that goes with the decorator."""
+    if parameter.annotation is None:
+        return
+    annotated, kind = annotation_value(cx, parameter.annotation), cx.unit.kind
+    if getattr(annotated, "__bpf_context__", None) != kind.decorator and annotated is not Any:
+        cx.fail(
+            parameter.annotation,
+            f"`{parameter.arg}` of a `@bpf.{kind.decorator}` program is a `{kind.context}`",
+            hint=f"{parameter.arg}: bpf.{kind.context}",
+        )
 
 
 def _check_hook(cx: Lowering, source: Source) -> None:
@@ -174,6 +188,8 @@ def _arguments(
     for name, (at, value) in keywords.items():
         if name in bound:
             cx.fail(at, f"`{function.__name__}` got `{name}` twice")
+        if name in [a.arg for a in parameters.posonlyargs]:
+            cx.fail(at, f"`{function.__name__}` takes `{name}` by position only", hint="leave out the name and mind the order")
         if name not in positional and name not in [a.arg for a in parameters.kwonlyargs]:
             cx.fail(at, f"`{function.__name__}` has no parameter `{name}`")
         bound[name] = (at, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import enum
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -56,21 +57,25 @@ def annotated(cx: Lowering, node: ast.AnnAssign) -> None:
 
 
 def annotation_type(cx: Lowering, node: ast.expr) -> Type | None:
-    """The type that an annotation gives a variable; None for `int` and None-able ones, which narrow nothing."""
+    """The type that an annotation gives a variable, that of `T` for `T | None`; None for what narrows nothing, as `int`."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        node = ast.parse(node.value, mode="eval").body
+        inner = ast.parse(node.value, mode="eval").body
+        node = ast.copy_location(inner, node)
+        for part in ast.walk(inner):
+            ast.copy_location(part, node)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return None
-    value = _annotation_value(cx, node)
+        sides = [side for side in (node.left, node.right) if not (isinstance(side, ast.Constant) and side.value is None)]
+        return annotation_type(cx, sides[0]) if len(sides) == 1 else None
+    value = annotation_value(cx, node)
     if value is int or value is str or value is bytes or value is None or value is tuple:
         return None
     layout = type_of(value)
-    if layout is None and isinstance(value, type) and not hasattr(value, "__bpf_context__"):
+    if layout is None and not hasattr(value, "__bpf_context__") and not _declares(value):
         if value is float:
             cx.fail(
                 node, "there are no floating-point numbers in the kernel", hint="scale to integers, for example thousandths"
             )
-        if value in (list, dict, set):
+        if value is list or value is dict or value is set:
             cx.fail(node, f"a {value.__name__} lives on the heap, which a program does not have", hint="use a map")
         cx.fail(
             node, f"`{ast.unparse(node)}` is no type of a program", hint="use u8 to s64, be16 to be64, bool or a @bpf.struct"
@@ -78,17 +83,36 @@ def annotation_type(cx: Lowering, node: ast.expr) -> Type | None:
     return layout
 
 
-def _annotation_value(cx: Lowering, node: ast.expr) -> Any:
+def _declares(value: Any) -> bool:
+    """Annotations that say something about maps, functions or results, which the compiler sees for itself."""
+    module = str(getattr(value, "__module__", ""))
+    return module in ("typing", "collections.abc", "types") or (
+        isinstance(value, type) and (issubclass(value, MapDeclaration) or issubclass(value, enum.Enum))
+    )
+
+
+def annotation_value(cx: Lowering, node: ast.expr) -> Any:
+    """The object that an annotation names."""
     match node:
+        case ast.Constant(value=str() as text):
+            return annotation_value(cx, ast.copy_location(ast.parse(text, mode="eval").body, node))
         case ast.Constant(value=v):
             return v
         case ast.Name(id=name):
             value = resolve(cx, node, name)
             return value.value if isinstance(value, Const) else None
         case ast.Attribute(value=base, attr=attr):
-            return getattr(_annotation_value(cx, base), attr, None)
+            owner = annotation_value(cx, base)
+            if not hasattr(owner, attr):
+                import difflib
+
+                near = difflib.get_close_matches(attr, getattr(owner, "__all__", dir(owner)), 1)
+                cx.fail(
+                    node, f"`{ast.unparse(node)}` is no type of a program", hint=f"did you mean `{near[0]}`?" if near else ""
+                )
+            return getattr(owner, attr)
         case ast.Subscript(value=base):
-            return _annotation_value(cx, base)
+            return annotation_value(cx, base)
     return None
 
 
