@@ -21,6 +21,7 @@ from purebpf.spec import MapSpec
 from tests.fuzz.model import Model
 
 RUNS = 4
+KINDS = ("wrong", "rejected", "tracebacks", "refused", "large")
 XDP_POINTERS: dict[int, str | Pointer] = {0: "packet", 4: "packet_end", 8: "packet_meta"}
 INTERESTING = (0, 1, 2, 3, 7, 8, 127, 128, 255)
 
@@ -29,8 +30,8 @@ Outcome = tuple[list[tuple[int, bytes]], dict[str, dict[bytes, bytes]]]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """`kind` is one of wrong, rejected, traceback, refused, large. A refused program is one that the compiler should have taken;
-    a large one goes beyond the million instructions (or thousands of jumps) that the verifier walks through."""
+    """`kind` is one of wrong, rejected, traceback, refused, large. A refused program is one that the compiler should have
+    taken; a large one goes beyond the million instructions (or thousands of jumps) that the verifier walks through."""
 
     kind: str
     engine: str
@@ -45,7 +46,7 @@ class Failure:
 @dataclass(slots=True)
 class Tally:
     programs: int = 0
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("wrong", "rejected", "tracebacks", "refused", "large"), 0))
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     failures: list[Failure] = field(default_factory=list)
 
     def add(self, failure: Failure | None) -> None:
@@ -58,7 +59,8 @@ class Tally:
     def line(self) -> str:
         """A legal program that the compiler refuses is as wrong as one that it translates wrongly."""
         told = {**self.counts, "wrong": self.counts["wrong"] + self.counts["refused"]}
-        return " ".join([f"programs={self.programs}", *(f"{n}={told[n]}" for n in ("wrong", "rejected", "tracebacks", "large"))])
+        shown = [f"{kind}={told[kind]}" for kind in KINDS if kind != "refused"]
+        return " ".join([f"programs={self.programs}", *shown])
 
 
 def packets(seed: int, size: int) -> list[bytes]:
