@@ -54,6 +54,8 @@ def _call_constant(cx: Lowering, node: ast.Call, value: Any) -> Value:
             f"`{ast.unparse(node.func)}` is a program and cannot be called from another one",
             hint="put it into a ProgArray and `table.tail_call(ctx, index)`, or move the shared code to a plain function",
         )
+    if isinstance(getattr(value, "__wrapped__", None), FunctionType) and not isinstance(value, FunctionType):
+        functions.wrapped(cx, node, value)
     if isinstance(value, MapDeclaration):
         cx.fail(node, "a map cannot be called", hint="look up with `m.get(key)`")
     arguments = [cx.expression(a) for a in node.args]
@@ -144,7 +146,7 @@ def fill_record(cx: Lowering, node: ast.Call, type: StructType, place: Ref) -> N
         assert keyword.arg is not None
         if type.field(keyword.arg) is None:
             cx.fail(
-                keyword.value,
+                keyword,
                 f"`{type}` has no field `{keyword.arg}`",
                 hint=f"its fields are: {', '.join(f.name for f in type.fields)}",
             )

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import ast
 from types import FunctionType
-from typing import Any
+from typing import Any, NoReturn
 
+from purebpf.compiler.frontend.annotations import annotation_type, check_context
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.loops import assigned_names
 from purebpf.compiler.frontend.lower import Frame, Lowering, Subprogram, Unit
 from purebpf.compiler.frontend.maps import changed
 from purebpf.compiler.frontend.source import Source, source_of
-from purebpf.compiler.frontend.statements import annotation_type, annotation_value, bind
-from purebpf.compiler.frontend.values import NONE, Conflict, Const, Context, IntValue, Value, known
+from purebpf.compiler.frontend.statements import bind
+from purebpf.compiler.frontend.values import NONE, Conflict, Const, Context, IntValue, Value, count, known
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Function, Op, Ptr
 from purebpf.lang.types import BoolType, IntType
 
@@ -77,7 +78,7 @@ def lower_program(unit: Unit, function: FunctionType) -> Function:
         cx.fail(
             source.node, f"a program takes one parameter, its context: `def {function.__name__}(ctx: bpf.{unit.kind.context}):`"
         )
-    _check_context(cx, [*arguments.posonlyargs, *arguments.args][0])
+    check_context(cx, [*arguments.posonlyargs, *arguments.args][0])
     cx.context = Op("param", Ptr("ctx"), [], (), None, block=fn.entry)
     fn.params.append(cx.context)
     cx.flow.names[names[0]] = Context(cx.context)
@@ -87,19 +88,6 @@ def lower_program(unit: Unit, function: FunctionType) -> Function:
             frame.returns.append((cx.flow, NONE, source.node))
         _finish(cx, frame, unit.kind.returns)
     return fn
-
-
-def _check_context(cx: Lowering, parameter: ast.arg) -> None:
-    """The context is of the class that goes with the decorator."""
-    if parameter.annotation is None:
-        return
-    annotated, kind = annotation_value(cx, parameter.annotation), cx.unit.kind
-    if getattr(annotated, "__bpf_context__", None) != kind.decorator and annotated is not Any:
-        cx.fail(
-            parameter.annotation,
-            f"`{parameter.arg}` of a `@bpf.{kind.decorator}` program is a `{kind.context}`",
-            hint=f"{parameter.arg}: bpf.{kind.context}",
-        )
 
 
 def _check_hook(cx: Lowering, source: Source) -> None:
@@ -179,19 +167,37 @@ def _arguments(
 ) -> dict[str, tuple[ast.AST, Value]]:
     """Python's own rules for matching arguments with parameters; defaults are those of the function object."""
     parameters = source.node.args
+    if parameters.vararg or parameters.kwarg:
+        _variadic(cx, node, function)
     positional = [a.arg for a in (*parameters.posonlyargs, *parameters.args)]
     if len(values) > len(positional):
-        cx.fail(node.args[len(positional)], f"`{function.__name__}` takes {len(positional)} arguments, not {len(values)}")
+        only = [a.arg for a in parameters.kwonlyargs if a.arg not in keywords]
+        cx.fail(
+            node.args[len(positional)],
+            f"`{function.__name__}` takes {count(len(positional), 'positional argument' if only else 'argument')}, "
+            f"not {len(values)}",
+            hint=f"`{only[0]}` is given by keyword: `{only[0]}=...`" if only else "",
+        )
+    words: dict[str, ast.keyword] = {k.arg: k for k in node.keywords if k.arg}
     bound: dict[str, tuple[ast.AST, Value]] = {
         name: (at, value) for name, at, value in zip(positional, node.args, values, strict=False)
     }
+    named = [a.arg for a in (*parameters.args, *parameters.kwonlyargs)]
     for name, (at, value) in keywords.items():
         if name in bound:
-            cx.fail(at, f"`{function.__name__}` got `{name}` twice")
+            cx.fail(words[name], f"`{function.__name__}` got `{name}` twice")
         if name in [a.arg for a in parameters.posonlyargs]:
-            cx.fail(at, f"`{function.__name__}` takes `{name}` by position only", hint="leave out the name and mind the order")
-        if name not in positional and name not in [a.arg for a in parameters.kwonlyargs]:
-            cx.fail(at, f"`{function.__name__}` has no parameter `{name}`")
+            cx.fail(
+                words[name],
+                f"`{function.__name__}` takes `{name}` by position only",
+                hint="leave out the name and mind the order",
+            )
+        if name not in named:
+            cx.fail(
+                words[name],
+                f"`{function.__name__}` has no parameter `{name}`",
+                hint=f"its parameters are: {', '.join(named)}" if named else "it has none that can be named",
+            )
         bound[name] = (at, value)
     defaults: dict[str, Any] = dict(
         zip(positional[len(positional) - len(function.__defaults__ or ()) :], function.__defaults__ or (), strict=True)
@@ -203,6 +209,26 @@ def _arguments(
                 cx.fail(node, f"`{function.__name__}` needs an argument for `{name}`")
             bound[name] = (node, Const(defaults[name]))
     return bound
+
+
+def _variadic(cx: Lowering, node: ast.Call, function: FunctionType) -> NoReturn:
+    if hasattr(function, "__wrapped__"):
+        wrapped(cx, node, function)
+    cx.fail(
+        node,
+        f"`{function.__name__}` takes `*` or `**` arguments, which a program cannot have",
+        hint="name the parameters, or write one function for each number of them",
+    )
+
+
+def wrapped(cx: Lowering, node: ast.Call, function: Any) -> NoReturn:
+    """A decorator put something else in the place of a plain function."""
+    cx.fail(
+        node,
+        f"`{ast.unparse(node.func)}` is wrapped by a decorator that takes any arguments",
+        "the decorator would run in the kernel too",
+        f"call the function that it wraps: keep `{getattr(function, '__name__', 'it')}` plain, decorate it under another name",
+    )
 
 
 def _inlined(cx: Lowering, function: FunctionType, source: Source) -> bool:
@@ -299,7 +325,9 @@ def _subprogram(
             cx.flow.names[parameter] = kept
         from purebpf.compiler.frontend.memory import clipped
 
-        ops.append(clipped(cx, cx.integer(at, value), frame.types[parameter]).op)
+        wanted = frame.types[parameter]
+        assert isinstance(wanted, IntType | BoolType)
+        ops.append(clipped(cx, cx.integer(at, value), wanted).op)
     cx.forget()
     cx.repeated += cx.unit.costs.get(name, 0)
     changed(cx)

@@ -76,11 +76,11 @@ def call(cx: Lowering, node: ast.Call, name: str) -> Value:
     found = allowed(cx, node, name)
     values = [(a, cx.expression(a)) for a in node.args]
     keywords = {k.arg: (k.value, cx.expression(k.value)) for k in node.keywords if k.arg}
-    for keyword, (at, _) in keywords.items():
-        if keyword not in [a.name for a in found.args]:
+    for keyword in node.keywords:
+        if keyword.arg not in [a.name for a in found.args]:
             cx.fail(
-                at,
-                f"helper `{name}` has no argument `{keyword}`",
+                keyword,
+                f"helper `{name}` has no argument `{keyword.arg}`",
                 hint=f"its arguments are: {', '.join(a.name for a in found.args)}",
             )
     given = _matched(cx, node, found, values, keywords)

@@ -33,6 +33,7 @@ BPF_F_RDONLY_PROG = 1 << 7
 ZEROS = 64  # so many values of a loop can start from a zero that the verifier does not know
 
 
+Annotation = Type | type[Any]  # a layout narrows; `int`, `str`, `bytes` and `list` are checked
 Subprogram = tuple[str, int, int, bool, bool]  # its name, and its result's range, signedness, and whether it is a bool
 
 
@@ -117,8 +118,8 @@ class Frame:
     function: FunctionType
     source: Source
     local: frozenset[str]
-    types: dict[str, Type] = field(default_factory=dict)
-    result: Type | None = None
+    types: dict[str, Annotation] = field(default_factory=dict)
+    result: Annotation | None = None
     loops: list[Loop] = field(default_factory=list)
     returns: list[tuple[Flow, Value, ast.AST]] = field(default_factory=list)
 

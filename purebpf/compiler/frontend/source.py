@@ -60,6 +60,12 @@ def source_of(function: FunctionType) -> Source:
             None,
             hint="the file changed after it was imported; run it again",
         )
+    if isinstance(node, ast.AsyncFunctionDef):
+        raise ProgramError(
+            f"`{function.__name__}` is an `async` function, which the kernel does not have",
+            place_of(node, code.co_filename, lines),
+            hint="write a plain function: a program runs to its end at once",
+        )
     return Source(code.co_filename, lines, node)
 
 
@@ -102,10 +108,10 @@ def _no_source(name: str, file: str) -> tuple[str, None, str, str]:
     )
 
 
-def _find(tree: ast.Module, code: CodeType) -> ast.FunctionDef | None:
+def _find(tree: ast.Module, code: CodeType) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
     """The definition whose code object this is: by name and first line (that of the first decorator)."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == code.co_name:
             first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
             if first == code.co_firstlineno:
                 return node

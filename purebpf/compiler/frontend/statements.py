@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import ast
-import enum
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from purebpf.compiler.frontend import calls, conditions, maps, memory
-from purebpf.compiler.frontend.expressions import operate, resolve
+from purebpf.compiler.frontend.annotations import check_kind, check_result
+from purebpf.compiler.frontend.expressions import operate
 from purebpf.compiler.frontend.flow import Flow
-from purebpf.compiler.frontend.lower import Lowering, lowers
+from purebpf.compiler.frontend.lower import Annotation, Lowering, lowers
 from purebpf.compiler.frontend.values import NONE, Const, Fill, MaybeInt, MaybeRef, Ref, TupleValue, Value, describe, known
 from purebpf.lang.maps import MapDeclaration
-from purebpf.lang.types import BoolType, IntType, StructType, Type, type_of
+from purebpf.lang.types import BoolType, IntType, StructType
 
 
 @lowers(ast.Pass)
@@ -54,66 +53,6 @@ def annotated(cx: Lowering, node: ast.AnnAssign) -> None:
         cx.fail(node, "only a plain name can be annotated in a program")
     if node.value is not None:
         assign(cx, node.value, node.target, cx.expression(node.value))
-
-
-def annotation_type(cx: Lowering, node: ast.expr) -> Type | None:
-    """The type that an annotation gives a variable, that of `T` for `T | None`; None for what narrows nothing, as `int`."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        inner = ast.parse(node.value, mode="eval").body
-        node = ast.copy_location(inner, node)
-        for part in ast.walk(inner):
-            ast.copy_location(part, node)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        sides = [side for side in (node.left, node.right) if not (isinstance(side, ast.Constant) and side.value is None)]
-        return annotation_type(cx, sides[0]) if len(sides) == 1 else None
-    value = annotation_value(cx, node)
-    if value is int or value is str or value is bytes or value is None or value is tuple:
-        return None
-    layout = type_of(value)
-    if layout is None and not hasattr(value, "__bpf_context__") and not _declares(value):
-        if value is float:
-            cx.fail(
-                node, "there are no floating-point numbers in the kernel", hint="scale to integers, for example thousandths"
-            )
-        if value is list or value is dict or value is set:
-            cx.fail(node, f"a {value.__name__} lives on the heap, which a program does not have", hint="use a map")
-        cx.fail(
-            node, f"`{ast.unparse(node)}` is no type of a program", hint="use u8 to s64, be16 to be64, bool or a @bpf.struct"
-        )
-    return layout
-
-
-def _declares(value: Any) -> bool:
-    """Annotations that say something about maps, functions or results, which the compiler sees for itself."""
-    module = str(getattr(value, "__module__", ""))
-    return module in ("typing", "collections.abc", "types") or (
-        isinstance(value, type) and (issubclass(value, MapDeclaration) or issubclass(value, enum.Enum))
-    )
-
-
-def annotation_value(cx: Lowering, node: ast.expr) -> Any:
-    """The object that an annotation names."""
-    match node:
-        case ast.Constant(value=str() as text):
-            return annotation_value(cx, ast.copy_location(ast.parse(text, mode="eval").body, node))
-        case ast.Constant(value=v):
-            return v
-        case ast.Name(id=name):
-            value = resolve(cx, node, name)
-            return value.value if isinstance(value, Const) else None
-        case ast.Attribute(value=base, attr=attr):
-            owner = annotation_value(cx, base)
-            if not hasattr(owner, attr):
-                import difflib
-
-                near = difflib.get_close_matches(attr, getattr(owner, "__all__", dir(owner)), 1)
-                cx.fail(
-                    node, f"`{ast.unparse(node)}` is no type of a program", hint=f"did you mean `{near[0]}`?" if near else ""
-                )
-            return getattr(owner, attr)
-        case ast.Subscript(value=base):
-            return annotation_value(cx, base)
-    return None
 
 
 def assign(cx: Lowering, node: ast.AST, target: ast.expr, value: Value) -> None:
@@ -175,23 +114,29 @@ def _snapshot(cx: Lowering, node: ast.AST, target: ast.expr, value: Value) -> Va
     return value
 
 
-def bind(cx: Lowering, node: ast.AST, name: str, value: Value, types: Mapping[str, Type] | None = None) -> None:
+def bind(cx: Lowering, node: ast.AST, name: str, value: Value, types: Mapping[str, Annotation] | None = None) -> None:
     """Give a name a value, narrowed to its annotation (in `types`, the current function's by default) if it has one."""
-    type = (cx.frame.types if types is None else types).get(name)
+    wanted = (cx.frame.types if types is None else types).get(name)
     if isinstance(value, Fill):
         place = memory.temporary(cx, value.type, name)
         value.write(place)
         value = place
-    if isinstance(type, IntType | BoolType):
-        if isinstance(value, MaybeInt):
-            value = replace(value, inner=memory.clipped(cx, value.inner, type))
-        elif value != NONE:
-            value = memory.kept(cx, node, value, type)
-    elif type is not None and not isinstance(type, IntType | BoolType):
+    if isinstance(wanted, type):
+        check_kind(cx, node, f"`{name}`", value, wanted)
+    elif isinstance(wanted, IntType | BoolType):
+        value = _narrowed(cx, node, value, wanted)
+    elif wanted is not None:
         kind = value.type if isinstance(value, Ref) else None
-        if kind != type and value != NONE and not hasattr(value, "ref"):
-            cx.fail(node, f"`{name}` is annotated `{type}` and cannot be {describe(value)}")
+        if kind != wanted and value != NONE and not hasattr(value, "ref"):
+            cx.fail(node, f"`{name}` is annotated `{wanted}` and cannot be {describe(value)}")
     cx.flow.names[name] = cx.held(value)
+
+
+def _narrowed(cx: Lowering, node: ast.AST, value: Value, wanted: IntType | BoolType) -> Value:
+    """What an annotated variable or result keeps of a value; None stays None."""
+    if isinstance(value, MaybeInt):
+        return replace(value, inner=memory.clipped(cx, value.inner, wanted))
+    return value if value == NONE else memory.kept(cx, node, value, wanted)
 
 
 @lowers(ast.AugAssign)
@@ -267,9 +212,12 @@ def return_(cx: Lowering, node: ast.Return) -> None:
 def _result(cx: Lowering, node: ast.Return) -> Value:
     """What is returned, narrowed to the annotation of the result."""
     assert node.value is not None
-    value, type = cx.expression(node.value), cx.frame.result
-    if isinstance(type, IntType | BoolType) and value != NONE and not isinstance(value, MaybeInt | MaybeRef):
-        return memory.kept(cx, node.value, value, type)
+    value, wanted = cx.expression(node.value), cx.frame.result
+    check_result(cx, node, value)
+    if isinstance(wanted, type):
+        check_kind(cx, node.value, f"the result of `{cx.frame.function.__name__}`", value, wanted)
+    elif isinstance(wanted, IntType | BoolType) and not isinstance(value, MaybeRef):
+        return _narrowed(cx, node.value, value, wanted)
     return value
 
 

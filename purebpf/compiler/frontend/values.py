@@ -145,6 +145,18 @@ def exact(value: IntValue) -> IntValue:
     return replace(value, low=number, high=number)
 
 
+def with_article(noun: str) -> str:
+    """A noun with its article: "a `u8`", "an `array(u32, 4)`", "an XdpContext"."""
+    word = noun.strip("`")
+    said_with_a_vowel = word[:1].lower() in "aeio" or (word[:1] in "Xs" and not word[1:2].islower()) or word.startswith("Xdp")
+    return f"{'an' if said_with_a_vowel or word.lower().startswith(('un', 'up')) else 'a'} {noun}"
+
+
+def count(n: int, noun: str) -> str:
+    """ "1 argument", "2 arguments"."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
 def describe(value: Value) -> str:
     """What a value is, for messages."""
     match value:
@@ -161,15 +173,15 @@ def describe(value: Value) -> str:
         case Const(type() as v):
             return f"the class `{v.__name__}`"
         case Const(v):
-            return f"`{getattr(v, '__name__', type(v).__name__)}`" if callable(v) else f"a {type(v).__name__}"
+            return f"`{getattr(v, '__name__', type(v).__name__)}`" if callable(v) else with_article(type(v).__name__)
         case IntValue(boolean=True):
             return "a bool"
         case IntValue(op=op, low=low, high=high):
             return f"the integer {low}" if op.is_const and low == high else "an integer"
         case Ref(type=t):
-            return f"a `{t}`"
+            return with_article(f"`{t}`")
         case MaybeRef(ref=r):
-            return f"a `{r.type}` or None"
+            return f"{with_article(f'`{r.type}`')} or None"
         case MaybeInt():
             return "an integer or None"
         case TupleValue():
@@ -181,7 +193,7 @@ def describe(value: Value) -> str:
         case Bound(name=n):
             return f"the method `{n}`"
         case Fill(type=t):
-            return f"a `{t}`"
+            return with_article(f"`{t}`")
         case Unset(name=n):
             return f"`{n}`, which may be unset"
         case Conflict(first=a, second=b):
