@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SECONDS ?= 60
 
-.PHONY: demo test lint fuzz bench bench-size docs clean
+.PHONY: demo test lint fuzz kernels bench bench-size docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/purebpf demo
@@ -13,13 +13,17 @@ test: $(VENV)/.installed-dev lint
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.installed-dev
-	$(BIN)/ruff check purebpf tests examples bench
-	$(BIN)/ruff format --check purebpf tests examples bench
+	$(BIN)/ruff check purebpf tests examples bench setup.py
+	$(BIN)/ruff format --check purebpf tests examples bench setup.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
+
+# make kernels KERNELS="5.10 6.1" TESTS=tests/kernel/test_map.py
+kernels: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.kernels $(KERNELS) $(if $(TESTS),--tests $(TESTS))
 
 bench: bench-size
 

@@ -1,0 +1,151 @@
+"""Boot a kernel under qemu with the host's files, run the tests in it, and take the results as they come.
+
+By KVM where that is permitted, else by emulation, which is some twenty times slower. The guest sees the host's files read-only;
+what it writes stays in its memory. It has no network but its own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.kernels.errors import CannotRun
+from tests.kernels.fetch import Kernel
+from tests.kernels.initramfs import initramfs
+from tests.kernels.results import Results
+
+ROOT = Path(__file__).parents[2]
+QEMU = "qemu-system-x86_64"
+RESULTS = "/dev/ttyS1"
+CONSOLE = (
+    "console=ttyS0 quiet loglevel=4 rdinit=/init panic=-1 oops=panic "  # an oops ends the guest, and so the wait for it
+    "mitigations=off nokaslr apparmor=0 selinux=0 audit=0 random.trust_cpu=on tsc=reliable no_timer_check"
+)
+
+
+def need_qemu() -> None:
+    """Nothing to boot with is a reason to fail: who runs this asked for it."""
+    if os.uname().machine != "x86_64":
+        raise CannotRun(
+            f"The guests use the host's programs, and kernels are fetched for x86_64; this is {os.uname().machine}."
+        )
+    if not shutil.which(QEMU):
+        raise CannotRun(f"There is no `{QEMU}` to boot kernels with: install qemu-system-x86 (Debian, Ubuntu) or qemu-kvm.")
+
+
+def has_kvm() -> bool:
+    """The device alone is not enough: some virtual machines show one that cannot run a whole kernel."""
+    flags = re.search(r"^flags\s*:.*$", Path("/proc/cpuinfo").read_text(), re.M)
+    return bool(flags and {"vmx", "svm"} & set(flags[0].split())) and os.access("/dev/kvm", os.R_OK | os.W_OK)
+
+
+def script(tests: list[str]) -> str:
+    """What the guest runs when it has its root."""
+    variables = {
+        "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": "/root",
+        "LANG": "C.UTF-8",
+        "TMPDIR": "/run/tmp",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "PUREBPF_STREAM": RESULTS,
+    }
+    pytest = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "tests.kernels.stream",
+        "-p",
+        "no:cacheprovider",
+        "--color=no",
+        "-m",
+        "kernel",
+        *tests,
+    ]
+    return "".join(
+        (
+            *(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()),
+            f"cd {shlex.quote(str(ROOT))} && {shlex.join(pytest)} </dev/null\n",
+            "/run/guest/poweroff -f\n",
+        )
+    )
+
+
+def command(kernel: Kernel, archive: Path, console: Path) -> list[str]:
+    return [
+        QEMU,
+        *("-accel", "kvm" if has_kvm() else "tcg,thread=multi"),
+        *("-cpu", "max", "-smp", "2", "-m", "1G", "-nodefaults", "-no-reboot", "-display", "none"),
+        *("-kernel", str(kernel.image), "-initrd", str(archive), "-append", CONSOLE),
+        *("-serial", f"file:{console}", "-serial", "stdio"),
+        *("-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap"),
+    ]
+
+
+def run(
+    kernel: Kernel, busybox: Path, tests: list[str], seconds: float, console: Path, tell: Callable[[Results], None]
+) -> Results:
+    """Run tests in a kernel for at most `seconds`; `tell` is called after each line of results."""
+    results = Results(kernel.release)
+    begin = time.monotonic()
+
+    def take(line: str) -> None:
+        results.take(line)
+        tell(results)
+
+    with tempfile.NamedTemporaryFile(prefix="purebpf-initramfs-") as archive:
+        archive.write(initramfs(kernel, busybox, script(tests)))
+        archive.flush()
+        guest = subprocess.Popen(
+            command(kernel, Path(archive.name), console),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            in_time = listen(guest, begin + seconds, take)
+        finally:
+            guest.kill()
+            _, complaint = guest.communicate()
+    results.seconds = time.monotonic() - begin
+    if not in_time:
+        results.trouble.append(f"not done after {seconds:.0f} seconds{while_running(results)}")
+    elif not results.finished:
+        results.trouble.append(f"the guest ended before its tests did{while_running(results)}")
+    if not results.good:
+        results.trouble += [f"qemu: {line}" for line in complaint.decode(errors="replace").splitlines()]
+        results.trouble.append(f"the console is in {console}")
+    return results
+
+
+def while_running(results: Results) -> str:
+    return f", while it ran {results.running}" if results.running else ""
+
+
+def listen(guest: subprocess.Popen[bytes], end: float, take: Callable[[str], None]) -> bool:
+    """Hand on each line of the guest until it ends; False when it does not in time."""
+    assert guest.stdout is not None
+    pending = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(guest.stdout, selectors.EVENT_READ)
+        while (left := end - time.monotonic()) > 0:
+            if not selector.select(left):
+                continue
+            chunk = os.read(guest.stdout.fileno(), 65536)
+            if not chunk:
+                return True
+            *lines, pending = (pending + chunk).split(b"\n")
+            for line in lines:
+                if line.strip():
+                    take(line.decode(errors="replace").strip())
+    return False

@@ -1,0 +1,180 @@
+"""The runner of kernel tests itself, as far as it goes without booting: choice of kernels, results, table, what is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.kernels import boot
+from tests.kernels.__main__ import main
+from tests.kernels.errors import CannotRun
+from tests.kernels.fetch import choose
+from tests.kernels.initramfs import with_dependencies
+from tests.kernels.results import Results, table
+from tests.kernels.stream import first_kernel
+
+RELEASES = ["6.12.107+deb13-amd64", "5.10.0-9-amd64", "6.1.0-50-amd64", "5.10.0-46-amd64", "7.2.12+deb14-amd64"]
+
+
+@pytest.mark.parametrize(
+    "wanted, release",
+    [
+        ("5.10", "5.10.0-46-amd64"),
+        ("6.1", "6.1.0-50-amd64"),
+        ("6.12", "6.12.107+deb13-amd64"),
+        ("newest", "7.2.12+deb14-amd64"),
+    ],
+)
+def test_the_newest_kernel_of_a_series_is_chosen(wanted: str, release: str) -> None:
+    assert choose(RELEASES, wanted) == release
+
+
+@pytest.mark.parametrize("wanted, words", [("6.6", "no kernel 6.6"), ("old", "no kernel series"), ("6.", "no kernel series")])
+def test_a_kernel_that_is_not_there_is_an_error(wanted: str, words: str) -> None:
+    with pytest.raises(CannotRun, match=words):
+        choose(RELEASES, wanted)
+
+
+def test_modules_come_with_those_they_need() -> None:
+    listing = "fs/9p/9p.ko.xz: net/9pnet.ko.xz\nnet/9pnet.ko.xz: fs/net-fs.ko\nfs/net-fs.ko:\na/b.ko:\n"
+    lines = with_dependencies(listing, ("9p", "built_in"))
+    assert sorted(line.partition(":")[0] for line in lines) == ["fs/9p/9p.ko.xz", "fs/net-fs.ko", "net/9pnet.ko.xz"]
+
+
+def line(**event: object) -> str:
+    return json.dumps(event)
+
+
+def finished(*lines: str, status: int = 0, release: str = "6.1") -> Results:
+    results = Results("6.1")
+    for one in (*lines, line(event="finish", status=status, release=release)):
+        results.take(one)
+    return results
+
+
+PASSED = (line(event="start", test="a"), line(event="end", test="a", outcome="passed", text=""))
+SKIPPED = (line(event="start", test="b"), line(event="end", test="b", outcome="skipped", text="too old"))
+FAILED = (line(event="start", test="c"), line(event="end", test="c", outcome="failed", text="it broke"))
+
+
+def test_the_table_tells_numbers_reasons_and_failures() -> None:
+    good, bad = finished(*PASSED, *SKIPPED, *SKIPPED), finished(*PASSED, *FAILED, status=1)
+    assert good.good and not bad.good
+    lines = [words.split() for words in table([good, bad]).splitlines()]
+    assert ["6.1", "1", "2", "0", "0"] in lines
+    assert ["6.1", "1", "0", "1", "0", "<--", "failed"] in lines
+    assert ["2", "too", "old"] in lines
+    assert ["it", "broke"] in lines
+
+
+@pytest.mark.parametrize(
+    "results, words",
+    [
+        (finished(*SKIPPED), "no test ran"),
+        (finished(status=5), "no test ran"),
+        (finished(*PASSED, status=3), "exit status 3"),
+        (finished(*PASSED, release="6.18"), "the guest ran Linux 6.18"),
+        (finished(*PASSED, "Oops: 0000"), "is no result"),
+    ],
+)
+def test_a_run_without_good_results_has_failed(results: Results, words: str) -> None:
+    assert not results.good
+    assert words in table([results])
+
+
+def test_a_guest_that_died_has_failed() -> None:
+    results = Results("6.1")
+    for one in PASSED:
+        results.take(one)
+    assert not results.good
+
+
+def guest(program: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+
+
+def test_lines_of_a_guest_come_one_by_one_until_it_ends() -> None:
+    lines: list[str] = []
+    with guest("print('one\\r\\n\\ntwo', flush=True)") as process:
+        assert boot.listen(process, time.monotonic() + 60, lines.append)
+    assert lines == ["one", "two"]
+
+
+def test_a_guest_that_hangs_is_given_up() -> None:
+    lines: list[str] = []
+    with guest("import time; print('one', flush=True); time.sleep(60)") as process:
+        assert not boot.listen(process, time.monotonic() + 1, lines.append)
+        process.kill()
+
+
+TESTS = """
+import pytest
+from purebpf.errors import Unsupported
+
+def test_passes(): pass
+def test_fails(): assert 1 == 2
+@pytest.mark.skip(reason="of this")
+def test_skipped(): pass
+@pytest.mark.skipif(True, reason="of that")
+def test_skipped_by_a_condition(): pass
+def test_skips_itself(): pytest.skip("inside")
+def test_too_new(): raise Unsupported("It needs TCX links, which Linux 99.6 brought; this is 5.10.")
+def test_not_too_new(): raise Unsupported("It needs maps, which Linux 3.19 brought; this is 5.10.")
+def test_refused(): raise Unsupported("Loading failed.")
+@pytest.fixture
+def broken():
+    yield
+    raise RuntimeError("at the end")
+def test_teardown(broken): pass
+"""
+
+
+def test_the_plugin_tells_what_came_of_each_test(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(textwrap.dedent(TESTS))
+    stream = tmp_path / "stream"
+    command = [sys.executable, "-m", "pytest", "-p", "tests.kernels.stream", "-p", "no:cacheprovider", str(tmp_path)]
+    done = subprocess.run(command, cwd=boot.ROOT, env={**os.environ, "PUREBPF_STREAM": str(stream)}, capture_output=True)
+    assert done.returncode == 1
+    results = Results(os.uname().release)
+    for one in stream.read_text().splitlines():
+        results.take(one)
+    assert results.finished and not results.trouble
+    assert results.passed == 1
+    message = "It needs TCX links, which Linux 99.6 brought; this is 5.10."
+    assert dict(results.skipped) == {"of this": 1, "of that": 1, "inside": 1, message: 1}
+    assert [test.partition("::")[2] for test in results.failed] == [
+        "test_fails",
+        "test_not_too_new",
+        "test_refused",
+        "test_teardown",
+    ]
+    assert "assert 1 == 2" in next(iter(results.failed.values()))
+
+
+@pytest.mark.parametrize(
+    "message, first",
+    [
+        ("It needs TCX links, which Linux 6.6 brought; this is 5.10.", (6, 6)),
+        ("The program 'x' needs may_goto, which this kernel does not have.", (6, 9)),
+        ("The program 'x' needs luck, which this kernel does not have.", (0, 0)),
+    ],
+)
+def test_the_first_kernel_with_a_feature_is_known(message: str, first: tuple[int, int]) -> None:
+    assert first_kernel(message) == first
+
+
+def test_without_qemu_it_fails_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    assert main(["6.1", "--cache", str(tmp_path / "cache")]) == 1
+    assert "qemu" in capsys.readouterr().err or os.uname().machine != "x86_64"
+    assert not (tmp_path / "cache").exists()
