@@ -16,6 +16,8 @@ from purebpf.lang.idioms import HelperName
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.types import BytesType, CharsType, IntType, StructType, type_of
 
+RECORDS = "purebpf.lang.records"  # whose methods, such as `to_bytes`, are for user space
+
 
 @lowers(ast.Call)
 def call(cx: Lowering, node: ast.Call) -> Value:
@@ -102,6 +104,8 @@ def _method(cx: Lowering, node: ast.Call, method: Bound) -> Value:
             return context.packet_method(cx, node, packet, method.name)
         case Context() as ctx:
             return context.method(cx, node, ctx, method.name)
+        case Ref(type=StructType() as type) as record:
+            return _record_method(cx, node, record, type, method.name)
         case IntValue() as number if method.name in INT_METHODS and not node.args and not node.keywords:
             return INT_METHODS[method.name](cx, node, number)
         case Const(value):
@@ -112,6 +116,17 @@ def _method(cx: Lowering, node: ast.Call, method: Bound) -> Value:
                     cx.python(node, lambda: getattr(value, method.name)(*(a.value for a in arguments if isinstance(a, Const))))
                 )
     cx.fail(node.func, f"{describe(method.receiver)} has no method `{method.name}` in a program")
+
+
+def _record_method(cx: Lowering, node: ast.Call, record: Ref, type: StructType, name: str) -> Value:
+    """A method that the author wrote into the record's class, called with the record as its `self`."""
+    function = getattr(type.record, name)
+    assert isinstance(node.func, ast.Attribute)
+    if isinstance(vars(type.record).get(name), staticmethod):
+        return functions.call(cx, node, function)
+    if not isinstance(function, FunctionType) or function.__module__ == RECORDS:
+        cx.fail(node.func, f"`{name}` of a `{type}` cannot be called in a program", hint="plain methods can")
+    return functions.call(cx, node, function, (node.func.value, record))
 
 
 def cast(cx: Lowering, node: ast.Call, type: IntType) -> Value:

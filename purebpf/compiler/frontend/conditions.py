@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import ast
 import operator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend import maps, memory, text
+from purebpf.compiler.frontend import arithmetic, maps, memory, text
 from purebpf.compiler.frontend.flow import Flow, as_int
 from purebpf.compiler.frontend.values import (
     NONE,
     S64_HIGH,
+    U64,
     Bound,
     Const,
     Fill,
@@ -27,6 +28,7 @@ from purebpf.compiler.frontend.values import (
     Value,
     describe,
 )
+from purebpf.compiler.frontend.values import known as known_number
 from purebpf.compiler.ir.ops import BOOL, I64, Op, Ptr
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.types import CharsType, IntType
@@ -140,13 +142,67 @@ def _comparison(cx: Lowering, node: ast.Compare) -> Split:
     failed: list[Flow | None] = []
     left_node, left = node.left, cx.expression(node.left)
     for i, (op, right_node) in enumerate(zip(node.ops, node.comparators, strict=True)):
-        right = cx.expression(right_node)
+        right: Value | None = _run_time_range(cx, right_node) if isinstance(op, ast.In | ast.NotIn) else None
+        if right is None:
+            right = cx.expression(right_node)
         yes, no = compare(cx, node, left_node, left, COMPARISONS[type(op)], right_node, right)
         failed.append(no)
         if i + 1 < len(node.ops):
             cx.go(yes)
         left_node, left = right_node, right
     return yes, cx.join(*failed)
+
+
+@dataclass(frozen=True, slots=True)
+class Range(Value):
+    """`range(start, stop, step)` of integers that are known at run time, or at compile time, behind `in`."""
+
+    start: IntValue
+    stop: IntValue
+    step: int
+
+
+def _run_time_range(cx: Lowering, node: ast.expr) -> Range | None:
+    """`range(a, b)` behind `in`, when not all its bounds are constants."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or cx.expression(node.func) != Const(range):
+        return None
+    if node.keywords or not 1 <= len(node.args) <= 3 or any(isinstance(a, ast.Starred) for a in node.args):
+        return None
+    values = [cx.expression(a) for a in node.args]
+    if all(isinstance(value, Const) for value in values):
+        return None
+    numbers = [cx.integer(at, value) for at, value in zip(node.args, values, strict=True)]
+    start, stop = (cx.int_const(0), numbers[0]) if len(numbers) == 1 else numbers[:2]
+    step = known_number(values[2]) if len(values) == 3 else 1
+    if step is None:
+        cx.fail(node.args[2], "the step of a range must be constant")
+    if step == 0:
+        cx.fail(node.args[2], "the step of a range cannot be 0")
+    return Range(start, stop, step)
+
+
+def _in_range(cx: Lowering, node: ast.expr, left_node: ast.expr, left: Value, found: Range) -> Split:
+    """Between the ends, and a whole number of steps from the start."""
+    number = cx.integer(left_node, left)
+    outside: list[Flow | None] = []
+
+    def narrow(symbol: str, end: IntValue) -> None:
+        name = _name(left_node)
+        now = cx.flow.names.get(name or "", number)
+        yes, no = _split_compare(cx, node, now if isinstance(now, IntValue) else number, symbol, end, name, None, left_node)
+        outside.append(no)
+        cx.go(yes)
+
+    narrow(">=" if found.step > 0 else "<=", found.start)
+    narrow("<" if found.step > 0 else ">", found.stop)
+    if abs(found.step) > 1:
+        ends = (found.start, number) if found.step > 0 else (number, found.start)
+        distance = cx.builder.emit("sub", I64, [ends[1].op, ends[0].op])  # not negative here, and below 2**64
+        rest = arithmetic.binary(cx, node, "%", IntValue(distance, 0, U64), cx.int_const(abs(found.step)))
+        yes, no = _split_compare(cx, node, rest, "==", cx.int_const(0))
+        outside.append(no)
+        cx.go(yes)
+    return cx.current, cx.join(*outside)
 
 
 def compare(
@@ -158,6 +214,9 @@ def compare(
     if symbol in ("in", "not in"):
         yes, no = _contains(cx, node, left_node, left, right_node, right)
         return (yes, no) if symbol == "in" else (no, yes)
+    for side_node, value in ((left_node, left), (right_node, right)):
+        if isinstance(value, Const) and isinstance(value.value, MapDeclaration):
+            cx.fail(side_node, "a map cannot be compared", hint="compare its values: `m.get(key)`")
     if isinstance(left, Const) and isinstance(right, Const):
         return cx.branch(cx.builder.const(int(cx.python(node, lambda: _PYTHON[symbol](left.value, right.value))), BOOL))
     if isinstance(left, TupleValue) or isinstance(right, TupleValue):
@@ -217,15 +276,11 @@ def _contains(cx: Lowering, node: ast.expr, left_node: ast.expr, left: Value, ri
     split = maps.contains(cx, left_node, left, right)
     if split is not None:
         return split
-    if isinstance(right, Const) and isinstance(right.value, range) and right.value.step == 1 and not isinstance(left, Const):
-        number = cx.integer(left_node, left)
-        yes, below = _split_compare(cx, node, number, ">=", cx.int_const(right.value.start), _name(left_node))
-        cx.go(yes)
-        inside = cx.flow.names.get(_name(left_node) or "", number)
-        yes, above = _split_compare(
-            cx, node, inside if isinstance(inside, IntValue) else number, "<", cx.int_const(right.value.stop), _name(left_node)
-        )
-        return yes, cx.join(below, above)
+    if isinstance(right, Range):
+        return _in_range(cx, node, left_node, left, right)
+    if isinstance(right, Const) and isinstance(right.value, range) and not isinstance(left, Const):
+        whole = right.value
+        return _in_range(cx, node, left_node, left, Range(cx.int_const(whole.start), cx.int_const(whole.stop), whole.step))
     if isinstance(right, Const) and isinstance(right.value, tuple | list | set | frozenset | range):
         if isinstance(left, Const):
             return cx.branch(cx.builder.const(int(cx.python(node, lambda: left.value in right.value)), BOOL))

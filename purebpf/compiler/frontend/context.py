@@ -78,7 +78,9 @@ def _field(cx: Lowering, node: ast.AST, name: str) -> ContextField:
                 f"`{name}` is a pointer, which a program does not handle itself",
                 hint="`ctx.packet.at(offset, T)` reads the packet, `len(ctx.packet)` is its size",
             )
-        known = ["packet"] * bool(cx.unit.kind.packet) + sorted(n for n, f in fields.items() if f.readable or f.writable)
+        known = ["packet"] * bool(cx.unit.kind.packet) + sorted(
+            n for n, f in fields.items() if (f.readable or f.writable) and "." not in n
+        )
         cx.fail(
             node,
             f"the context of a program of type `{cx.unit.kind.decorator}` has no field `{name}`",

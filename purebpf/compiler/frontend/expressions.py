@@ -29,6 +29,7 @@ from purebpf.compiler.frontend.values import (
 )
 from purebpf.lang import idioms
 from purebpf.lang.maps import MapDeclaration
+from purebpf.lang.types import StructType
 
 PYTHON: dict[type[ast.AST], Any] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.FloorDiv: operator.floordiv, ast.Mod:
@@ -114,7 +115,7 @@ def attribute(cx: Lowering, node: ast.Attribute) -> Value:
                 if not field.bits:
                     cx.places[node] = place
                 return memory.load_member(cx, node, ref, node.attr)
-            if hasattr(type, "fields"):
+            if isinstance(type, StructType) and not hasattr(type.record, node.attr):
                 memory.member(cx, node, ref, node.attr)
             return Bound(ref, node.attr)
         case Context():

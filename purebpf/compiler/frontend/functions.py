@@ -92,11 +92,15 @@ def lower_program(unit: Unit, function: FunctionType) -> Function:
 
 def _check_hook(cx: Lowering, source: Source) -> None:
     """An event that the running kernel does not have is an error at the decorator."""
-    if cx.unit.kind.decorator != "tracepoint":
-        return
-    from purebpf.lang.tracepoints import unknown
+    from purebpf.lang import raw_tracepoints, tracepoints
 
-    reason = unknown(cx.unit.hook)
+    match cx.unit.kind.decorator:
+        case "tracepoint":
+            reason = tracepoints.unknown(cx.unit.hook)
+        case "raw_tracepoint":
+            reason = raw_tracepoints.unknown(cx.unit.hook)
+        case _:
+            return
     if reason is not None:
         cx.fail(source.node.decorator_list[0] if source.node.decorator_list else source.node, reason)
 
@@ -133,14 +137,15 @@ def _finish(cx: Lowering, frame: Frame, returns: str) -> None:
     cx.builder.block.ops.append(Op("ret", VOID, [number.op], (), cx.builder.loc, block=cx.builder.block))
 
 
-def call(cx: Lowering, node: ast.Call, function: FunctionType) -> Value:
-    """A call of a plain function."""
+def call(cx: Lowering, node: ast.Call, function: FunctionType, receiver: tuple[ast.expr, Value] | None = None) -> Value:
+    """A call of a plain function, or of a method with the record it is called on."""
     if any(frame.function.__code__ is function.__code__ for frame in cx.frames) or function.__code__ in cx.unit.active:
         cx.fail(node, f"`{function.__name__}` calls itself, which the kernel cannot do", hint="write a loop")
     source = _source(cx, node, function)
-    values = [cx.expression(a) for a in node.args]
+    given = [receiver] if receiver is not None else []
+    given += [(a, cx.expression(a)) for a in node.args]
     keywords = {k.arg: (k.value, cx.expression(k.value)) for k in node.keywords if k.arg}
-    arguments = _arguments(cx, node, function, source, values, keywords)
+    arguments = _arguments(cx, node, function, source, given, keywords)
     if not _inlined(cx, function, source):
         result = _subprogram(cx, node, function, source, arguments)
         if result is not None:
@@ -162,7 +167,7 @@ def _arguments(
     node: ast.Call,
     function: FunctionType,
     source: Source,
-    values: list[Value],
+    given: list[tuple[ast.expr, Value]],
     keywords: dict[str, tuple[ast.expr, Value]],
 ) -> dict[str, tuple[ast.AST, Value]]:
     """Python's own rules for matching arguments with parameters; defaults are those of the function object."""
@@ -170,18 +175,16 @@ def _arguments(
     if parameters.vararg or parameters.kwarg:
         _variadic(cx, node, function)
     positional = [a.arg for a in (*parameters.posonlyargs, *parameters.args)]
-    if len(values) > len(positional):
+    if len(given) > len(positional):
         only = [a.arg for a in parameters.kwonlyargs if a.arg not in keywords]
         cx.fail(
-            node.args[len(positional)],
+            given[len(positional)][0],
             f"`{function.__name__}` takes {count(len(positional), 'positional argument' if only else 'argument')}, "
-            f"not {len(values)}",
+            f"not {len(given)}",
             hint=f"`{only[0]}` is given by keyword: `{only[0]}=...`" if only else "",
         )
     words: dict[str, ast.keyword] = {k.arg: k for k in node.keywords if k.arg}
-    bound: dict[str, tuple[ast.AST, Value]] = {
-        name: (at, value) for name, at, value in zip(positional, node.args, values, strict=False)
-    }
+    bound: dict[str, tuple[ast.AST, Value]] = {name: (at, value) for name, (at, value) in zip(positional, given, strict=False)}
     named = [a.arg for a in (*parameters.args, *parameters.kwonlyargs)]
     for name, (at, value) in keywords.items():
         if name in bound:

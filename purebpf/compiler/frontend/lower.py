@@ -191,11 +191,13 @@ class Lowering:
         return self.frame.source.place(node)
 
     def fail(self, node: ast.AST, message: str, label: str = "", hint: str = "") -> NoReturn:
-        raise ProgramError(message, self.place(node), label, hint)
+        raise ProgramError(message, self.place(node), label, hint) from None
 
     def warn(self, node: ast.AST, message: str, label: str = "") -> None:
         if not self.flow.dead:
-            self.unit.warnings.append(render(message, self.place(node), label).replace("error:", "warning:", 1))
+            warning = render(message, self.place(node), label).replace("error:", "warning:", 1)
+            if warning not in self.unit.warnings:  # a loop's body and a function may be lowered several times
+                self.unit.warnings.append(warning)
 
     def python(self, node: ast.AST, compute: Callable[[], Any]) -> Any:
         """Let Python compute with constants; what it raises becomes a compile error."""
@@ -218,6 +220,9 @@ class Lowering:
         """Lower a block of statements. What follows a `return` or the like is checked and dropped."""
         for node in body:
             if self.current is None:
+                if self.last is not None and not self.last.dead:
+                    self.go(self.last)
+                    self.warn(node, "this is never reached", "no way leads here")
                 self.go(self.unreachable_flow())
             handler = STATEMENTS.get(type(node))
             if handler is None:

@@ -25,8 +25,19 @@ BPF_F_CURRENT_CPU = 0xFFFFFFFF
 
 
 def _keyed(cx: Lowering, node: ast.AST, declaration: MapDeclaration, doing: str) -> None:
+    _typed(cx, node, declaration)
     if not isinstance(declaration, KeyedMap) or isinstance(declaration, DevMap):
         cx.fail(node, f"a {type(declaration).__name__} cannot be {doing} in a program", hint=_abilities(declaration))
+
+
+def _typed(cx: Lowering, node: ast.AST, declaration: MapDeclaration) -> None:
+    """A declaration without its types is an error where it is used."""
+    from purebpf.errors import Error
+
+    try:
+        declaration.types  # noqa: B018
+    except Error as error:
+        cx.fail(node, str(error))
 
 
 def _abilities(declaration: MapDeclaration) -> str:
@@ -389,15 +400,10 @@ def _methods_of(declaration: MapDeclaration) -> dict[str, Method]:
 
 def method(cx: Lowering, node: ast.Call, declaration: MapDeclaration, name: str) -> Value:
     """A call of a map's method."""
-    from purebpf.errors import Error
-
     found = _methods_of(declaration).get(name)
     if found is None:
         if name == "delete" and declaration.kind in ARRAYS:
             _delete_method(cx, node, declaration)
         cx.fail(node.func, f"a {type(declaration).__name__} has no method `{name}` in a program", hint=_abilities(declaration))
-    try:
-        declaration.types  # noqa: B018  a declaration without its types is an error here, at the use
-    except Error as error:
-        cx.fail(node.func, str(error))
+    _typed(cx, node.func, declaration)
     return found(cx, node, declaration)

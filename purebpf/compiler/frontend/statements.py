@@ -6,14 +6,29 @@ import ast
 from collections.abc import Mapping
 from dataclasses import replace
 
-from purebpf.compiler.frontend import calls, conditions, maps, memory
+from purebpf.compiler.frontend import calls, conditions, maps, memory, pure
 from purebpf.compiler.frontend.annotations import check_kind, check_result
 from purebpf.compiler.frontend.expressions import operate
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.lower import Annotation, Lowering, lowers
-from purebpf.compiler.frontend.values import NONE, Const, Fill, MaybeInt, MaybeRef, Ref, TupleValue, Value, describe, known
+from purebpf.compiler.frontend.values import (
+    NONE,
+    Bound,
+    Const,
+    Fill,
+    IntValue,
+    MaybeInt,
+    MaybeRef,
+    Packet,
+    Ref,
+    TupleValue,
+    Value,
+    describe,
+    known,
+)
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.types import BoolType, IntType, StructType
+from purebpf.tables.enums import MapType
 
 
 @lowers(ast.Pass)
@@ -30,6 +45,10 @@ def expression_statement(cx: Lowering, node: ast.Expr) -> None:
         if isinstance(target, Const) and isinstance(target.value, type):
             cx.fail(node, f"this `{ast.unparse(node.value.func)}` is made and dropped", hint="assign it, or delete the line")
         calls.call(cx, node.value)
+        if _asks_only(target):
+            cx.fail(
+                node, "this call has no effect", "its value is dropped", "assign its value, or delete the line"
+            )
         return
     if isinstance(node.value, ast.Constant) and node.value.value is ...:
         cx.fail(node, "`...` has no meaning in a program", hint="write `pass` for an empty block")
@@ -38,6 +57,20 @@ def expression_statement(cx: Lowering, node: ast.Expr) -> None:
         return
     cx.expression(node.value)
     cx.fail(node, "this expression has no effect", hint="assign its value, or delete the line")
+
+
+def _asks_only(target: Value) -> bool:
+    """Whether a call of it does nothing but give a value."""
+    match target:
+        case Bound(receiver=Const(MapDeclaration() as declaration), name="get"):
+            return declaration.kind != MapType.LRU_HASH  # which keeps what was looked up lately
+        case Bound(receiver=Packet(), name="at"):
+            return True
+        case Bound(receiver=IntValue()):
+            return True
+        case Const(function):
+            return function is not print and pure.computable(function)
+    return False
 
 
 @lowers(ast.Assign)
@@ -102,6 +135,13 @@ def _items(cx: Lowering, node: ast.AST, value: Value, count: int) -> list[Value]
     if len(items) != count:
         cx.fail(node, f"{len(items)} values cannot be unpacked into {count} names")
     return items
+
+
+def _length(subject: Value) -> int | None:
+    """How many values a sequence has; None for what is none."""
+    if isinstance(subject, TupleValue):
+        return len(subject.items)
+    return len(subject.value) if isinstance(subject, Const) and isinstance(subject.value, tuple | list) else None
 
 
 def _snapshot(cx: Lowering, node: ast.AST, target: ast.expr, value: Value) -> Value:
@@ -309,11 +349,14 @@ def _pattern(cx: Lowering, pattern: ast.pattern, subject_node: ast.expr, subject
                 bind(cx, subject_node, name, subject)
             return yes, no
         case ast.MatchSequence(patterns=patterns) if not any(isinstance(p, ast.MatchStar) for p in patterns):
+            if (length := _length(subject)) is not None and length != len(patterns):
+                cx.warn(pattern, "this case never matches", f"{length} values against {len(patterns)}")
+                return None, cx.current
             items = _items(cx, subject_node, subject, len(patterns))
             failed: list[Flow | None] = []
-            for p, item in zip(patterns, items, strict=True):
+            for i, (p, item) in enumerate(zip(patterns, items, strict=True)):
                 node = (
-                    subject_node.elts[items.index(item)]
+                    subject_node.elts[i]
                     if isinstance(subject_node, ast.Tuple)
                     else ast.copy_location(ast.Constant(0), subject_node)
                 )

@@ -9,7 +9,7 @@ from purebpf.compiler.frontend import memory
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value, describe
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Op, Ptr
-from purebpf.lang.types import BytesType, CharsType
+from purebpf.lang.types import BytesType, CharsType, StructType
 
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
@@ -122,10 +122,11 @@ def compare_memory(cx: Lowering, node: ast.expr, a: Value, symbol: str, b: Value
     if isinstance(x, Const):
         x, y = y, x
     if not isinstance(x, Ref) or not isinstance(x.type, CharsType | BytesType):
+        records = isinstance(x, Ref) and isinstance(x.type, StructType)
         cx.fail(
             node,
             f"{describe(a)} and {describe(b)} cannot be compared",
-            hint="compare a text with a text, bytes with bytes of the same length",
+            hint="compare their fields" if records else "compare a text with a text, bytes with bytes of the same length",
         )
     differ: list[Op] = []
     if isinstance(y, Const) and isinstance(y.value, str | bytes):
@@ -133,6 +134,9 @@ def compare_memory(cx: Lowering, node: ast.expr, a: Value, symbol: str, b: Value
             cx.fail(node, f"a `{x.type}` never equals {describe(y)}", hint="texts compare with str, bytes with bytes")
         data = y.value.encode("utf-8", "surrogateescape") + b"\0" if isinstance(y.value, str) else y.value
         if (isinstance(y.value, bytes) and len(data) != x.type.size) or len(data) > x.type.size:
+            cx.warn(
+                node, "this comparison is always False" if symbol == "==" else "this comparison is always True", _sizes(x, data)
+            )
             return cx.branch(cx.builder.const(int(symbol == "!="), BOOL))
         for offset, width in memory.chunks(len(data), memory.alignment(x)):
             loaded = cx.builder.emit("load", I64 if width == 8 else I32, [x.op], (width, 0, x.offset + offset))
@@ -145,11 +149,14 @@ def compare_memory(cx: Lowering, node: ast.expr, a: Value, symbol: str, b: Value
             left = cx.builder.emit("load", kind, [x.op], (width, 0, x.offset + offset))
             right = cx.builder.emit("load", kind, [y.op], (width, 0, y.offset + offset))
             differ.append(cx.builder.emit("eq", BOOL, [left, right]))
+    elif isinstance(y, Ref) and isinstance(x.type, CharsType) and isinstance(y.type, CharsType):
+        equal, other = _compare_texts(cx, x, y)
+        return (equal, other) if symbol == "==" else (other, equal)
     else:
         cx.fail(
             node,
             f"{describe(a)} and {describe(b)} cannot be compared",
-            hint="compare a text with a constant, bytes with bytes of the same length",
+            hint="compare a text with a text, bytes with bytes of the same length",
         )
     unequal: list[Flow | None] = []
     for op in differ:
@@ -158,3 +165,49 @@ def compare_memory(cx: Lowering, node: ast.expr, a: Value, symbol: str, b: Value
         cx.go(yes)
     equal, other = cx.current, cx.join(*unequal)
     return (equal, other) if symbol == "==" else (other, equal)
+
+
+def _sizes(place: Ref, data: bytes) -> str:
+    """Why a place can never hold these bytes."""
+    if isinstance(place.type, CharsType):
+        return f"a `{place.type}` holds at most {place.type.size - 1} bytes, not {len(data) - 1}"
+    return f"a `{place.type}` has {place.type.size} bytes, not {len(data)}"
+
+
+def _compare_texts(cx: Lowering, x: Ref, y: Ref) -> tuple[Flow | None, Flow | None]:
+    """Two texts in memory, by wide loads up to the first NUL: what lies behind it does not count.
+
+    In a word, `(w - 0x01..01) & ~w & 0x80..80` has its lowest bit set in the first zero byte; `bits ^ (bits - 1)` covers that
+    bit and all below it, or the whole word where there is no zero byte.
+    """
+    if x.type.size > y.type.size:
+        x, y = y, x
+    align = 1 if cx.unit.options.big_endian else min(memory.alignment(x), memory.alignment(y))
+    equal: list[Flow | None] = []
+    unequal: list[Flow | None] = []
+    e, k, nothing = cx.builder.emit, cx.const, cx.const(0)
+    for offset, width in memory.chunks(x.type.size, align):
+        left, right = (e("load", I64 if width == 8 else I32, [ref.op], (width, 0, ref.offset + offset)) for ref in (x, y))
+        if width == 1:
+            yes, no = cx.branch(e("eq", BOOL, [left, right]))
+            unequal.append(no)
+            cx.go(yes)
+            yes, no = cx.branch(e("eq", BOOL, [left, nothing]))
+        else:
+            ones = int.from_bytes(b"\1" * width, "little")
+            bits = e("and", I64, [e("sub", I64, [left, k(ones)]), e("xor", I64, [left, k((1 << 64) - 1)])])
+            bits = e("and", I64, [bits, k(ones << 7)])
+            mask = e("xor", I64, [bits, e("sub", I64, [bits, k(1)])])
+            differ = e("and", I64, [e("xor", I64, [left, right]), mask])
+            yes, no = cx.branch(e("eq", BOOL, [differ, nothing]))
+            unequal.append(no)
+            cx.go(yes)
+            yes, no = cx.branch(e("ne", BOOL, [bits, nothing]))
+        equal.append(yes)
+        cx.go(no)
+    if x.type.size < y.type.size:  # the shorter one is full: the longer one must end here
+        behind = e("load", I32, [y.op], (1, 0, y.offset + x.type.size))
+        yes, no = cx.branch(e("eq", BOOL, [behind, nothing]))
+        unequal.append(no)
+        cx.go(yes)
+    return cx.join(*equal, cx.current), cx.join(*unequal)
