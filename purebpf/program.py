@@ -77,12 +77,16 @@ class Program:
         """Run it on a packet and/or a context, once or `repeat` times: by the kernel's test-run, or in the virtual machine.
 
         A program that is loaded runs where it is loaded and keeps its maps; otherwise it is loaded for this run, and stays
-        loaded
-        until its collection is closed. Raises Unsupported where the kernel has no test-run for the type (tracepoints, perf
-        events).
+        loaded until it is closed. Naming another `engine` than that is an error. Raises Unsupported where the kernel has no
+        test-run for the type (tracepoints, perf events).
         """
         if self.collection is None:
             self.load(engine)
+        elif engine not in ("auto", self.collection.engine.name):
+            raise Error(
+                f"`{self.name}` is loaded already, with its maps, in the engine {self.collection.engine.name!r}, not in "
+                f"{engine!r}: close it first (`{self.name}.close()`), or leave `engine` out"
+            )
         return self.loaded.run(data=packet, context=ctx, repeat=repeat)
 
     def attach(self, *target: object, engine: str = "auto", **options: object) -> Attachment:
