@@ -46,9 +46,7 @@ def expression_statement(cx: Lowering, node: ast.Expr) -> None:
             cx.fail(node, f"this `{ast.unparse(node.value.func)}` is made and dropped", hint="assign it, or delete the line")
         calls.call(cx, node.value)
         if _asks_only(target):
-            cx.fail(
-                node, "this call has no effect", "its value is dropped", "assign its value, or delete the line"
-            )
+            cx.fail(node, "this call has no effect", "its value is dropped", "assign its value, or delete the line")
         return
     if isinstance(node.value, ast.Constant) and node.value.value is ...:
         cx.fail(node, "`...` has no meaning in a program", hint="write `pass` for an empty block")
