@@ -91,7 +91,7 @@ def permitted(type: ProgramType | None = None) -> str | None:
     number = _attempt(type, RETURN_ZERO)
     if number != errno.EPERM:  # some types are not loadable bare; that is no question of permission
         return None
-    return str(failure(number, f"Loading a {type.name.lower()} program", needs=privileges.for_program(type)))
+    return str(failure(number, f"Loading a program of type {type.name.lower()}", needs=privileges.for_program(type)))
 
 
 def has_feature(name: str) -> bool:

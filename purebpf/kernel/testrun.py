@@ -95,9 +95,9 @@ def _check(type: ProgramType, what: str, data: bytes | None, context: bytes | No
     if repeat < 1:
         raise Error(f"A test run of {what} with repeat={repeat}: it is run at least once.")
     if type in ON_CONTEXT and data is not None:
-        raise Unsupported(f"{what} gets no packet: a test run of a {type.name.lower()} program takes only `context`.")
+        raise Unsupported(f"{what} gets no packet: a test run of a program of type {type.name.lower()} takes only `context`.")
     if type in ONCE and repeat > 1:
-        raise Unsupported(f"The kernel runs a {type.name.lower()} program once per test run; repeat={repeat} cannot be had.")
+        raise Unsupported(f"A program of type {type.name.lower()} runs once per test run; repeat={repeat} cannot be had.")
     if type in ON_FRAMES and data is not None and len(data) < ETHERNET_HEADER:
         raise Error(
             f"The packet for {what} has {len(data)} bytes; the kernel wants a frame of at least {ETHERNET_HEADER}, "

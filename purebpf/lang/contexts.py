@@ -19,7 +19,7 @@ TcAction: TypeAlias = int
 class _KernelOnly:
     def __init__(self, *_: object, **__: object) -> None:
         raise Error(
-            f"a {type(self).__name__} exists only inside a program that runs; annotate a program's parameter with it, and use "
+            f"`{type(self).__name__}` exists only inside a program that runs; annotate a program's parameter with it, and use "
             f"`run(packet=..., ctx=...)` to try the program out"
         )
 

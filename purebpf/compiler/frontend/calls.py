@@ -8,9 +8,20 @@ from dataclasses import replace
 from types import FunctionType
 from typing import Any
 
-from purebpf.compiler.frontend import arithmetic, conditions, context, functions, helpers, intrinsics, maps, memory, pure
+from purebpf.compiler.frontend import (
+    advice,
+    arithmetic,
+    conditions,
+    context,
+    functions,
+    helpers,
+    intrinsics,
+    maps,
+    memory,
+    pure,
+)
 from purebpf.compiler.frontend.lower import Lowering, lowers
-from purebpf.compiler.frontend.values import Bound, Const, Context, IntValue, Packet, Ref, TupleValue, Value, describe
+from purebpf.compiler.frontend.values import Bound, Const, Context, IntValue, Packet, Ref, TupleValue, Value, describe, named
 from purebpf.compiler.ir.ops import I64, Op
 from purebpf.lang.idioms import HelperName
 from purebpf.lang.maps import MapDeclaration
@@ -49,6 +60,8 @@ def _call_constant(cx: Lowering, node: ast.Call, value: Any) -> Value:
     if handler is not None:
         return handler(cx, node)
     if isinstance(value, FunctionType) and not pure.computable(value):
+        if advice.is_for_the_module(value):
+            advice.for_the_module(cx, node)
         return functions.call(cx, node, value)
     if hasattr(value, "__bpf_program__"):
         cx.fail(
@@ -79,12 +92,7 @@ def _call_constant(cx: Lowering, node: ast.Call, value: Any) -> Value:
             f"`{ast.unparse(node.func)}` would run when the program is compiled, not in the kernel",
             hint=pure.hint(value),
         )
-    shown = ast.unparse(node.func)
-    cx.fail(
-        node,
-        f"`{shown}` cannot be called in a program",
-        hint="call functions written in Python, types, maps' methods and `bpf.helpers.…`",
-    )
+    advice.cannot_call(cx, node, value)
 
 
 def _lookup(
@@ -125,7 +133,7 @@ def _record_method(cx: Lowering, node: ast.Call, record: Ref, type: StructType, 
     if isinstance(vars(type.record).get(name), staticmethod):
         return functions.call(cx, node, function)
     if not isinstance(function, FunctionType) or function.__module__ == RECORDS:
-        cx.fail(node.func, f"`{name}` of a `{type}` cannot be called in a program", hint="plain methods can")
+        cx.fail(node.func, f"`{name}` of {named(type)} cannot be called in a program", hint="plain methods can")
     return functions.call(cx, node, function, (node.func.value, record))
 
 

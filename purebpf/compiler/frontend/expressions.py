@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-from purebpf.compiler.frontend import arithmetic, conditions, context, maps, memory
+from purebpf.compiler.frontend import advice, arithmetic, conditions, context, maps, memory
 from purebpf.compiler.frontend.lower import Lowering, lowers
 from purebpf.compiler.frontend.values import (
     NONE,
@@ -57,6 +57,8 @@ def name(cx: Lowering, node: ast.Name) -> Value:
     frame = cx.frame
     if node.id in frame.local:
         value = cx.flow.names.get(node.id, Unset(node.id))
+        if isinstance(value, Unset):
+            advice.missing_value(cx, node)
         if isinstance(value, Unset | Conflict):
             cx.usable(node, value)
         return value
@@ -258,6 +260,8 @@ def operate(
     symbol = arithmetic.SYMBOLS[type(op)]
     if isinstance(right, Const):
         _check_operand(cx, node, symbol, left, right.value)
+    for at, operand in ((left_node, left), (right_node, right)):
+        advice.check_operand(cx, at, operand)
     if isinstance(left, Const) and isinstance(right, Const):
         result = cx.python(node, lambda: PYTHON[type(op)](left.value, right.value))
         if isinstance(result, float):
@@ -291,6 +295,7 @@ def unary(cx: Lowering, node: ast.UnaryOp) -> Value:
     if isinstance(node.op, ast.Not):
         return boolean(cx, node)
     value = cx.expression(node.operand)
+    advice.check_operand(cx, node.operand, value)
     if isinstance(value, Const):
         return Const(cx.python(node, lambda: PYTHON[type(node.op)](value.value)))
     number = cx.integer(node.operand, value)

@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend import memory
 from purebpf.compiler.frontend.flow import as_int
-from purebpf.compiler.frontend.values import NONE, Const, Context, Fill, IntValue, MaybeInt, MaybeRef, Ref, Value, describe
+from purebpf.compiler.frontend.values import (
+    NONE,
+    Const,
+    Context,
+    Fill,
+    IntValue,
+    MaybeInt,
+    MaybeRef,
+    Ref,
+    Value,
+    describe,
+    named,
+)
 from purebpf.compiler.ir.ops import I32, I64, Op, Ptr
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.types import BoolType, BytesType, IntType
@@ -195,7 +207,7 @@ def _memory(cx: Lowering, at: ast.AST, what: str, argument: Arg, value: Value, s
     if argument.writes and not value.writable:
         cx.fail(at, f"{what} is written, and this memory is read-only")
     if argument.size is not None and value.type.size < argument.size:
-        cx.fail(at, f"{what} needs {argument.size} bytes", f"a `{value.type}` has {value.type.size}")
+        cx.fail(at, f"{what} needs {argument.size} bytes", f"{named(value.type)} has {value.type.size}")
     sizes[index] = value.type.size
     return _pointer(cx, value)
 

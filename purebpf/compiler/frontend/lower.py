@@ -15,6 +15,7 @@ from types import FunctionType
 from typing import Any, NoReturn, TypeVar
 
 from purebpf.compiler.diagnostics import Place, ProgramError, render
+from purebpf.compiler.frontend.advice import not_a_number
 from purebpf.compiler.frontend.flow import Flow, as_int, join
 from purebpf.compiler.frontend.source import Source
 from purebpf.compiler.frontend.unsupported import UNSUPPORTED
@@ -314,7 +315,7 @@ class Lowering:
             self.fail(
                 node, "there are no floating-point numbers in the kernel", hint="scale to integers, for example thousandths"
             )
-        self.fail(node, f"{what or 'an integer'} is wanted here, not {describe(value)}")
+        self.fail(node, f"{what or 'an integer'} is wanted here, not {describe(value)}", hint=not_a_number(value))
 
     def usable(self, node: ast.AST, value: Value) -> None:
         """Refuse values that cannot be used before a test, or at all."""

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend import memory
 from purebpf.compiler.frontend.flow import Flow
-from purebpf.compiler.frontend.values import NONE, Const, IntValue, MaybeInt, MaybeRef, Ref, Value, describe, known
+from purebpf.compiler.frontend.values import (
+    NONE,
+    Const,
+    IntValue,
+    MaybeInt,
+    MaybeRef,
+    Ref,
+    Value,
+    describe,
+    known,
+    named,
+    with_article,
+)
 from purebpf.compiler.ir.ops import BOOL, Op, Ptr
 from purebpf.lang.maps import DevMap, KeyedMap, MapDeclaration, PerfEventArray, ProgArray
 from purebpf.lang.types import BoolType, IntType, StructType
@@ -27,7 +39,9 @@ BPF_F_CURRENT_CPU = 0xFFFFFFFF
 def _keyed(cx: Lowering, node: ast.AST, declaration: MapDeclaration, doing: str) -> None:
     _typed(cx, node, declaration)
     if not isinstance(declaration, KeyedMap) or isinstance(declaration, DevMap):
-        cx.fail(node, f"a {type(declaration).__name__} cannot be {doing} in a program", hint=_abilities(declaration))
+        cx.fail(
+            node, f"{with_article(type(declaration).__name__)} cannot be {doing} in a program", hint=_abilities(declaration)
+        )
 
 
 def _typed(cx: Lowering, node: ast.AST, declaration: MapDeclaration) -> None:
@@ -52,7 +66,7 @@ def key_pointer(cx: Lowering, node: ast.AST, declaration: MapDeclaration, key: V
     layout = declaration.key_type
     if isinstance(layout, StructType) and not (isinstance(key, Ref) and key.type == layout):
         cx.usable(node, key)
-        cx.fail(node, f"the key of `{declaration.name}` is a `{layout}`, not {describe(key)}")
+        cx.fail(node, f"the key of `{declaration.name}` is {named(layout)}, not {describe(key)}")
     return _pointer(cx, memory.materialized(cx, node, key, layout, "key"))
 
 
@@ -404,6 +418,10 @@ def method(cx: Lowering, node: ast.Call, declaration: MapDeclaration, name: str)
     if found is None:
         if name == "delete" and declaration.kind in ARRAYS:
             _delete_method(cx, node, declaration)
-        cx.fail(node.func, f"a {type(declaration).__name__} has no method `{name}` in a program", hint=_abilities(declaration))
+        cx.fail(
+            node.func,
+            f"{with_article(type(declaration).__name__)} has no method `{name}` in a program",
+            hint=_abilities(declaration),
+        )
     _typed(cx, node.func, declaration)
     return found(cx, node, declaration)

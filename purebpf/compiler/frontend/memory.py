@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from purebpf.compiler.frontend.arithmetic import narrow
 from purebpf.compiler.frontend.bounds import provable
 from purebpf.compiler.frontend.flow import as_int
-from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value, describe
+from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value, describe, named
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Op, Ptr
 from purebpf.lang.types import ArrayType, BoolType, BytesType, CharsType, Field, IntType, StructType, Type
 
@@ -62,7 +62,7 @@ def _assembled(cx: Lowering, ref: Ref, type: IntType) -> Op:
 def member(cx: Lowering, node: ast.AST, ref: Ref, name: str) -> tuple[Ref, Field]:
     """The place of a record's field, or an error that lists the fields."""
     if not isinstance(ref.type, StructType):
-        cx.fail(node, f"a `{ref.type}` has no attribute `{name}`")
+        cx.fail(node, f"{describe(ref)} has no attribute `{name}`")
     field = ref.type.field(name)
     if field is None:
         known = ", ".join(f.name for f in ref.type.fields)
@@ -129,7 +129,7 @@ def store(cx: Lowering, node: ast.AST, ref: Ref, value: Value) -> None:
         return _store(cx, node, ref, op)
     if isinstance(value, Fill):
         if value.type.size > type.size or not isinstance(type, CharsType | BytesType):
-            cx.fail(node, f"a `{value.type}` does not fit a `{type}`")
+            cx.fail(node, f"{describe(value)} does not fit {named(type)}")
         if value.type.size < type.size:
             zero(cx, node, ref, value.type.size)
         cx.forget()
@@ -138,10 +138,10 @@ def store(cx: Lowering, node: ast.AST, ref: Ref, value: Value) -> None:
         try:
             return store_bytes(cx, node, ref, type.encode(value.value))
         except (TypeError, ValueError) as error:
-            cx.fail(node, f"{describe(value)} does not fit a `{type}`", str(error))
+            cx.fail(node, f"{describe(value)} does not fit {named(type)}", str(error))
     if isinstance(value, Ref) and value.type == type:
         return copy(cx, node, ref, value)
-    cx.fail(node, f"a `{type}` cannot be assigned from {describe(value)}")
+    cx.fail(node, f"{named(type)} cannot be assigned from {describe(value)}")
 
 
 def _store(cx: Lowering, node: ast.AST, ref: Ref, op: Op) -> None:
@@ -282,7 +282,7 @@ def element(cx: Lowering, node: ast.Subscript, ref: Ref, index: Value) -> Ref:
     elif isinstance(type, CharsType | BytesType):
         item, count = IntType(8), type.size
     else:
-        cx.fail(node, f"a `{type}` cannot be indexed")
+        cx.fail(node, f"{named(type)} cannot be indexed")
     number = cx.integer(node.slice, index, "an integer index")
     if number.op.is_const and number.low == number.high:
         at = number.low + count if number.low < 0 else number.low
@@ -324,7 +324,7 @@ def kept(cx: Lowering, node: ast.AST, value: Value, type: IntType | BoolType) ->
     low, high = (type.low, type.high) if isinstance(type, IntType) else (0, 1)
     if isinstance(value, Const) and isinstance(value.value, int):
         return clipped(cx, fitted(cx, node, value, low, high, str(type)), type)
-    return clipped(cx, cx.integer(node, value, f"a `{type}`"), type)
+    return clipped(cx, cx.integer(node, value, named(type)), type)
 
 
 def clipped(cx: Lowering, value: IntValue, type: Type) -> IntValue:

@@ -19,7 +19,7 @@ from dataclasses import replace
 from purebpf.compiler.frontend import memory
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.lower import Lowering
-from purebpf.compiler.frontend.values import MaybeRef, Ref
+from purebpf.compiler.frontend.values import MaybeRef, Ref, named
 from purebpf.compiler.ir.ops import Op
 
 
@@ -36,7 +36,7 @@ def keep_records(cx: Lowering, node: ast.AST, ends: list[Flow], names: Iterable[
         if maybe is not None:
             cx.fail(
                 node,
-                f"`{name}` may refer to a `{maybe.ref.type}` that the next trip of this loop overwrites",
+                f"`{name}` may refer to {named(maybe.ref.type)} that the next trip of this loop overwrites",
                 "the record is made inside the loop",
                 "copy the fields that you need, or give the name a record before the loop instead of None",
             )

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping
 from dataclasses import replace
 
-from purebpf.compiler.frontend import calls, conditions, maps, memory, pure
+from purebpf.compiler.frontend import advice, calls, conditions, maps, memory, pure
 from purebpf.compiler.frontend.annotations import check_kind, check_result
 from purebpf.compiler.frontend.expressions import operate
 from purebpf.compiler.frontend.flow import Flow
@@ -184,6 +184,7 @@ def augmented(cx: Lowering, node: ast.AugAssign) -> None:
         case ast.Name(id=name) as target:
             old = cx.expression(ast.copy_location(ast.Name(name, ast.Load()), target)) if name in cx.flow.names else None
             if old is None:
+                advice.missing_value(cx, target)
                 cx.fail(target, f"`{name}` has no value yet", hint=f"assign it first: `{name} = 0`")
             bind(cx, node, name, operate(cx, node, node.op, target, old, node.value, cx.expression(node.value)))
         case ast.Attribute(value=base_node, attr=attr) as target:

@@ -131,7 +131,7 @@ def compare_memory(cx: Lowering, node: ast.expr, a: Value, symbol: str, b: Value
     differ: list[Op] = []
     if isinstance(y, Const) and isinstance(y.value, str | bytes):
         if isinstance(x.type, CharsType) != isinstance(y.value, str):
-            cx.fail(node, f"a `{x.type}` never equals {describe(y)}", hint="texts compare with str, bytes with bytes")
+            cx.fail(node, f"{describe(x)} never equals {describe(y)}", hint="texts compare with str, bytes with bytes")
         data = y.value.encode("utf-8", "surrogateescape") + b"\0" if isinstance(y.value, str) else y.value
         if (isinstance(y.value, bytes) and len(data) != x.type.size) or len(data) > x.type.size:
             cx.warn(
@@ -170,8 +170,8 @@ def compare_memory(cx: Lowering, node: ast.expr, a: Value, symbol: str, b: Value
 def _sizes(place: Ref, data: bytes) -> str:
     """Why a place can never hold these bytes."""
     if isinstance(place.type, CharsType):
-        return f"a `{place.type}` holds at most {place.type.size - 1} bytes, not {len(data) - 1}"
-    return f"a `{place.type}` has {place.type.size} bytes, not {len(data)}"
+        return f"{describe(place)} holds at most {place.type.size - 1} bytes, not {len(data) - 1}"
+    return f"{describe(place)} has {place.type.size} bytes, not {len(data)}"
 
 
 def _compare_texts(cx: Lowering, x: Ref, y: Ref) -> tuple[Flow | None, Flow | None]:

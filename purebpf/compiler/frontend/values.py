@@ -152,6 +152,11 @@ def with_article(noun: str) -> str:
     return f"{'an' if said_with_a_vowel or word.lower().startswith(('un', 'up')) else 'a'} {noun}"
 
 
+def named(type: Type) -> str:
+    """A type with its article: "a `u8`"."""
+    return with_article(f"`{type}`")
+
+
 def count(n: int, noun: str) -> str:
     """ "1 argument", "2 arguments"."""
     return f"{n} {noun}{'' if n == 1 else 's'}"
@@ -179,9 +184,9 @@ def describe(value: Value) -> str:
         case IntValue(op=op, low=low, high=high):
             return f"the integer {low}" if op.is_const and low == high else "an integer"
         case Ref(type=t):
-            return with_article(f"`{t}`")
+            return named(t)
         case MaybeRef(ref=r):
-            return f"{with_article(f'`{r.type}`')} or None"
+            return f"{named(r.type)} or None"
         case MaybeInt():
             return "an integer or None"
         case TupleValue():
@@ -193,7 +198,7 @@ def describe(value: Value) -> str:
         case Bound(name=n):
             return f"the method `{n}`"
         case Fill(type=t):
-            return with_article(f"`{t}`")
+            return named(t)
         case Unset(name=n):
             return f"`{n}`, which may be unset"
         case Conflict(first=a, second=b):

@@ -20,7 +20,7 @@ class Options:
 
     def wrong(self, what: str) -> Error:
         listed = "; ".join(f"{name}: {meaning}" for name, meaning in self._known.items()) or "none"
-        return Error(f"Attaching a {self.kind} program {what}. Its options are: {listed}.")
+        return Error(f"Attaching a program of kind {self.kind} {what}. Its options are: {listed}.")
 
     def __contains__(self, name: str) -> bool:
         return name in self._given
