@@ -11,6 +11,7 @@ from typing import Any
 from purebpf.compiler.frontend import (
     advice,
     arithmetic,
+    comparing,
     conditions,
     context,
     functions,
@@ -258,7 +259,7 @@ def _extreme(symbol: str) -> Callable[[Lowering, ast.Call], Value]:
         for at, value in zip(nodes[1:], values[1:], strict=True):
             other = cx.integer(at, value)
             keep = best
-            best = _pick(cx, node, conditions.integer_compare(cx, symbol, other, keep), other, keep)
+            best = _pick(cx, node, comparing.integer_compare(cx, symbol, other, keep), other, keep)
             low, high = (min, max)[symbol == ">"](keep.low, other.low), (min, max)[symbol == ">"](keep.high, other.high)
             best = replace(best, low=low, high=high)
         return best

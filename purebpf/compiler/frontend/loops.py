@@ -10,7 +10,7 @@ import ast
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from purebpf.compiler.frontend import conditions
+from purebpf.compiler.frontend import comparing, conditions
 from purebpf.compiler.frontend.arithmetic import width
 from purebpf.compiler.frontend.bounds import provable
 from purebpf.compiler.frontend.flow import Flow, as_int, unify
@@ -192,7 +192,7 @@ def _counted(cx: Lowering, node: ast.For, start: IntValue, stop: IntValue, step:
     def test() -> tuple[Flow | None, Flow | None]:
         at = cx.flow.names[counter]
         assert isinstance(at, IntValue)
-        op = conditions.integer_compare(cx, "<" if step > 0 else ">", at, stop)
+        op = comparing.integer_compare(cx, "<" if step > 0 else ">", at, stop)
         yes, no = cx.branch(op)
         cx.go(yes)
         inside = cx.builder.emit("guard", at.op.type, [at.op], ("range", low, high)) if not at.op.is_const else at.op
