@@ -10,7 +10,7 @@ import ast
 from types import FunctionType
 from typing import Any, NoReturn
 
-from purebpf.compiler.frontend import patterns  # noqa: F401: makes `match` known
+from purebpf.compiler.frontend import patterns  # noqa: F401 (it registers itself for `match`)
 from purebpf.compiler.frontend.annotations import annotation_type, check_context
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.loops import assigned_names
