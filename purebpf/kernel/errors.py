@@ -52,6 +52,12 @@ def minimum(member: ProgramType | MapType) -> tuple[int, int] | None:
         return None
 
 
+def came_with(first: tuple[int, int], verb: str = "") -> str:
+    """In brackets, for a message: the kernel that brought something, and this one."""
+    major, minor = kernel_version()
+    return f"(Linux {first[0]}.{first[1]}{verb}; this is {major}.{minor})"
+
+
 def strerror(number: int) -> str:
     """errno's own words, with its name."""
     name = "ENOTSUPP" if number == ENOTSUPP else errno.errorcode.get(number, str(number))

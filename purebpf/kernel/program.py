@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from purebpf.engine import EngineMap, RunResult
-from purebpf.errors import Error, KernelError, Unsupported, VerifierError
+from purebpf.errors import Error, KernelError, VerifierError
 from purebpf.isa.codec import encode
 from purebpf.isa.instruction import Instruction
 from purebpf.kernel import testrun, verifier
@@ -16,6 +16,7 @@ from purebpf.kernel.descriptor import Descriptor
 from purebpf.kernel.errors import failure, minimum
 from purebpf.kernel.info import ProgramInfo, program_info
 from purebpf.kernel.map import KernelMap
+from purebpf.kernel.missing import missing, unseen
 from purebpf.kernel.names import with_name
 from purebpf.kernel.privileges import for_program
 from purebpf.kernel.syscall import address, pin
@@ -23,7 +24,6 @@ from purebpf.spec import MAP_SOURCES, ProgramSpec
 
 BY_INDEX = {5: 1, 6: 2}  # BPF_PSEUDO_MAP_IDX and _IDX_VALUE refer to fd_array; here a descriptor takes the index's place
 HIGH_HALF = 0xFFFF_FFFF_0000_0000
-TAIL = 12  # lines of the verifier's log that the message shows
 
 LOAD_REASONS = {
     errno.E2BIG: "It has more instructions than the kernel takes (1,000,000; 4,096 without CAP_BPF), or the verifier had to "
@@ -100,6 +100,8 @@ def load_program(spec: ProgramSpec, maps: Mapping[str, EngineMap], log_level: in
         answer, log = verifier.load({**fields, "prog_name": name}, log_level)
         return answer
 
+    if lacking := unseen(spec):
+        raise lacking
     answer = with_name(spec.name, attempt)
     if answer < 0:
         raise _rejected(-answer, spec, what, log)
@@ -125,13 +127,9 @@ def _resolved(instruction: Instruction, spec: ProgramSpec, maps: Mapping[str, En
 def _rejected(number: int, spec: ProgramSpec, what: str, log: str) -> Error:
     """The exception for a failed load: VerifierError when the verifier said something."""
     if log.strip() and number != errno.EPERM:
-        missing = _missing_feature(spec)
-        if missing:
-            return missing
-        lines = [line for line in log.strip().splitlines() if not line.startswith(("processed ", "verification time"))]
-        shown = "\n".join(f"    {line}" for line in lines[-TAIL:])
-        before = f"    ({len(lines) - TAIL} lines before)\n" if len(lines) > TAIL else ""
-        return VerifierError(number, f"The kernel's verifier rejected {what}. The end of its log:\n{before}{shown}", log)
+        if lacking := missing(spec, log):
+            return lacking
+        return VerifierError(number, f"The kernel's verifier rejected {what}. The end of its log:\n{verifier.tail(log)}", log)
     error = failure(
         number,
         f"Loading {what}",
@@ -141,15 +139,5 @@ def _rejected(number: int, spec: ProgramSpec, what: str, log: str) -> Error:
         reasons=LOAD_REASONS,
     )
     if isinstance(error, KernelError) and number != errno.EPERM:
-        return _missing_feature(spec) or error
+        return missing(spec, log) or error
     return error
-
-
-def _missing_feature(spec: ProgramSpec) -> Unsupported | None:
-    """Whether a feature that the program says it requires is missing here. Asked only after a failure."""
-    from purebpf.kernel.probe import has_feature
-
-    for feature in spec.requires:
-        if not has_feature(feature):
-            return Unsupported(f"The program {spec.name!r} needs {feature}, which this kernel does not have.")
-    return None

@@ -14,6 +14,10 @@ FIRST_LOG = 64 << 10
 LARGEST_LOG = 0xFFFF_FFFF >> 2  # bpf_verifier_log_attr_valid
 TELLS_SIZE = sum(INTEGERS["PROG_LOAD"]["log_true_size"])
 
+TAIL = 12  # lines before its last word
+REPORT = "Verification failed:"  # where newer kernels begin to tell the same once more, in words
+PARTS = ("Reason:", "Suggestion:")  # of that report; the others repeat instructions of the log
+
 Fields = dict[str, int | bytes]
 
 
@@ -46,6 +50,18 @@ def _with_log(fields: Fields, log: Pinned, log_size: int, level: int) -> tuple[i
     size = max(end, TELLS_SIZE)
     answer = with_memlock(lambda: bpf_buffer(Command.PROG_LOAD, attribute, size))
     return answer, read("PROG_LOAD", attribute, "log_true_size")
+
+
+def tail(log: str) -> str:
+    """The end of a log for a message, indented: the last lines up to what the verifier refuses, and what its report adds."""
+    lines = [line for line in log.strip().splitlines() if not line.startswith(("processed ", "verification time"))]
+    begin = next((at for at, line in enumerate(lines) if line.startswith(REPORT)), len(lines))
+    told = "\n".join(lines[:begin]).rstrip().splitlines()
+    shown = [f"({len(told) - TAIL} lines before)"] if len(told) > TAIL else []
+    shown += told[-TAIL:] + lines[begin : begin + 1]
+    paragraphs = "\n".join(lines[begin + 1 :]).strip().split("\n\n")
+    shown += [line for paragraph in paragraphs if paragraph.startswith(PARTS) for line in paragraph.splitlines()]
+    return "\n".join(f"    {line}" for line in shown)
 
 
 def count_verified(log: str) -> int:

@@ -14,6 +14,8 @@ Row = tuple[
     tuple[tuple[int, tuple[int, ...]], ...], int, str,
 ]
 
+NEWEST = (6, 18)  # of the kernels that were asked
+
 # number, name, result, arguments, letters, since, programs, of them assumed, attach types, maps, about
 ROWS: tuple[Row, ...] = (
     (1, 'map_lookup_elem', ('map_value', 'void *', 'nullable'), (('map', 'struct bpf_map *', 'map', ''), ('key', 'const void *', 'map_key', 'reads')), '', '3.19', 8321499134, 1048576, (), 34012774, 'Find the value of a key; 0 when the map has no such key.'),

@@ -11,11 +11,13 @@ import pytest
 from purebpf.engine import EngineMap
 from purebpf.errors import Error, KernelError, NotLoaded, Unsupported, VerifierError
 from purebpf.isa.asm import (
+    DW,
     FP,
     R0,
     R1,
     R2,
     Add,
+    Atomic,
     Call,
     Exit,
     JEq,
@@ -29,6 +31,7 @@ from purebpf.isa.asm import (
     W,
     assemble,
 )
+from purebpf.isa.instruction import Instruction
 from purebpf.kernel import verifier
 from purebpf.kernel.engine import KernelEngine
 from purebpf.kernel.verifier import count_verified
@@ -238,13 +241,102 @@ def test_program_that_the_request_makes_impossible_is_a_kernel_error(kernel: Ker
         kernel.load_program(replace(returning(0), flags=1 << 31), {})
 
 
-def test_required_feature_that_is_missing_is_named(kernel: KernelEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    from purebpf.kernel import probe
+@pytest.fixture
+def old(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if this kernel were Linux 4.9, in all that is asked of the version or of probes."""
+    from purebpf.kernel import errors, missing, probe
 
-    monkeypatch.setitem(probe._known, "may_goto", False)
-    bad = ProgramSpec("loops", ProgramType.XDP, (Exit(),), requires=("may_goto",))
-    with pytest.raises(Unsupported, match="needs may_goto, which this kernel does not have"):
-        kernel.load_program(bad, {})
+    for module in (errors, missing):
+        monkeypatch.setattr(module, "kernel_version", lambda: (4, 9))
+    monkeypatch.setattr(probe, "_known", dict.fromkeys(probe.FEATURES, False))
+
+
+def rejected(kernel: KernelEngine, *code: Instruction, requires: tuple[str, ...] = ()) -> str:
+    """What the exception says of a program that this kernel lacks something for."""
+    with pytest.raises(Unsupported) as refused:
+        kernel.load_program(ProgramSpec("wants", ProgramType.XDP, (*code, Exit()), requires=requires), {})
+    return str(refused.value)
+
+
+def test_required_feature_that_is_missing_is_named(kernel: KernelEngine, old: None) -> None:
+    said = rejected(kernel, requires=("may_goto",))
+    assert said == "The program 'wants' needs may_goto (Linux 6.9; this is 4.9)."
+
+
+def test_a_feature_that_the_verifier_does_not_see_is_asked_for_before(kernel: KernelEngine, old: None) -> None:
+    said = rejected(kernel, Mov.imm(R0, 0), requires=("printk_formats",))
+    assert said == "The program 'wants' needs printk_formats (Linux 5.13; this is 4.9)."
+
+
+def test_an_instruction_that_the_kernel_does_not_know_is_named(kernel: KernelEngine, old: None) -> None:
+    said = rejected(kernel, Atomic.add(FP, -8, R0, DW, fetch=True))
+    assert (
+        said
+        == "The program 'wants' has the instruction `r0 = atomic64_fetch_add((u64 *)(r10 -8), r0)` (Linux 5.12; this is 4.9)."
+    )
+
+
+def unknown_to_this_type(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    """Let the verifier say of a program that it does not know a helper, as kernels do where it is not for the type."""
+    monkeypatch.setattr(
+        verifier, "load", lambda fields, log_level: (-errno.EINVAL, f"0: (85) call 1\n{words}\nprocessed 1 insns")
+    )
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        ("unknown func bpf_get_current_comm#16", "get_current_comm, which this kernel does not give to programs of this type "),
+        ("program of this type cannot use helper bpf_get_current_comm#16", "get_current_comm, which this kernel does not give"),
+        ("invalid func unknown#165", "snprintf (Linux 5.13; this is 4.9)."),
+    ],
+)
+def test_a_helper_that_only_later_kernels_have_is_named(
+    kernel: KernelEngine, old: None, monkeypatch: pytest.MonkeyPatch, words: str, said: str
+) -> None:
+    unknown_to_this_type(monkeypatch, words)
+    assert f"The program 'wants' (xdp) calls the helper {said}" in rejected(kernel)
+
+
+def test_a_helper_that_is_never_for_this_type_is_the_programs_fault(kernel: KernelEngine) -> None:
+    probe_read = 4
+    with pytest.raises(VerifierError, match=r"bpf_probe_read#4"):
+        kernel.load_program(ProgramSpec("reads", ProgramType.XDP, (Call.helper(probe_read), Exit())), {})
+
+
+# What Linux 7.3 says of a read without a check, from its log.
+REPORT = """
+Verification failed: Register Type Safety: Invalid dereference
+
+Reason:
+  R0 may be NULL here (a nullable map value pointer). The program could dereference NULL on this
+  path, so the verifier cannot prove this access is safe.
+
+At:
+  insn 6
+       | ^-- error: invalid dereference of R0 (a nullable map value pointer)
+
+Causal path:
+  insn 5
+       | ^-- update: R0 changed
+
+Suggestion:
+  Add a NULL check before the access.
+"""
+
+
+@pytest.mark.parametrize("report", ["", REPORT])
+def test_the_message_has_the_end_of_the_log(report: str) -> None:
+    walk = "".join(f"{n}: (b7) r0 = {n}\n" for n in range(20))
+    lines = verifier.tail(f"{walk}R0 invalid mem access\n{report}\nprocessed 6 insns (limit 1000000)\n").splitlines()
+    assert lines[0].strip() == "(9 lines before)"
+    assert lines[1:13] == [*(f"    {n}: (b7) r0 = {n}" for n in range(9, 20)), "    R0 invalid mem access"]
+    shown = ("Verification failed:", "Reason:", "R0 may be NULL", "path, so", "Suggestion:", "Add a NULL check")
+    assert (
+        [line.strip().startswith(words) for line, words in zip(lines[13:], shown, strict=True)] == [True] * 6
+        if report
+        else not lines[13:]
+    )
 
 
 def test_closed_program_says_so(kernel: KernelEngine) -> None:

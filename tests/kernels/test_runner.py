@@ -162,8 +162,12 @@ def test_the_plugin_tells_what_came_of_each_test(tmp_path: Path) -> None:
     "message, first",
     [
         ("It needs TCX links, which Linux 6.6 brought; this is 5.10.", (6, 6)),
-        ("The program 'x' needs may_goto, which this kernel does not have.", (6, 9)),
-        ("The program 'x' needs luck, which this kernel does not have.", (0, 0)),
+        ("The program 'x' needs may_goto (Linux 6.9; this is 5.10).", (6, 9)),
+        (
+            "'x' calls the helper h, which this kernel does not give to programs of this type (Linux 6.18 does; this is 5.10).",
+            (6, 18),
+        ),
+        ("The program 'x' needs luck.", (0, 0)),
     ],
 )
 def test_the_first_kernel_with_a_feature_is_known(message: str, first: tuple[int, int]) -> None:

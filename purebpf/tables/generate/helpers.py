@@ -134,6 +134,8 @@ def render() -> str:
         "    tuple[tuple[int, tuple[int, ...]], ...], int, str,",
         "]",
         "",
+        f"NEWEST = {measured.version(paths[0])[:2]}  # of the kernels that were asked",
+        "",
         "# number, name, result, arguments, letters, since, programs, of them assumed, attach types, maps, about",
     ]
     literals = [row(each, merged[each.name], since[each.name], about[each.name]) for each in known]

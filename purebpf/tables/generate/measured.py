@@ -118,8 +118,9 @@ def partial(record: Record) -> dict[ProgramType, list[AttachType]]:
 
 def records() -> list[Path]:
     """The committed records, the newest kernel first."""
-    return sorted(FACTS.glob("measured-*.tsv"), key=_version, reverse=True)
+    return sorted(FACTS.glob("measured-*.tsv"), key=version, reverse=True)
 
 
-def _version(path: Path) -> tuple[int, ...]:
+def version(path: Path) -> tuple[int, ...]:
+    """Of the kernel that a record is of."""
     return tuple(int(part) for part in path.stem.removeprefix("measured-").split("."))
