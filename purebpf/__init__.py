@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from purebpf.collection import Collection, set_default_engine, trace_pipe
     from purebpf.errors import AssemblerError, CompileError, Error, KernelError, NotLoaded, Unsupported, VerifierError, VmError
+    from purebpf.lang.atomic import atomic
     from purebpf.lang.contexts import (
         Packet,
         PerfEventContext,
@@ -35,6 +36,7 @@ __version__ = "0.1.0"
 _EXPORTS = {  # module: the names it gives, imported when they are first used
     "collection": "Collection set_default_engine trace_pipe",
     "errors": "AssemblerError CompileError Error KernelError NotLoaded Unsupported VerifierError VmError",
+    "lang.atomic": "atomic",
     "lang.contexts": "Packet PerfEventContext RawTracepointContext SocketFilterContext TcAction TcContext TracepointContext "
     "XdpAction XdpContext",
     "lang.idioms": "cpu current every helpers ktime license printk random redirect",
@@ -74,6 +76,7 @@ __all__ = [
     "XdpAction",
     "XdpContext",
     "array",
+    "atomic",
     "be16",
     "be32",
     "be64",

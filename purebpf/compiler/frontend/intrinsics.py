@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from purebpf.compiler.frontend import helpers, memory, text
+from purebpf.compiler.frontend import atomics, helpers, memory, text
 from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value, known
 from purebpf.compiler.ir.ops import I32, I64
 from purebpf.lang import idioms, records
@@ -97,6 +97,7 @@ def local_memory(cx: Lowering, node: ast.Call) -> Value:
 
 
 INTRINSICS: dict[Any, Callable[[Lowering, ast.Call], Value]] = {
+    **atomics.INTRINSICS,
     idioms.printk: printk,
     idioms.ktime: _simple("ktime_get_ns", U64),
     idioms.cpu: _simple("get_smp_processor_id", U32),

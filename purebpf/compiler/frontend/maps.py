@@ -132,6 +132,14 @@ def _index(cx: Lowering, node: ast.AST, declaration: MapDeclaration, key: Value)
     return number
 
 
+def if_there(
+    cx: Lowering, maybe: MaybeRef, use: Callable[[Ref], Value], otherwise: Callable[[], Value], why: str = ""
+) -> Value:
+    """`use(reference)` where the entry is there, else `otherwise()`; `why` tells when an integer is None."""
+    value = _if_there(cx, maybe, use, otherwise)
+    return replace(value, why=why) if isinstance(value, MaybeInt) else value
+
+
 def _if_there(cx: Lowering, maybe: MaybeRef, use: Callable[[Ref], Value], otherwise: Callable[[], Value]) -> Value:
     kind = maybe.op.type
     assert isinstance(kind, Ptr)
@@ -191,6 +199,14 @@ def _entry(cx: Lowering, node: ast.AST, declaration: MapDeclaration, key_node: a
     return value_ref(cx, declaration, plain)
 
 
+def entry(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration, key: Value) -> Ref | MaybeRef:
+    """The place `m[k]`; of a hash it may be missing."""
+    _keyed(cx, node, declaration, "changed")
+    if declaration.kind in ARRAYS:
+        return _entry(cx, node, declaration, node.slice, key)
+    return lookup(cx, node, declaration, node.slice, key)
+
+
 def get(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
     """`m.get(k)` is `V | None`; `m.get(k, default)` an integer."""
     _keyed(cx, node, declaration, "looked up")
@@ -207,8 +223,7 @@ def get(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
         return _if_there(cx, maybe, lambda ref: memory.load(cx, node, ref), lambda: default)
     if not isinstance(layout, IntType | BoolType):
         return maybe
-    value = _if_there(cx, maybe, lambda ref: memory.load(cx, node, ref), lambda: NONE)
-    return replace(value, why=maybe.why) if isinstance(value, MaybeInt) else value
+    return if_there(cx, maybe, lambda ref: memory.load(cx, node, ref), lambda: NONE, maybe.why)
 
 
 def contains(cx: Lowering, node: ast.expr, key: Value, container: Value) -> tuple[Flow | None, Flow | None] | None:
@@ -258,6 +273,7 @@ def _update(
 
 def augment(cx: Lowering, node: ast.AugAssign, target: ast.Subscript, declaration: MapDeclaration) -> None:
     """`m[k] += n`: one lookup; where the kind can, a missing entry is created at 0 first."""
+    from purebpf.compiler.frontend import atomics
     from purebpf.compiler.frontend.arithmetic import SYMBOLS
     from purebpf.compiler.frontend.expressions import operate
 
@@ -275,7 +291,7 @@ def augment(cx: Lowering, node: ast.AugAssign, target: ast.Subscript, declaratio
     amount = cx.expression(node.value)
 
     def change(ref: Ref) -> Value:
-        if not memory.update(cx, node, ref, SYMBOLS[type(node.op)], amount):
+        if not atomics.update(cx, node, ref, SYMBOLS[type(node.op)], amount):
             old = memory.load(cx, target, ref)
             memory.store(cx, node, ref, operate(cx, node, node.op, target, old, node.value, amount))
         return NONE

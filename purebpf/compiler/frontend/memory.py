@@ -1,4 +1,4 @@
-"""Places in memory: reading and writing fields, copying, zeroing, atomic updates.
+"""Places in memory: reading and writing fields, copying, zeroing.
 
 Binding a name never copies, storing always does. Integers are values: reading a field loads it. A record, array or text
 that is read stays a reference until it is stored somewhere.
@@ -13,15 +13,12 @@ from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend.arithmetic import narrow
 from purebpf.compiler.frontend.bounds import provable
-from purebpf.compiler.frontend.flow import as_int
 from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value, describe, named
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Op, Ptr
 from purebpf.lang.types import ArrayType, BoolType, BytesType, CharsType, Field, IntType, StructType, Type
 
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
-
-ATOMIC = {"+": "add", "-": "add", "&": "and", "|": "or", "^": "xor"}
 
 
 def load(cx: Lowering, node: ast.AST, ref: Ref) -> Value:
@@ -182,17 +179,23 @@ def alignment(ref: Ref) -> int:
     return base
 
 
-def _alignment_of(op: Op) -> int:
-    """Of a pointer to the stack: of its variable, less by the steps of an index; 0 when it is not known."""
+def _alignment_of(op: Op, start: int = 0) -> int:
+    """Of a pointer to the stack: of its variable, less by the steps of an index; `start` when it is not known."""
     if op.kind == "alloca":
         return int(op.imm[1])
     if op.kind == "guard":
-        return _alignment_of(op.args[0])
+        return _alignment_of(op.args[0], start)
     if op.kind != "add":
-        return 0
+        return start
     step = op.args[1]
     factor = step.args[1].value if step.kind == "mul" and step.args[1].is_const else step.value if step.is_const else 1
-    return min(_alignment_of(op.args[0]), factor & -factor)
+    return min(_alignment_of(op.args[0], start), factor & -factor)
+
+
+def step(ref: Ref) -> int:
+    """What a place's address is a multiple of for certain; map values and what a ring gives begin at a multiple of 8."""
+    base = _alignment_of(ref.op, 8 if ref.region in ("map_value", "mem") else 0)
+    return base if ref.offset % 8 == 0 else min(base, ref.offset & -ref.offset)
 
 
 def copy(cx: Lowering, node: ast.AST, to: Ref, source: Ref) -> None:
@@ -256,22 +259,6 @@ def pointer(cx: Lowering, ref: Ref) -> object:
     kind = ref.op.type
     assert isinstance(kind, Ptr)
     return cx.builder.emit("add", kind, [ref.op, cx.const(ref.offset)])
-
-
-def update(cx: Lowering, node: ast.AST, ref: Ref, symbol: str, amount: Value) -> bool:
-    """`place symbol= amount` as one atomic instruction where the place is shared and wide enough; False if it is not."""
-    type = ref.type
-    if not ref.shared or symbol not in ATOMIC or not isinstance(type, IntType) or type.size < 4 or type.big:
-        return False
-    number = as_int(cx.builder, amount)
-    if number is None:
-        return False
-    op = number.op
-    if symbol == "-":
-        op = cx.builder.emit("sub", I64, [cx.const(0), op])
-    cx.forget()
-    cx.builder.emit("atomic", VOID, [ref.op, op], (ATOMIC[symbol], type.size, ref.offset, 0))
-    return True
 
 
 def element(cx: Lowering, node: ast.Subscript, ref: Ref, index: Value) -> Ref:

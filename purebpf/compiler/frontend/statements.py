@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping
 from dataclasses import replace
 
-from purebpf.compiler.frontend import advice, calls, conditions, maps, memory, pure
+from purebpf.compiler.frontend import advice, atomics, calls, conditions, maps, memory, pure
 from purebpf.compiler.frontend.annotations import check_kind, check_result
 from purebpf.compiler.frontend.expressions import operate
 from purebpf.compiler.frontend.flow import Flow
@@ -217,7 +217,7 @@ def change(cx: Lowering, node: ast.AugAssign, place: Ref, amount: Value) -> bool
     """Try to make it one atomic instruction."""
     from purebpf.compiler.frontend.arithmetic import SYMBOLS
 
-    return memory.update(cx, node, place, SYMBOLS[type(node.op)], amount)
+    return atomics.update(cx, node, place, SYMBOLS[type(node.op)], amount)
 
 
 @lowers(ast.If)

@@ -246,6 +246,20 @@ class Interpreter:
         at.place.store(at.offset, size, new, kind)
         return extended(old, size, False)
 
+    def cmpxchg(self, op: Op, frame: Frame) -> Value:
+        size, offset = op.imm
+        at = pointer(read(frame, op.args[0]), "the address").moved(offset)
+        kind = _kind(op.args[0])
+        if at.offset % size:
+            raise IrRuntimeError(
+                f"an atomic op on {size} bytes at offset {at.offset} of {at.place}, which is no multiple of {size}"
+            )
+        old = extended(integer(at.place.load(at.offset, size, kind), "the old value"), size, False)
+        expected, new = (integer(read(frame, arg), "an operand") for arg in op.args[1:])
+        if old == extended(expected, size, False):
+            at.place.store(at.offset, size, new, kind)
+        return old
+
     def call(self, op: Op, frame: Frame) -> Value:
         return self.env.call(op.imm[0], [read(frame, arg) for arg in op.args])
 
@@ -336,7 +350,7 @@ HANDLERS: dict[str, Callable[[Interpreter, Op, Frame], Value | None]] = {
     **dict.fromkeys(("low32", "sext", "tobe"), Interpreter.arithmetic),
     **{
         kind: getattr(Interpreter, kind)
-        for kind in ("const", "guard", "map", "map_value", "alloca", "load", "store", "atomic", "call", "callsub")
+        for kind in ("const", "guard", "map", "map_value", "alloca", "load", "store", "atomic", "cmpxchg", "call", "callsub")
     },
 }
 """How each kind of op that is no terminator runs."""

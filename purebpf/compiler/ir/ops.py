@@ -103,6 +103,9 @@ OPS: dict[str, OpInfo] = {
     "atomic": OpInfo(
         2, _R | _W, ("op", "size", "offset", "fetch"), "an atomic update of memory; with fetch gives the old value"
     ),
+    "cmpxchg": OpInfo(
+        3, _R | _W, ("size", "offset"), "puts the third operand where memory holds the second; gives the old value"
+    ),
     "call": OpInfo(-1, _R | _W, ("helper",), "a helper by name"),
     "callsub": OpInfo(-1, _R | _W, ("function",), "a subprogram by name"),
     "jump": OpInfo(0, _T, (), "go to the only target"),

@@ -272,6 +272,15 @@ def _atomic(op: Op, here: Surroundings) -> None:
     _want(not fetch or op.type == I64 or (op.type == I32 and size == 4), f"the old value does not fit {op.type}")
 
 
+def _cmpxchg(op: Op, here: Surroundings) -> None:
+    size, offset = op.imm
+    _memory(op, size, offset, ATOMIC_PLACES)
+    _want(size in (4, 8), f"an atomic op has 4 or 8 bytes, not {size}")
+    for arg in op.args[1:]:
+        _want(isinstance(arg.type, Int), f"an operand is of type {arg.type}; an integer is wanted")
+    _want(op.type == I64 or (op.type == I32 and size == 4), f"the old value does not fit {op.type}")
+
+
 def _call(op: Op, here: Surroundings) -> None:
     _want(len(op.args) <= MAX_ARGUMENTS, f"a call has at most {MAX_ARGUMENTS} arguments, not {len(op.args)}")
 
@@ -328,6 +337,7 @@ RULES: dict[str, Rule] = {
     "load": _load,
     "store": _store,
     "atomic": _atomic,
+    "cmpxchg": _cmpxchg,
     "call": _call,
     "callsub": _callsub,
     **dict.fromkeys(("jump", "may_goto", "unreachable"), _jump),

@@ -71,7 +71,7 @@ def _escaped(fn: Function) -> set[Op]:
     """Stack memory whose address is handed to a call, stored, or passed to a block."""
     seen: set[Op] = set()
     for op in fn.ops():
-        if op.kind in ("load", "add", "guard", "atomic"):
+        if op.kind in ("load", "add", "guard", "atomic", "cmpxchg"):
             continue
         values = [op.args[1]] if op.kind == "store" else list(op.operands())
         for value in values:
@@ -102,6 +102,9 @@ def _step(op: Op, known: Known, escaped: set[Op], kept: list[Op]) -> Op | None:
     elif op.kind == "atomic":
         base, at = _place(op.args[0], op.imm[2])
         _forget(known, base, at, op.imm[1], escaped)
+    elif op.kind == "cmpxchg":
+        base, at = _place(op.args[0], op.imm[1])
+        _forget(known, base, at, op.imm[0], escaped)
     elif op.info.flags & Flag.WRITES:
         known.cells = {
             cell: value for cell, value in known.cells.items() if cell[0].kind == "alloca" and cell[0] not in escaped

@@ -23,6 +23,7 @@ from purebpf.isa.opcodes import (
     ATOMIC_NAMES,
     CALL_LOCAL,
     CALL_OPCODE,
+    CMPXCHG,
     DIV,
     END,
     EXIT_OPCODE,
@@ -60,6 +61,7 @@ from purebpf.isa.opcodes import (
     STX,
     SUB,
     TO_BE,
+    XCHG,
     XOR,
     K,
     X,
@@ -70,7 +72,7 @@ ALU_OPS = {
     "add": ADD, "sub": SUB, "mul": MUL, "udiv": DIV, "umod": MOD, "sdiv": DIV, "smod": MOD, "and": AND, "or": OR, "xor": XOR,
     "shl": LSH, "lshr": RSH, "ashr": ARSH,
 }  # fmt: skip
-ATOMIC_OPS = {name: code for code, name in ATOMIC_NAMES.items()}
+ATOMIC_OPS = {name: code for code, name in ATOMIC_NAMES.items()} | {"xchg": XCHG}
 JUMPS = {"eq": JEQ, "ne": JNE, "ult": JLT, "ule": JLE, "slt": JSLT, "sle": JSLE}
 MIRRORED = {"eq": JEQ, "ne": JNE, "ult": JGT, "ule": JGE, "slt": JSGT, "sle": JSGE}  # operands exchanged
 
@@ -257,7 +259,7 @@ class _Selector:
             work: list[Op] = []
             for op in self.fn.ops():
                 for i, operand in enumerate(op.operands()):
-                    if not (op.kind in ("load", "store", "atomic") and i == 0) and not self._through(op):
+                    if not (op.kind in ("load", "store", "atomic", "cmpxchg") and i == 0) and not self._through(op):
                         work.append(operand)
             self._values = set()
             while work:
@@ -337,6 +339,18 @@ class _Selector:
         self.emit(
             Inst(STX | MODE_ATOMIC | SIZES[size], register, source, offset, imm, defs=defs, uses=(register, source), slot=slot)
         )
+
+    def op_cmpxchg(self, op: Op) -> None:
+        """The machine's compares with r0 and leaves the old value there."""
+        size, offset = op.imm
+        source = self.use(op.args[2])
+        register, offset, slot = self.address(op.args[0], offset)
+        self.make(0, op.args[1])
+        uses = (register, source, 0)
+        opcode = STX | MODE_ATOMIC | SIZES[size]
+        self.emit(Inst(opcode, register, source, offset, CMPXCHG, defs=(0,), uses=uses, slot=slot))
+        if self.uses.get(op):
+            self.move(self.reg_of(op), 0)
 
     def op_low32(self, op: Op) -> None:
         target, source = self.reg_of(op), self.use(op.args[0])

@@ -138,6 +138,10 @@ class _Writer:
         base, length = self.rng.choice(scope.memory)
         offset = self.rng.randrange(length // size) * size
         name = self.rng.choice(("add", "and", "or", "xor"))
+        if self.rng.randrange(4) == 0:
+            args = [base, self.pick(scope), self.pick(scope)]
+            scope.values.append(self.emit("cmpxchg", I32 if size == 4 else I64, args, (size, offset)))
+            return
         type = (I32 if size == 4 else I64) if fetch else VOID
         op = self.emit("atomic", type, [base, self.pick(scope)], (name, size, offset, fetch))
         if fetch:

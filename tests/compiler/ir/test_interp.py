@@ -274,6 +274,18 @@ def test_atomics_change_memory_and_give_the_old_value(op: str, size: int, old: i
 
 
 @pytest.mark.parametrize(
+    ("size", "memory", "expected", "old", "after"),
+    [(8, 12, 12, 12, 5), (8, 12, 11, 12, 12), (4, -1, 0xFFFF_FFFF, 0xFFFF_FFFF, 5), (4, 7, (1 << 32) + 7, 7, 5)],
+)
+def test_compare_exchange_writes_where_the_old_value_is_found(
+    size: int, memory: int, expected: int, old: int, after: int
+) -> None:
+    body = f"{STACK}store %s, {memory} size=8\n%o: i64 = cmpxchg %s, {expected}, 5 size={size}\n"
+    assert run(f"{body}ret %o") == old
+    assert run(f"{body}%n: i64 = load %s size={size}\nret %n") == after
+
+
+@pytest.mark.parametrize(
     ("value", "low", "high", "holds"), [(7, 0, 7, True), (8, 0, 7, False), (-1, -1, 0, True), (-1, 0, (1 << 64) - 1, True)]
 )
 def test_a_range_guard_is_checked(value: int, low: int, high: int, holds: bool) -> None:
