@@ -130,10 +130,8 @@ def _apply(cx: Lowering, node: ast.Call, ref: Ref, name: str, operands: list[tup
         cx.fail(node, f"`{name}` cannot work on {named(type)}, whose bytes are in network order", hint="use a u32 or u64")
     numbers: list[Op] = []
     for at, value in operands:
-        if symbol in ("+", "-"):
-            number = cx.integer(at, value)
-        else:
-            number = memory.fitted(cx, at, value, type.low, type.high, str(type))
+        any_size = symbol in ("+", "-")
+        number = cx.integer(at, value) if any_size else memory.fitted(cx, at, value, type.low, type.high, str(type))
         numbers.append(_operand(cx, type, symbol, number.op))
     cx.forget()
     kind = I32 if type.size == 4 else I64
