@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import enum
 import socket
-from collections.abc import Callable, Iterator
 
 import pytest
 
-import purebpf as bpf
 from purebpf import s8, s16, s32, s64, u8, u16, u32, u64
+from tests.compiler.against_python import ENGINES, SIZES, Function, Functions, check, results
 
-SIZES = (14, 15, 16, 17, 20, 31, 33, 60, 64, 100, 127, 128, 255, 256, 300, 1000)
 PRIMES = (2, 3, 5, 7, 11, 13, 17, 19)
 PAIRS = ((1, 10), (2, 20), (3, 30))
 MASKS = {"low": 0x0F, "high": 0xF0}
 OFFSET = -5
 ENABLED = True
 DISABLED = False
-
-out = bpf.Array[s64](max_entries=1)
 
 
 class Level(enum.IntEnum):
@@ -41,17 +37,7 @@ class Limits:
         value = 200
 
 
-FUNCTIONS: list[Callable[[int], int]] = []
-
-
-def case(function: Callable[[int], int]) -> Callable[[int], int]:
-    FUNCTIONS.append(function)
-    return function
-
-
-@pytest.fixture(params=["vm", pytest.param("kernel", marks=pytest.mark.kernel)])
-def engine(request: pytest.FixtureRequest) -> Iterator[str]:
-    yield str(request.param)
+case = Functions()
 
 
 # -- early returns and branches
@@ -600,24 +586,11 @@ def narrow_model(n: int) -> int:
     return (a + b + c + d) * 10 + (e >> 20) + (f >> 20) + (-n & 0xFFFF) + bool(n & 16) + casts
 
 
-@pytest.mark.parametrize("function", FUNCTIONS, ids=[function.__name__ for function in FUNCTIONS])
-def test_a_function_gives_what_python_gives(engine: str, function: Callable[[int], int]) -> None:
-    assert results(engine, function) == [int(function(size)) for size in SIZES]
+@case.parametrize()
+def test_a_function_gives_what_python_gives(engine: str, function: Function) -> None:
+    check(engine, function)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_annotations_narrow(engine: str) -> None:
     assert results(engine, narrow) == [narrow_model(size) for size in SIZES]
-
-
-def results(engine: str, function: Callable[[int], int]) -> list[int]:
-    @bpf.xdp
-    def program(ctx: bpf.XdpContext) -> bpf.XdpAction:
-        out[0] = function(len(ctx.packet))
-        return 0
-
-    with program.load(engine):
-        got = []
-        for size in SIZES:
-            program.run(packet=bytes(size))
-            got.append(out[0])
-    return got

@@ -25,6 +25,7 @@ FUNCTIONS: dict[Any, str] = {
     getattr: "write the attribute out: `record.field`", isinstance: "the types of a program are known when it is compiled",
     map: "write a `for` loop", filter: "write a `for` loop with an `if`",
     input: "read in user space and put the value into a map", open: "a program has no files; use a map",
+    **dict.fromkeys((range, enumerate, zip, reversed), "write it directly behind the `in` of a `for`"),
     iter: "write a `for` loop", next: "write a `for` loop",
 }  # fmt: skip
 

@@ -11,19 +11,18 @@ from typing import Any
 from purebpf.compiler.frontend import (
     advice,
     arithmetic,
-    comparing,
-    conditions,
     context,
     functions,
     helpers,
     intrinsics,
     maps,
     memory,
+    numeric,
     pure,
+    reductions,
 )
 from purebpf.compiler.frontend.lower import Lowering, lowers
 from purebpf.compiler.frontend.values import Bound, Const, Context, IntValue, Packet, Ref, TupleValue, Value, describe, named
-from purebpf.compiler.ir.ops import I64, Op
 from purebpf.lang.idioms import HelperName
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.types import BytesType, CharsType, IntType, StructType, type_of
@@ -115,8 +114,8 @@ def _method(cx: Lowering, node: ast.Call, method: Bound) -> Value:
             return context.method(cx, node, ctx, method.name)
         case Ref(type=StructType() as type) as record:
             return _record_method(cx, node, record, type, method.name)
-        case IntValue() as number if method.name in INT_METHODS and not node.args and not node.keywords:
-            return INT_METHODS[method.name](cx, node, number)
+        case IntValue() as number if method.name in numeric.METHODS and not node.args and not node.keywords:
+            return numeric.METHODS[method.name](cx, node, number)
         case Const(value):
             arguments = [cx.expression(a) for a in node.args]
             plain = all(isinstance(a, Const) for a in arguments) and not node.keywords
@@ -204,73 +203,6 @@ def fill_record(cx: Lowering, node: ast.Call, type: StructType, place: Ref) -> N
 # -- builtins
 
 
-def _bool(cx: Lowering, node: ast.Call) -> Value:
-    if len(node.args) != 1 or node.keywords:
-        cx.fail(node, "bool() takes one value here")
-    yes, no = conditions.test(cx, node.args[0])
-    from purebpf.compiler.frontend.expressions import _chosen
-
-    return _chosen(cx, [(yes, Const(True)), (no, Const(False))])
-
-
-def _int(cx: Lowering, node: ast.Call) -> Value:
-    values = [cx.expression(a) for a in node.args]
-    if all(isinstance(v, Const) for v in values) and not node.keywords:
-        return Const(cx.python(node, lambda: int(*(v.value for v in values if isinstance(v, Const)))))
-    if len(values) != 1 or node.keywords:
-        cx.fail(node, "int() takes one integer or bool here")
-    return replace(cx.integer(node.args[0], values[0]), boolean=False)
-
-
-def _abs(cx: Lowering, node: ast.Call) -> Value:
-    if len(node.args) != 1 or node.keywords:
-        cx.fail(node, "abs() takes one integer")
-    value = cx.expression(node.args[0])
-    if isinstance(value, Const):
-        return Const(cx.python(node, lambda: abs(value.value)))
-    number = cx.integer(node.args[0], value)
-    if number.low >= 0:
-        return number
-    sign = cx.builder.emit("ashr", I64, [number.op, cx.const(63)])
-    op = cx.builder.emit("sub", I64, [cx.builder.emit("xor", I64, [number.op, sign]), sign])
-    return IntValue(op, 0 if number.high >= 0 else -number.high, max(-number.low, number.high))
-
-
-def _extreme(symbol: str) -> Callable[[Lowering, ast.Call], Value]:
-    """min() and max(): the later argument wins only when it is strictly smaller (greater), as in Python."""
-
-    def lower(cx: Lowering, node: ast.Call) -> Value:
-        name = "min" if symbol == "<" else "max"
-        if node.keywords or not node.args:
-            cx.fail(node, f"{name}() takes two or more integers here")
-        values = [cx.expression(a) for a in node.args]
-        nodes: list[ast.AST] = list(node.args)
-        if len(values) == 1:
-            only = values[0]
-            if isinstance(only, Const) and isinstance(only.value, tuple):
-                return Const(cx.python(node, lambda: min(only.value) if symbol == "<" else max(only.value)))
-            if not isinstance(only, TupleValue) or not only.items:
-                cx.fail(node, f"{name}() takes two or more integers, or a tuple of them")
-            values, nodes = list(only.items), [node.args[0]] * len(only.items)
-        if all(isinstance(v, Const) for v in values):
-            plain = [v.value for v in values if isinstance(v, Const)]
-            return Const(cx.python(node, lambda: min(plain) if symbol == "<" else max(plain)))
-        best = cx.integer(nodes[0], values[0])
-        for at, value in zip(nodes[1:], values[1:], strict=True):
-            other = cx.integer(at, value)
-            keep = best
-            best = _pick(cx, node, comparing.integer_compare(cx, symbol, other, keep), other, keep)
-            low, high = (min, max)[symbol == ">"](keep.low, other.low), (min, max)[symbol == ">"](keep.high, other.high)
-            best = replace(best, low=low, high=high)
-        return best
-
-    return lower
-
-
-def _pick(cx: Lowering, node: ast.AST, condition: Op, yes: IntValue, no: IntValue) -> IntValue:
-    return cx.integer(node, cx.diamond(condition, lambda: yes, lambda: no))
-
-
 def _len(cx: Lowering, node: ast.Call) -> Value:
     if len(node.args) != 1 or node.keywords:
         cx.fail(node, "len() takes one value")
@@ -293,22 +225,5 @@ def _len(cx: Lowering, node: ast.Call) -> Value:
 
 
 BUILTINS: dict[Any, Callable[[Lowering, ast.Call], Value]] = {
-    bool: _bool, int: _int, abs: _abs, min: _extreme("<"), max: _extreme(">"), len: _len, print: intrinsics.printk,
+    **numeric.BUILTINS, any: reductions.any_, all: reductions.all_, sum: reductions.sum_, len: _len, print: intrinsics.printk,
 }  # fmt: skip
-
-
-def _bit_count(cx: Lowering, node: ast.Call, number: IntValue) -> Value:
-    """The number of one bits (of the absolute value, as Python has it), by parallel sums."""
-    if number.low < 0:
-        cx.fail(node, "bit_count() wants an unsigned integer here", hint="cast it: `u64(x).bit_count()`")
-    e, k = cx.builder.emit, cx.const
-    x = number.op
-    x = e("sub", I64, [x, e("and", I64, [e("lshr", I64, [x, k(1)]), k(0x5555555555555555)])])
-    pairs = k(0x3333333333333333)
-    x = e("add", I64, [e("and", I64, [x, pairs]), e("and", I64, [e("lshr", I64, [x, k(2)]), pairs])])
-    x = e("and", I64, [e("add", I64, [x, e("lshr", I64, [x, k(4)])]), k(0x0F0F0F0F0F0F0F0F)])
-    x = e("lshr", I64, [e("mul", I64, [x, k(0x0101010101010101)]), k(56)])
-    return IntValue(x, 0, min(64, number.high.bit_length()))
-
-
-INT_METHODS: dict[str, Callable[[Lowering, ast.Call, IntValue], Value]] = {"bit_count": _bit_count}

@@ -40,7 +40,7 @@ PYTHON: dict[type[ast.AST], Any] = {
     operator.matmul,
 }  # fmt: skip
 
-INTEGER_METHODS = ("bit_count",)
+INTEGER_METHODS = ("bit_count", "bit_length")
 
 
 @lowers(ast.Constant)
@@ -55,7 +55,7 @@ def constant(cx: Lowering, node: ast.Constant) -> Value:
 @lowers(ast.Name)
 def name(cx: Lowering, node: ast.Name) -> Value:
     frame = cx.frame
-    if node.id in frame.local:
+    if node.id in frame.local or node.id in cx.flow.names:
         value = cx.flow.names.get(node.id, Unset(node.id))
         if isinstance(value, Unset):
             advice.missing_value(cx, node)
@@ -315,10 +315,10 @@ def comparison(cx: Lowering, node: ast.Compare) -> Value:
 def boolean(cx: Lowering, node: ast.expr) -> Value:
     """A condition as a bool."""
     yes, no = conditions.test(cx, node)
-    return _chosen(cx, [(yes, Const(True)), (no, Const(False))])
+    return chosen(cx, [(yes, Const(True)), (no, Const(False))])
 
 
-def _chosen(cx: Lowering, ways: list[tuple[Any, Value]]) -> Value:
+def chosen(cx: Lowering, ways: list[tuple[Any, Value]]) -> Value:
     """One value where several flows meet, each with its own."""
     flows = []
     for flow, value in ways:
@@ -349,7 +349,7 @@ def either(cx: Lowering, node: ast.BoolOp) -> Value:
                 if flow is leave:
                     ways.append((flow, cx.held(kept)))
         cx.go(go_on)
-    return _chosen(cx, ways)
+    return chosen(cx, ways)
 
 
 @lowers(ast.IfExp)
@@ -361,7 +361,7 @@ def conditional(cx: Lowering, node: ast.IfExp) -> Value:
             cx.go(flow)
             value = cx.held(cx.expression(branch))
             ways.append((cx.current, value))
-    value = _chosen(cx, ways)
+    value = chosen(cx, ways)
     if isinstance(value, Conflict):
         cx.fail(node, f"the two sides of this `if` have no common type: {value.first} and {value.second}")
     return value

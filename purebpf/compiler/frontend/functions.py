@@ -10,12 +10,12 @@ import ast
 from types import FunctionType
 from typing import Any, NoReturn
 
-from purebpf.compiler.frontend import patterns  # noqa: F401 (it registers itself for `match`)
+from purebpf.compiler.frontend import loops, patterns  # noqa: F401 (they register themselves for `for`, `while`, `match`)
 from purebpf.compiler.frontend.annotations import annotation_type, check_context
 from purebpf.compiler.frontend.flow import Flow
-from purebpf.compiler.frontend.loops import assigned_names
 from purebpf.compiler.frontend.lower import Frame, Lowering, Subprogram, Unit
 from purebpf.compiler.frontend.maps import changed
+from purebpf.compiler.frontend.names import assigned_names
 from purebpf.compiler.frontend.source import Source, source_of
 from purebpf.compiler.frontend.statements import bind
 from purebpf.compiler.frontend.values import NONE, Conflict, Const, Context, IntValue, Value, count, known

@@ -10,14 +10,15 @@ import ast
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from purebpf.compiler.frontend import comparing, conditions
+from purebpf.compiler.frontend import comparing, conditions, iteration
 from purebpf.compiler.frontend.arithmetic import width
 from purebpf.compiler.frontend.bounds import provable
 from purebpf.compiler.frontend.flow import Flow, as_int, unify
 from purebpf.compiler.frontend.lower import ZEROS, Loop, Lowering, lowers
 from purebpf.compiler.frontend.maps import HASH_ENTRY
+from purebpf.compiler.frontend.names import assigned_names
 from purebpf.compiler.frontend.records import keep_records
-from purebpf.compiler.frontend.statements import assign, bind
+from purebpf.compiler.frontend.statements import assign
 from purebpf.compiler.frontend.values import (
     S64_HIGH,
     S64_LOW,
@@ -31,7 +32,6 @@ from purebpf.compiler.frontend.values import (
     TupleValue,
     Unset,
     Value,
-    describe,
     parts,
     rebuilt,
 )
@@ -41,18 +41,6 @@ WIDER = (0xFF, 0xFFFF, 0xFFFF_FFFF, S64_HIGH, U64)
 MAX_TRIES = 12
 WALKED = 10_000  # trips x cost of a trip up to which the verifier simply walks through a loop
 WALKED_AT_MOST = 100_000  # the same where a budget cannot be had
-
-
-def assigned_names(nodes: list[ast.stmt] | list[ast.expr]) -> set[str]:
-    """The names that code binds."""
-    names: set[str] = set()
-    for node in nodes:
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store | ast.Del):
-                names.add(inner.id)
-            elif isinstance(inner, ast.MatchAs) and inner.name:
-                names.add(inner.name)
-    return names
 
 
 @dataclass(slots=True)
@@ -118,36 +106,11 @@ def _known(cx: Lowering, node: ast.expr) -> int | None:
 
 @lowers(ast.For)
 def for_(cx: Lowering, node: ast.For) -> None:
-    if isinstance(node.iter, ast.Call) and isinstance(node.iter.func, ast.Name):
-        function = cx.expression(node.iter.func)
-        if function == Const(range):
-            return _for_range(cx, node, node.iter)
-    value = cx.expression(node.iter)
-    if isinstance(value, Const) and isinstance(value.value, range):
-        step, low, high = value.value.step, value.value.start, value.value.stop
-        return _counted(cx, node, cx.int_const(low), cx.int_const(high), step)
-    if isinstance(value, Const) and isinstance(value.value, tuple):
-        return _unrolled(cx, node, [Const(v) for v in value.value])
-    if isinstance(value, TupleValue):
-        return _unrolled(cx, node, list(value.items))
-    cx.usable(node.iter, value)
-    cx.fail(node.iter, f"a `for` goes over range(...) or a tuple, not over {describe(value)}", hint="for i in range(n):")
-
-
-def _for_range(cx: Lowering, node: ast.For, call: ast.Call) -> None:
-    if call.keywords or not 1 <= len(call.args) <= 3 or any(isinstance(a, ast.Starred) for a in call.args):
-        cx.fail(call, "range() takes one to three integers")
-    values = [cx.integer(arg, cx.expression(arg)) for arg in call.args]
-    start = values[0] if len(values) > 1 else cx.int_const(0)
-    stop = values[1] if len(values) > 1 else values[0]
-    step = 1
-    if len(values) == 3:
-        if not values[2].op.is_const:
-            cx.fail(call.args[2], "the step of a range must be constant")
-        step = values[2].low
-        if step == 0:
-            cx.fail(call.args[2], "range() cannot have a step of 0")
-    _counted(cx, node, start, stop, step)
+    sequence = iteration.over(cx, node.iter)
+    if isinstance(sequence, iteration.Items):
+        _unrolled(cx, node, list(sequence.values))
+    else:
+        _counted(cx, node, sequence)
 
 
 def _unrolled(cx: Lowering, node: ast.For, items: list[Value]) -> None:
@@ -168,11 +131,10 @@ def _unrolled(cx: Lowering, node: ast.For, items: list[Value]) -> None:
     cx.go(cx.join(cx.current, *loop.breaks))
 
 
-def _counted(cx: Lowering, node: ast.For, start: IntValue, stop: IntValue, step: int) -> None:
-    """Over a range: a hidden counter; the variable gets its value at the start of each trip and keeps the last one."""
-    if not isinstance(node.target, ast.Name):
-        cx.fail(node.target, "a range gives one integer at a time")
-    target = node.target.id
+def _counted(cx: Lowering, node: ast.For, over: iteration.Counted) -> None:
+    """Over a range or an array: a hidden counter; the variable gets what it stands for at the start of each trip and keeps the
+    last one."""
+    start, stop, step = over.start, over.stop, over.step
     counter = f"?i{len(cx.frame.loops)}"
     low, high = (start.low, max(start.low, stop.high - 1)) if step > 0 else (min(start.high, stop.low + 1), start.high)
     if low < 0 and high > S64_HIGH:
@@ -185,9 +147,9 @@ def _counted(cx: Lowering, node: ast.For, start: IntValue, stop: IntValue, step:
     if plain:  # the verifier will walk through the trips, so it must know the ends
         start, stop = (replace(end, op=provable(cx, end.op, end.high)) for end in (start, stop))
     cx.flow.names[counter] = replace(start, low=past[0], high=past[1], signed=signed)
-    names = assigned_names(node.body) | {counter, target}
-    if start.high < stop.low if step > 0 else start.low > stop.high:
-        bind(cx, node.target, target, start)  # the loop runs at least once, so the variable has a value behind it
+    names = assigned_names(node.body) | assigned_names([node.target]) | {counter}
+    if over.certain:
+        assign(cx, node.iter, node.target, over.at(start))  # the loop runs at least once, so the variable has a value behind it
 
     def test() -> tuple[Flow | None, Flow | None]:
         at = cx.flow.names[counter]
@@ -198,8 +160,8 @@ def _counted(cx: Lowering, node: ast.For, start: IntValue, stop: IntValue, step:
         inside = cx.builder.emit("guard", at.op.type, [at.op], ("range", low, high)) if not at.op.is_const else at.op
         value = IntValue(inside, low, high, low < 0)
         yes.names[counter] = value
-        bind(cx, node.target, target, value)
-        return yes, no
+        assign(cx, node.iter, node.target, over.at(value))
+        return cx.current, no
 
     def advance() -> None:
         at = cx.flow.names[counter]

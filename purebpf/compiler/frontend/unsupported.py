@@ -31,7 +31,11 @@ UNSUPPORTED: dict[type[ast.AST], tuple[str, str, str]] = {  # message, label, hi
     ast.ListComp: ("a comprehension makes a heap object, which a program cannot have", "", "write a `for` loop"),
     ast.SetComp: ("a comprehension makes a heap object, which a program cannot have", "", "write a `for` loop"),
     ast.DictComp: ("a comprehension makes a heap object, which a program cannot have", "", "write a `for` loop"),
-    ast.GeneratorExp: ("a generator cannot be used here", "", "write a `for` loop"),
+    ast.GeneratorExp: (
+        "a generator cannot be used here",
+        "",
+        "write it directly inside `any`, `all`, `sum`, `min` or `max`; else a `for` loop",
+    ),
     ast.JoinedStr: ("an f-string can only be printed", "", 'use it directly in `bpf.printk(f"...")`'),
     ast.Starred: ("`*` unpacking is not available in a program", "", "name the items"),
 }

@@ -1,0 +1,62 @@
+# mypy: disable-error-code="no-untyped-def"
+"""Builtins and methods of integers give what Python's give."""
+
+from __future__ import annotations
+
+from purebpf import s64
+from tests.compiler.against_python import Function, Functions, check
+
+case = Functions()
+
+
+@case
+def bit_lengths(n):
+    small = (n % 256).bit_length() + (n % 2).bit_length() * 10 + (n - n).bit_length()
+    wide = (n << 30).bit_length() * 100 + (n * 0x0023_4567_89AB_CDEF).bit_length() * 10_000
+    signed = (n - 60).bit_length() * 1_000_000 + (-n << 50).bit_length() * 100_000_000 + (-n).bit_length() + (~n).bit_length()
+    return small + wide + signed + (n == 64).bit_length() + (1 << 63).bit_length()
+
+
+@case
+def bit_counts(n):
+    small = (n % 256).bit_count() + (n % 2).bit_count() * 10 + (n - n).bit_count()
+    wide = (n << 30).bit_count() * 100 + (n * 0x0023_4567_89AB_CDEF).bit_count() * 10_000
+    signed = (n - 60).bit_count() * 1_000_000 + (-n << 50).bit_count() * 100_000_000 + (-n).bit_count() + (~n).bit_count()
+    return small + wide + signed + (n > 64).bit_count()
+
+
+@case
+def quotients_with_remainders(n):
+    q, r = divmod(n, 7)
+    a, b = divmod(-n, 7)
+    c, d = divmod(n, -13)
+    e, f = divmod(1000, n)
+    g, h = divmod(100, 7)
+    return q + 10 * r + 100 * a + 1000 * b + 10_000 * c + 100_000 * d + e * 7 + f * 11 + g * h
+
+
+@case
+def powers(n):
+    small = n % 10
+    return pow(small, 3) + pow(2, 10) * small + pow(-small, 3) + pow(3, 4, 5) + pow(small, 0) + small**2
+
+
+@case
+def absolute_values(n):
+    far: s64 = -n << 52
+    return abs(n - 100) + abs(far) // (1 << 50) + abs(-7) + abs(100 - n) * 1000
+
+
+@case
+def truth(n):
+    return bool(n % 2) + 2 * bool(n - 64) + 4 * bool(n > 99) + 8 * bool("a") + 16 * bool(0) + 32 * bool(())
+
+
+@case
+def least_and_greatest_of_several(n):
+    return min(n, 100, n // 2) + 10 * max(n, 64, n - 5) + 100 * min(-n, n - 300) + max(3, 2) + min(True, n > 64)
+
+
+@case.parametrize()
+def test_builtins_give_what_python_gives(engine: str, function: Function) -> None:
+    check(engine, function)
