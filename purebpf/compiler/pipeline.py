@@ -14,14 +14,16 @@ from purebpf.compiler.frontend.lower import Unit
 from purebpf.compiler.ir.ops import Function
 from purebpf.compiler.options import Options
 from purebpf.compiler.passes.cfg import remove_unreachable, simplify_cfg
+from purebpf.compiler.passes.checks import merge_checks
+from purebpf.compiler.passes.choices import name_choices
 from purebpf.compiler.passes.dce import remove_dead
 from purebpf.compiler.passes.demand import drop_unread_bits
 from purebpf.compiler.passes.facts import propagate_facts
 from purebpf.compiler.passes.fold import fold
 from purebpf.compiler.passes.memory import forward_memory
 from purebpf.compiler.target import allocation_check, layout, regalloc
-from purebpf.compiler.target.constants import drop_repeated_constants
 from purebpf.compiler.target.legalize import legalize
+from purebpf.compiler.target.repeats import drop_repeated_values
 from purebpf.compiler.target.select import select
 from purebpf.errors import CompileError
 from purebpf.isa.instruction import Instruction
@@ -35,9 +37,11 @@ Pass = Callable[[Function], object]
 PASSES: tuple[tuple[str, Pass], ...] = (  # each with the reason for its place
     ("cfg", simplify_cfg),  # first: lowering leaves constant branches and joins that nobody needs
     ("fold", fold),  # parameters that became constants
+    ("choices", name_choices),  # wants the joins that threading could not avoid
     ("facts", propagate_facts),  # wants folded conditions
     ("cfg again", simplify_cfg),  # branches that facts decided
     ("memory", forward_memory),  # wants long blocks
+    ("checks", merge_checks),  # wants edges that go straight
     ("fold again", fold),  # forwarded constants
     ("cfg last", simplify_cfg),
     ("fold last", fold),  # what threading made plain
@@ -132,7 +136,7 @@ def generate(fn: Function, options: Options) -> layout.Emitted:
     before = allocation_check.snapshot(machine)
     regalloc.allocate(machine)
     allocation_check.check(before, machine)
-    drop_repeated_constants(machine)
+    drop_repeated_values(machine)
     return layout.emit(machine)
 
 

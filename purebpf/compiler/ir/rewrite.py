@@ -71,14 +71,42 @@ def _with_constant(kind: str, type: Type, x: Op, c: int, big_endian: bool) -> Re
         return Make("add", type, (x.args[0], x.args[1].value + c))
     if kind == "and" and x.kind == "and" and x.args[1].is_const and type == x.type:
         return Make("and", type, (x.args[0], x.args[1].value & c))
+    if kind == "or" and x.kind == "or" and x.args[1].is_const and type == x.type:
+        return Make("or", type, (x.args[0], x.args[1].value | c))
+    if kind == "and" and x.kind == "or" and x.args[1].is_const and type == x.type:
+        found = _and_or(type, x, c)
+        if found is not None:
+            return found
     if kind == "and" and c >= 0 and c & (c + 1) == 0 and highest(x) <= c and (type == I64 or x.type in (I32, BOOL)):
         return x
     flipped = x.args[1].value if x.kind == "xor" and x.args[1].is_const else 0
     if kind == "and" and type == I32 and c >= 0 and flipped & c == c != flipped:  # ~x & mask: flip the bits that stay
         return Make("xor", I32, (Make("and", I32, (x.args[0], c)), c))
-    if kind in ("eq", "ne") and not big_endian:
-        return _unswapped(kind, x, c)
+    if kind in ("eq", "ne"):
+        found = _unshifted(kind, x, c)
+        return _unswapped(kind, x, c) if found is None and not big_endian else found
     return None
+
+
+def _and_or(type: Type, x: Op, c: int) -> Result:
+    """`(y | set) & c`, where nothing of `set` is left, or y is masked too."""
+    y, bits = x.args[0], x.args[1].value
+    if bits & c == 0:
+        return Make("and", type, (y, c))
+    if y.kind == "and" and y.args[1].is_const and y.type == type:
+        return Make("or", type, (Make("and", type, (y.args[0], y.args[1].value & c)), bits & c))
+    return None
+
+
+def _unshifted(kind: str, x: Op, c: int) -> Result:
+    """`(y >> n) & m == c`: the constants shifted instead. A jump that tests bits then needs no copy of y."""
+    if x.kind != "and" or not x.args[1].is_const or x.args[0].kind != "lshr" or not x.args[0].args[1].is_const:
+        return None
+    shift, mask = x.args[0], x.args[1].value
+    count = shift.args[1].value
+    if shift.type != x.type or mask < 0 or c & ~mask or mask << count > 0x7FFF_FFFF or count > 31:
+        return None
+    return Make(kind, BOOL, (Make("and", x.type, (shift.args[0], mask << count)), c << count))
 
 
 def _unswapped(kind: str, x: Op, c: int) -> Result:

@@ -54,7 +54,7 @@ def propagate_facts(fn: Function) -> None:
         work += [(child, facts.copy()) for child in children[block]]
 
 
-def _check(op: Op) -> tuple[tuple[Op, Op], int] | None:
+def packet_check(op: Op) -> tuple[tuple[Op, Op], int] | None:
     """`base + n <= packet_end` as ((base, end), n)."""
     if op.kind != "ule" or not isinstance(op.args[1].type, Ptr) or op.args[1].type.kind != "packet_end":
         return None
@@ -65,7 +65,7 @@ def _check(op: Op) -> tuple[tuple[Op, Op], int] | None:
 
 
 def _learn(facts: Facts, condition: Op, holds: bool) -> None:
-    check = _check(condition)
+    check = packet_check(condition)
     if check is not None and holds:
         key, reach = check
         facts.reach[key] = max(reach, facts.reach.get(key, 0))
@@ -79,7 +79,7 @@ def _learn(facts: Facts, condition: Op, holds: bool) -> None:
 
 
 def _decided(facts: Facts, condition: Op) -> int | None:
-    check = _check(condition)
+    check = packet_check(condition)
     if check is not None and facts.reach.get(check[0], -1) >= check[1]:
         return 1
     if len(condition.args) == 2:
