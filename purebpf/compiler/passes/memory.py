@@ -3,16 +3,17 @@
     before:  store p, x size=4 offset=0; a = load p size=4 offset=0        after:  a is x, cut to 32 bits
     before:  a = load p size=2; b = load p size=2                           after:  b is a
 
-Requires: ssa. Knowledge follows edges into blocks with one predecessor and ends where a write may alias: provenance decides
-(stack memory whose address no call has seen is untouched by calls and by stores elsewhere).
+Requires: ssa. Knowledge ends where a write may alias: provenance decides (stack memory whose address no call has seen is
+untouched by calls and by stores elsewhere). A block that several ways lead to knows what was known where they parted, less
+what is written on any of them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from purebpf.compiler.ir.analysis import dominator_children
-from purebpf.compiler.ir.ops import BOOL, I32, I64, Block, Flag, Function, Op, Ptr
+from purebpf.compiler.ir.analysis import dominator_children, immediate_dominators
+from purebpf.compiler.ir.ops import BOOL, I32, I64, Block, Flag, Function, Op, Ptr, Target
 
 Cell = tuple[Op, int, int]  # base pointer, offset, size
 
@@ -27,14 +28,14 @@ class Known:
 def forward_memory(fn: Function) -> None:
     children = dominator_children(fn)
     edges = fn.predecessors()
+    idom = immediate_dominators(fn)
     escaped = _escaped(fn)
     replacement: dict[Op, Op] = {}
     after: dict[Block, Known] = {}
     work = [fn.entry]
     while work:
         block = work.pop()
-        preds = edges[block]
-        known = Known(dict(after[preds[0][0]].cells)) if len(preds) == 1 and preds[0][0] in after else Known()
+        known = _on_entry(fn, block, edges, after, idom, escaped)
         kept: list[Op] = []
         for op in block.ops:
             op.args = [replacement.get(arg, arg) for arg in op.args]
@@ -47,6 +48,31 @@ def forward_memory(fn: Function) -> None:
         after[block] = known
         work += reversed(children[block])
     fn.substitute(replacement)
+
+
+def _on_entry(
+    fn: Function,
+    block: Block,
+    edges: dict[Block, list[tuple[Block, Target]]],
+    after: dict[Block, Known],
+    idom: dict[Block, Block],
+    escaped: set[Op],
+) -> Known:
+    if block is fn.entry:
+        return Known()
+    fork = idom[block]
+    known = Known(dict(after[fork].cells))
+    between: set[Block] = set()
+    work = [source for source, _ in edges[block]]
+    while work and known.cells:
+        here = work.pop()
+        if here is fork or here in between:
+            continue
+        between.add(here)
+        for op in here.ops:
+            _overwrite(op, known, escaped)
+        work += [source for source, _ in edges[here]]
+    return known
 
 
 def _place(pointer: Op, offset: int) -> tuple[Op, int]:
@@ -94,11 +120,19 @@ def _step(op: Op, known: Known, escaped: set[Op], kept: list[Op]) -> Op | None:
         if isinstance(op.type, Ptr) or isinstance(value.type, Ptr):
             return value if value.type == op.type else None
         return _cut(value, size, bool(signed), op, kept)
+    _overwrite(op, known, escaped)
     if op.kind == "store":
         size, offset = op.imm
         base, at = _place(op.args[0], offset)
-        _forget(known, base, at, size, escaped)
         known.cells[base, at, size] = op.args[1]
+    return None
+
+
+def _overwrite(op: Op, known: Known, escaped: set[Op]) -> None:
+    """Forget what an op may write."""
+    if op.kind == "store":
+        base, at = _place(op.args[0], op.imm[1])
+        _forget(known, base, at, op.imm[0], escaped)
     elif op.kind == "atomic":
         base, at = _place(op.args[0], op.imm[2])
         _forget(known, base, at, op.imm[1], escaped)
@@ -109,7 +143,6 @@ def _step(op: Op, known: Known, escaped: set[Op], kept: list[Op]) -> Op | None:
         known.cells = {
             cell: value for cell, value in known.cells.items() if cell[0].kind == "alloca" and cell[0] not in escaped
         }
-    return None
 
 
 def _forget(known: Known, base: Op, at: int, size: int, escaped: set[Op]) -> None:
