@@ -21,6 +21,7 @@ from purebpf.compiler.passes.demand import drop_unread_bits
 from purebpf.compiler.passes.facts import propagate_facts
 from purebpf.compiler.passes.fold import fold
 from purebpf.compiler.passes.memory import forward_memory
+from purebpf.compiler.passes.stores import merge_stores
 from purebpf.compiler.target import allocation_check, layout, regalloc
 from purebpf.compiler.target.legalize import legalize
 from purebpf.compiler.target.repeats import drop_repeated_values
@@ -45,8 +46,10 @@ PASSES: tuple[tuple[str, Pass], ...] = (  # each with the reason for its place
     ("fold again", fold),  # forwarded constants
     ("cfg last", simplify_cfg),
     ("fold last", fold),  # what threading made plain
+    ("dce", remove_dead),  # so that uses can be counted
+    ("stores", merge_stores),  # wants forwarded memory and swaps of bytes that cancelled
     ("demand", drop_unread_bits),  # wants all uses final
-    ("dce", remove_dead),
+    ("dce last", remove_dead),
 )
 
 

@@ -3,7 +3,8 @@
     before:  br c, b1, b2;  b1: br c, b3, b4                              after:  b1: jump b3
     before:  br (p + 34 <= end), b1, b2;  b1: br (p + 14 <= end), b3, b4   after:  b1: jump b3
 
-Requires: ssa. A packet check is dropped only behind one that reaches at least as far from the same pointer.
+Requires: ssa. A packet check is dropped only behind one that reaches at least as far from the same pointer, or at a distance
+from it that is a known number on every trip of a loop (`passes/counters.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 
 from purebpf.compiler.ir.analysis import dominator_children
 from purebpf.compiler.ir.ops import BOOL, Block, Function, Op, Ptr
+from purebpf.compiler.passes.counters import Counters
 
 OPPOSITE = {"eq": "ne", "ne": "eq"}
 
@@ -38,6 +40,7 @@ def propagate_facts(fn: Function) -> None:
             fn.entry.ops.insert(0, constants[value])
         return constants[value]
 
+    counters = Counters(fn)
     work: list[tuple[Block, Facts]] = [(fn.entry, Facts())]
     while work:
         block, facts = work.pop()
@@ -48,7 +51,7 @@ def propagate_facts(fn: Function) -> None:
                 _learn(facts, last.args[0], target is last.targets[0])
         last_op = block.terminator
         if last_op is not None and last_op.kind == "br":
-            decided = _decided(facts, last_op.args[0])
+            decided = _decided(facts, last_op.args[0], counters)
             if decided is not None:
                 last_op.args = [constant(decided)]
         work += [(child, facts.copy()) for child in children[block]]
@@ -78,10 +81,26 @@ def _learn(facts: Facts, condition: Op, holds: bool) -> None:
         facts.conditions["value", condition, condition] = int(holds)
 
 
-def _decided(facts: Facts, condition: Op) -> int | None:
+def _decided(facts: Facts, condition: Op, counters: Counters) -> int | None:
     check = packet_check(condition)
-    if check is not None and facts.reach.get(check[0], -1) >= check[1]:
-        return 1
+    if check is not None:
+        (start, end), far = check
+        if facts.reach.get((start, end), -1) >= far or _counted(facts, start, end, far, counters):
+            return 1
     if len(condition.args) == 2:
         return facts.conditions.get((condition.kind, condition.args[0], condition.args[1]))
     return facts.conditions.get(("value", condition, condition))
+
+
+def _counted(facts: Facts, start: Op, end: Op, far: int, counters: Counters) -> bool:
+    """Whether `start` is a pointer that has been checked plus a number that the verifier knows on every trip."""
+    if start.kind != "add" or start.args[1].is_const:
+        return False
+    base = start.args[0]
+    while base.kind == "guard":
+        base = base.args[0]
+    reach = facts.reach.get((base, end), -1)
+    if reach < far:
+        return False
+    largest = counters.largest(start.args[1])
+    return largest is not None and largest + far <= reach

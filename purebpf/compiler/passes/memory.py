@@ -29,7 +29,7 @@ def forward_memory(fn: Function) -> None:
     children = dominator_children(fn)
     edges = fn.predecessors()
     idom = immediate_dominators(fn)
-    escaped = _escaped(fn)
+    escaped = escaping(fn)
     replacement: dict[Op, Op] = {}
     after: dict[Block, Known] = {}
     work = [fn.entry]
@@ -75,7 +75,7 @@ def _on_entry(
     return known
 
 
-def _place(pointer: Op, offset: int) -> tuple[Op, int]:
+def place(pointer: Op, offset: int) -> tuple[Op, int]:
     """The pointer's base and the whole constant offset from it."""
     while pointer.kind in ("add", "guard"):
         if pointer.kind == "add":
@@ -86,14 +86,14 @@ def _place(pointer: Op, offset: int) -> tuple[Op, int]:
     return pointer, offset
 
 
-def _root(pointer: Op) -> Op:
+def root(pointer: Op) -> Op:
     """What a pointer was made from, by whatever moves."""
     while pointer.kind in ("add", "guard"):
         pointer = pointer.args[0]
     return pointer
 
 
-def _escaped(fn: Function) -> set[Op]:
+def escaping(fn: Function) -> set[Op]:
     """Stack memory whose address is handed to a call, stored, or passed to a block."""
     seen: set[Op] = set()
     for op in fn.ops():
@@ -101,8 +101,8 @@ def _escaped(fn: Function) -> set[Op]:
             continue
         values = [op.args[1]] if op.kind == "store" else list(op.operands())
         for value in values:
-            if isinstance(value.type, Ptr) and _root(value).kind == "alloca":
-                seen.add(_root(value))
+            if isinstance(value.type, Ptr) and root(value).kind == "alloca":
+                seen.add(root(value))
     return seen
 
 
@@ -110,7 +110,7 @@ def _step(op: Op, known: Known, escaped: set[Op], kept: list[Op]) -> Op | None:
     """Note what an op does to memory; gives the value a load can be replaced by."""
     if op.kind == "load":
         size, signed, offset = op.imm
-        base, at = _place(op.args[0], offset)
+        base, at = place(op.args[0], offset)
         cell = (base, at, size)
         value = known.cells.get(cell)
         if value is None:
@@ -123,7 +123,7 @@ def _step(op: Op, known: Known, escaped: set[Op], kept: list[Op]) -> Op | None:
     _overwrite(op, known, escaped)
     if op.kind == "store":
         size, offset = op.imm
-        base, at = _place(op.args[0], offset)
+        base, at = place(op.args[0], offset)
         known.cells[base, at, size] = op.args[1]
     return None
 
@@ -131,10 +131,10 @@ def _step(op: Op, known: Known, escaped: set[Op], kept: list[Op]) -> Op | None:
 def _overwrite(op: Op, known: Known, escaped: set[Op]) -> None:
     """Forget what an op may write."""
     if op.kind == "store":
-        base, at = _place(op.args[0], op.imm[1])
+        base, at = place(op.args[0], op.imm[1])
         _forget(known, base, at, op.imm[0], escaped)
     elif op.kind == "atomic":
-        base, at = _place(op.args[0], op.imm[2])
+        base, at = place(op.args[0], op.imm[2])
         _forget(known, base, at, op.imm[1], escaped)
     elif op.kind == "cmpxchg":
         base, at = _place(op.args[0], op.imm[1])
@@ -148,21 +148,23 @@ def _overwrite(op: Op, known: Known, escaped: set[Op]) -> None:
 def _forget(known: Known, base: Op, at: int, size: int, escaped: set[Op]) -> None:
     """A write of `size` bytes at base + at: what may overlap is known no longer."""
 
-    def survives(cell: Cell) -> bool:
-        other, start, length = cell
-        if other is base:
-            return start + length <= at or at + size <= start
-        mine, theirs = _root(base), _root(other)
-        if mine is theirs:
-            return False  # the same memory, at a distance that is known at run time only
-        if mine.kind == theirs.kind == "alloca":
-            return True
-        if any(root.kind == "alloca" and root not in escaped for root in (mine, theirs)):
-            return True
-        kinds = (getattr(theirs.type, "kind", ""), getattr(mine.type, "kind", ""))
-        return kinds[0] != kinds[1] and "mem" not in kinds  # a packet is no map value
+    known.cells = {c: value for c, value in known.cells.items() if disjoint(c, base, at, size, escaped)}
 
-    known.cells = {cell: value for cell, value in known.cells.items() if survives(cell)}
+
+def disjoint(cell: Cell, base: Op, at: int, size: int, escaped: set[Op]) -> bool:
+    """Whether a cell shares no byte with `size` bytes at base + at."""
+    other, start, length = cell
+    if other is base:
+        return start + length <= at or at + size <= start
+    mine, theirs = root(base), root(other)
+    if mine is theirs:
+        return False  # the same memory, at a distance that is known at run time only
+    if mine.kind == theirs.kind == "alloca":
+        return True
+    if any(origin.kind == "alloca" and origin not in escaped for origin in (mine, theirs)):
+        return True
+    kinds = (getattr(theirs.type, "kind", ""), getattr(mine.type, "kind", ""))
+    return kinds[0] != kinds[1] and "mem" not in kinds  # a packet is no map value
 
 
 def _cut(value: Op, size: int, signed: bool, load: Op, kept: list[Op]) -> Op | None:
