@@ -223,7 +223,12 @@ def _direct(cx: Lowering, node: ast.Call, packet: Packet, offset: IntValue, layo
         return _named(found(start, offset.low), why)
 
     def moved(index: Op) -> Value:
-        return found(cx.builder.emit("add", Ptr("packet"), [start, index]), 0)
+        fixed = 0
+        if index.kind == "add" and index.args[1].is_const and 0 <= index.args[1].value <= MAX_PACKET:
+            variable = verifier_range(index.args[0])  # the constant part goes into the offsets of the loads
+            if variable[1] <= MAX_PACKET:
+                index, fixed = index.args[0], index.args[1].value
+        return found(cx.builder.emit("add", Ptr("packet"), [start, index]), fixed)
 
     if offset.low >= 0 and offset.high <= MAX_PACKET - layout.size and verifier_range(offset.op)[1] <= MAX_PACKET - layout.size:
         return _named(moved(offset.op), why)

@@ -165,20 +165,7 @@ def item(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration) -> Valu
             f"use `{name}.get({key})` and test for None, or `{name}.get({key}, 0)`",
         )
     if isinstance(declaration.value_type, IntType | BoolType):
-        key_value = cx.expression(node.slice)
-        _index(cx, node.slice, declaration, key_value)
-        found = lookup(cx, node, declaration, node.slice, key_value)
-        layout = declaration.value_type
-
-        def use(ref: Ref) -> Value:
-            return memory.load(cx, node, ref)
-
-        return _if_there(
-            cx,
-            found,
-            use,
-            lambda: Const(False) if isinstance(layout, BoolType) else Const(0),
-        )
+        return memory.load(cx, node, _entry(cx, node, declaration, node.slice, cx.expression(node.slice)))
     return _record_item(cx, node, declaration)
 
 

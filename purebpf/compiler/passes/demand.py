@@ -3,6 +3,7 @@
     before:  a = and x, 0xffff; store p, a size=2        after:  store p, x size=2
     before:  a = sext x bits=32; c = low32 a             after:  c = low32 x
     before:  b = add i64 a, 5; c = low32 b               after:  c = add i32 a, 5, when nobody else reads b
+    before:  a = load p size=4 signed; c = eq a, -1      after:  a = load p size=4; c = eq a, 0xffffffff
 
 Requires: ssa. Sums, products and bitwise ops have low halves that depend on low halves only; other ops read all of their
 operands. It goes backward from what stores, branches and calls read; an address and whatever a guard speaks of need all bits,
@@ -18,6 +19,7 @@ LOW_HALF = frozenset({"add", "sub", "mul", "and", "or", "xor"})
 
 
 def drop_unread_bits(fn: Function) -> None:
+    _unsign(fn)
     demand = _demand(fn)
     for op in fn.ops():
         number = op.kind in LOW_HALF and not any(isinstance(arg.type, Ptr) for arg in op.args)
@@ -29,6 +31,34 @@ def drop_unread_bits(fn: Function) -> None:
             target.args = [
                 _uncut(arg, demand, only=param.type) for param, arg in zip(target.block.params, target.args, strict=True)
             ]
+
+
+def _unsign(fn: Function) -> None:
+    """Load without the sign what is only stored in as many bytes or compared with constants for equality."""
+    readers: dict[Op, list[Op]] = {}
+    for op in fn.ops():
+        for operand in op.operands():
+            readers.setdefault(operand, []).append(op)
+    for op in list(fn.ops()):
+        if op.kind != "load" or not op.imm[1] or op.imm[0] == 8 or isinstance(op.type, Ptr):
+            continue
+        size = op.imm[0]
+        if all(_ignores_sign(reader, op, size) for reader in readers.get(op, ())):
+            op.imm, op.type = (size, 0, op.imm[2]), I32
+            for reader in readers.get(op, ()):
+                if reader.kind in ("eq", "ne"):
+                    unsigned = reader.args[1].value & (1 << 8 * size) - 1
+                    constant = Op("const", I32, [], (unsigned,), None, block=fn.entry)
+                    fn.entry.ops.insert(0, constant)
+                    reader.args = [op, constant]
+
+
+def _ignores_sign(reader: Op, load: Op, size: int) -> bool:
+    if reader.kind == "store":
+        return reader.args[0] is not load and reader.imm[0] <= size
+    if reader.kind in ("eq", "ne") and reader.args[0] is load and reader.args[1].is_const:
+        return -(1 << 8 * size - 1) <= reader.args[1].value < 1 << 8 * size - 1
+    return reader.kind == "and" and reader.args[1].is_const and 0 <= reader.args[1].value < 1 << 8 * size
 
 
 def _reads_bits(op: Op) -> bool:

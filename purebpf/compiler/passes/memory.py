@@ -114,7 +114,7 @@ def _step(op: Op, known: Known, escaped: set[Op], kept: list[Op]) -> Op | None:
         cell = (base, at, size)
         value = known.cells.get(cell)
         if value is None:
-            if not isinstance(op.type, Ptr) and not (signed and size < 8):
+            if not isinstance(op.type, Ptr):
                 known.cells[cell] = op
             return None
         if isinstance(op.type, Ptr) or isinstance(value.type, Ptr):
@@ -169,6 +169,8 @@ def disjoint(cell: Cell, base: Op, at: int, size: int, escaped: set[Op]) -> bool
 
 def _cut(value: Op, size: int, signed: bool, load: Op, kept: list[Op]) -> Op | None:
     """The low bytes of a value as a load of that size gives them."""
+    if value.kind == "load" and value.imm[1] and value.imm[0] < 8:
+        return value if signed and value.imm[0] == size else None
     if signed and size < 8:
         return _emit(kept, load, "sext", I64, [value], (size * 8,))
     if size == 8 or value.type == BOOL:

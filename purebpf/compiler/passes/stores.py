@@ -1,8 +1,8 @@
 """Fewer, wider stores.
 
     before:  store p, 1 size=1 offset=0; store p, 2 size=1 offset=1                   after:  store p, 0x201 size=2 offset=0
-    before:  a = load q size=4; b = load q size=4 offset=4; store p, a size=4;        after:  a = load q size=8; store p, a size=8
-             store p, b size=4 offset=4
+    before:  a = load q size=4; b = load q size=4 offset=4; store p, a size=4;
+             store p, b size=4 offset=4                                       after:  a = load q size=8; store p, a size=8
     before:  store s, 0 size=8; ...; store s, x size=8, nothing read between          after:  ...; store s, x size=8
 
 Requires: ssa, forwarded memory. Stack memory is kept aligned, as the verifier wants it; packets and map values need not be.
