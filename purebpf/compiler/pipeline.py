@@ -44,9 +44,10 @@ PASSES: tuple[tuple[str, Pass], ...] = (  # each with the reason for its place
     ("memory", forward_memory),  # wants long blocks
     ("checks", merge_checks),  # wants edges that go straight
     ("fold again", fold),  # forwarded constants
+    ("dce", remove_dead),  # blocks without work go away
     ("cfg last", simplify_cfg),
     ("fold last", fold),  # what threading made plain
-    ("dce", remove_dead),  # so that uses can be counted
+    ("dce again", remove_dead),  # so that uses can be counted
     ("stores", merge_stores),  # wants forwarded memory and swaps of bytes that cancelled
     ("demand", drop_unread_bits),  # wants all uses final
     ("dce last", remove_dead),
