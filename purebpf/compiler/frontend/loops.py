@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from purebpf.compiler.frontend import comparing, conditions, iteration
 from purebpf.compiler.frontend.arithmetic import width
@@ -19,6 +19,7 @@ from purebpf.compiler.frontend.maps import HASH_ENTRY
 from purebpf.compiler.frontend.names import assigned_names
 from purebpf.compiler.frontend.records import keep_records
 from purebpf.compiler.frontend.statements import assign
+from purebpf.compiler.frontend.steps import reached
 from purebpf.compiler.frontend.values import (
     S64_HIGH,
     S64_LOW,
@@ -52,6 +53,8 @@ class Parts:
     body: Callable[[], None]
     step: Callable[[], None]
     trips: int | None  # how many at most, if the verifier sees the end without help
+    stepped: set[str] = field(default_factory=set)  # variables whose range comes from the number of trips
+    steps: bool = True  # whether such ranges can be had
 
 
 @lowers(ast.While)
@@ -183,12 +186,17 @@ def run(cx: Lowering, node: ast.stmt, loop: Parts, orelse: list[ast.stmt]) -> No
     changing = False
     for attempt in range(MAX_TRIES + len(assumed)):
         names, header, ends, exits, breaks = _attempt(cx, node, loop, entry, assumed)
+        if header.terminator is not None and header.terminator.kind == "may_goto" and loop.stepped:
+            mark.rewind(cx)  # the verifier does not walk through the trips after all
+            loop.steps, loop.stepped = False, set()
+            assumed = {name: entry.names[name] for name in assumed}
+            continue
         live = [flow for flow in ends if not flow.dead]
         changes = not changing and any(flow.generation != entry.generation for flow in live)
         if changing:
             _drop_packet(live, assumed)
         keep_records(cx, node, live, assumed, mark.allocas)
-        wider = _widened(cx, assumed, live, attempt)
+        wider = _widened(cx, loop, assumed, (entry, names), live, attempt)
         if wider is None and not changes:
             break
         mark.rewind(cx)
@@ -244,6 +252,11 @@ def _attempt(
         flow.names.update(names)
         flow.state = {key: value for key, value in flow.state.items() if _holds_in_a_loop(key)}
     cx.go(start)
+    for name in loop.stepped:
+        value = names.get(name)
+        if isinstance(value, IntValue):  # the verifier, which walks through the trips, knows this too
+            guard = cx.builder.emit("guard", value.op.type, [value.op], ("range", value.low, value.high))
+            start.names[name] = replace(value, op=guard)
     frame_loop = Loop()
     cx.frame.loops.append(frame_loop)
     cost_before, budgets_before = cx.cost, _budgets(cx)
@@ -402,13 +415,48 @@ class _Mark:
         cx.go(self.entry)
 
 
-def _widened(cx: Lowering, assumed: dict[str, Value], ends: list[Flow], attempt: int) -> dict[str, Value] | None:
-    """A wider assumption if a way back brings what the header did not expect; None if it holds."""
+def _widened(
+    cx: Lowering,
+    loop: Parts,
+    assumed: dict[str, Value],
+    head: tuple[Flow, dict[str, Value]],
+    ends: list[Flow],
+    attempt: int,
+) -> dict[str, Value] | None:
+    """A wider assumption if a way back brings what the header did not expect; None if it holds. `head` is what comes in and
+    what the header makes of it."""
     wider = dict(assumed)
     for name in assumed:
+        stepped = _stepped(cx, loop, name, assumed[name], head, ends)
+        if stepped is not None:
+            wider[name] = stepped
+            continue
         for flow in ends:
             wider[name] = _wider(cx, name, wider[name], flow.names.get(name, Unset(name)), attempt)
     return wider if any(wider[name] is not assumed[name] for name in assumed) else None
+
+
+def _stepped(
+    cx: Lowering, loop: Parts, name: str, shape: Value, head: tuple[Flow, dict[str, Value]], ends: list[Flow]
+) -> Value | None:
+    """What to assume of a variable that every trip moves by constants; None if this is none, or needs no widening."""
+    held, before = head[1].get(name), as_int(cx.builder, head[0].names[name])
+    if loop.trips is None or not loop.steps or not isinstance(held, IntValue) or before is None or held.boolean:
+        return None
+    assumed = as_int(cx.builder, shape)
+    values = [as_int(cx.builder, flow.names.get(name, Unset(name))) for flow in ends]
+    if assumed is None or any(v is None for v in values):
+        return None
+    if all(v is not None and assumed.low <= v.low and v.high <= assumed.high for v in values):
+        return None
+    bounds = reached(cx.fn, name, held, before, ends, loop.trips)
+    if bounds is None:
+        loop.stepped.discard(name)
+        return None
+    if name in loop.stepped and assumed.low <= bounds[0] and bounds[1] <= assumed.high:
+        return shape
+    loop.stepped.add(name)
+    return IntValue(assumed.op, *bounds, assumed.signed)
 
 
 def _wider(cx: Lowering, name: str, shape: Value, given: Value, attempt: int) -> Value:
