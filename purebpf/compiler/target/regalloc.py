@@ -11,9 +11,10 @@ from heapq import heappop, heappush
 
 from purebpf.compiler.target.allocation_check import AllocationError
 from purebpf.compiler.target.interference import interference
-from purebpf.compiler.target.liveness import Bits, bits, each, loop_depths
-from purebpf.compiler.target.machine import ALLOCATABLE, FIRST_VIRTUAL, MBlock, MFunction, Reg
+from purebpf.compiler.target.liveness import Bits, bits, each, liveness, loop_depths
+from purebpf.compiler.target.machine import ALLOCATABLE, FIRST_VIRTUAL, MBlock, MFunction, Reg, Slot
 from purebpf.compiler.target.spill import homes_for, rename, share_slots, spill
+from purebpf.compiler.target.split import crosses_call, split_at_calls
 
 COLOURS = len(ALLOCATABLE)
 MACHINE: Bits = (1 << FIRST_VIRTUAL) - 1
@@ -27,6 +28,7 @@ def allocate(fn: MFunction) -> None:
     depth = loop_depths(fn)
     known = len(fn.slots)
     short: Bits = 0  # made by spilling: nothing is won by spilling them again
+    split: dict[Reg, Slot] = {}
     while True:
         graph = Graph(fn, depth, short)
         graph.simplify()
@@ -35,7 +37,11 @@ def allocate(fn: MFunction) -> None:
             break
         if not all(graph.group[node] & ~short for node in failed):
             raise AllocationError(f"{fn.name}: an instruction needs more registers at once than there are")
-        short |= spill(fn, homes_for(fn, [graph.group[node] for node in failed]))
+        groups = [graph.group[node] for node in failed]
+        alive = liveness(fn)[1]
+        whole = [g for g in groups if g & (short | bits(split)) or not crosses_call(fn, g, alive)]
+        split |= dict(split_at_calls(fn, group) for group in groups if group not in whole)
+        short |= spill(fn, homes_for(fn, whole, split))
     to = graph.assignment()
     for block in fn.blocks:
         for inst in block.insts:

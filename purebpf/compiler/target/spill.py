@@ -34,8 +34,9 @@ class Home:
         return Inst(STORE, FRAME_POINTER, register, loc=loc, uses=(FRAME_POINTER, register), slot=self.slot)
 
 
-def homes_for(fn: MFunction, groups: list[Bits]) -> dict[Reg, Home]:
-    """A home for each group of coalesced registers; a group with one definition that can be repeated needs no slot."""
+def homes_for(fn: MFunction, groups: list[Bits], split: dict[Reg, Slot]) -> dict[Reg, Home]:
+    """A home for each group of coalesced registers; a group with one definition that can be repeated needs no slot, and one
+    that `split.py` made has its slot."""
     group_of = {register: number for number, group in enumerate(groups) for register in each(group)}
     makers: list[list[Inst]] = [[] for _ in groups]
     for block in fn.blocks:
@@ -44,10 +45,11 @@ def homes_for(fn: MFunction, groups: list[Bits]) -> dict[Reg, Home]:
                 if register in group_of:
                     makers[group_of[register]].append(inst)
     homes = []
-    for made in makers:
+    for group, made in zip(groups, makers, strict=True):
         again = len(made) == 1 and made[0].remat
-        homes.append(Home(None, made[0]) if again else Home(Slot(8, 8, "spill")))
-    fn.slots += [home.slot for home in homes if home.slot is not None]
+        slot = next((slot for register, slot in split.items() if group == 1 << register), None)
+        homes.append(Home(None, made[0]) if again else Home(slot or Slot(8, 8, "spill")))
+    fn.slots += [home.slot for home in homes if home.slot is not None and home.slot not in split.values()]
     return {register: homes[number] for register, number in group_of.items()}
 
 
@@ -60,8 +62,8 @@ def spill(fn: MFunction, homes: dict[Reg, Home]) -> Bits:
         dirty: dict[Home, Reg] = {}  # of these, the ones that are not in their slot yet
         for inst in block.insts:
             touched = {homes[r] for r in (*inst.defs, *inst.uses) if r in homes}
-            if any(home.source is inst for home in touched):
-                continue
+            if any(home.source is inst or (inst.slot is not None and home.slot is inst.slot) for home in touched):
+                continue  # the value itself, or a copy from or to its slot
             if inst.move and len(touched) == 1 and inst.dst in homes and inst.src in homes:
                 continue  # from a value to itself
             for home in [home for home in dirty if home not in touched or inst.target is not None]:
