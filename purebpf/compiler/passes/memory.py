@@ -2,6 +2,7 @@
 
     before:  store p, x size=4 offset=0; a = load p size=4 offset=0        after:  a is x, cut to 32 bits
     before:  a = load p size=2; b = load p size=2                           after:  b is a
+    before:  store p, 0; store p, 0                                         after:  store p, 0      (p on the stack)
 
 Requires: ssa. Knowledge follows edges into blocks with one predecessor and ends where a write may alias: provenance decides
 (stack memory whose address no call has seen is untouched by calls and by stores elsewhere).
@@ -81,7 +82,7 @@ def _escaped(fn: Function) -> set[Op]:
 
 
 def _step(op: Op, known: Known, escaped: set[Op], kept: list[Op]) -> Op | None:
-    """Note what an op does to memory; gives the value a load can be replaced by."""
+    """Note what an op does to memory; gives the value a load can be replaced by, or that a store finds stored already."""
     if op.kind == "load":
         size, signed, offset = op.imm
         base, at = _place(op.args[0], offset)
@@ -97,6 +98,15 @@ def _step(op: Op, known: Known, escaped: set[Op], kept: list[Op]) -> Op | None:
     if op.kind == "store":
         size, offset = op.imm
         base, at = _place(op.args[0], offset)
+        there = known.cells.get((base, at, size))
+        if (
+            base.kind == "alloca"
+            and there is not None
+            and there.is_const
+            and there.imm == op.args[1].imm
+            and op.args[1].is_const
+        ):
+            return there
         _forget(known, base, at, size, escaped)
         known.cells[base, at, size] = op.args[1]
     elif op.kind == "atomic":
