@@ -13,3 +13,8 @@ class Options:
     cpu: int = 3
     may_goto: bool = True
     big_endian: bool = False
+
+    @property
+    def old_kernels(self) -> bool:
+        """Whether kernels before Linux 6.6 may run the program, so that it has to bear with what they do otherwise."""
+        return self.cpu < 4

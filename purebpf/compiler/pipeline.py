@@ -111,6 +111,7 @@ def compile_program(
     unit, made = compile_ir(function, kind, hook, license, options, name, maps)
     emitted = [generate(fn, options) for fn in made]
     instructions, starts = link(emitted)
+    budget = ("may_goto",) if any(i.opcode == MAY_GOTO_OPCODE for i in instructions) else ()
     section = kind.section + (f"/{hook}" if hook else "")
     program = ProgramSpec(
         name=unit.name,
@@ -121,7 +122,7 @@ def compile_program(
         attach_to=hook,
         functions=tuple(FunctionSpec(e.name, starts[e.name]) for e in emitted),
         stack=_deepest(emitted),
-        requires=("may_goto",) if any(i.opcode == MAY_GOTO_OPCODE for i in instructions) else (),
+        requires=(*unit.requires, *budget),
     )
     return Compiled(program, unit.map_specs(), unit.used, list(dict.fromkeys(unit.warnings)), made)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 import purebpf as bpf
 from purebpf import be16, be32, be64, s8, s16, s32, s64, u8, u16, u32, u64
+from purebpf.cli.files import programs_of
 from purebpf.kernel.trace_pipe import TracePipe
 from purebpf.vm.engine import VmEngine
 from tests.kernel.programs import needs
@@ -48,6 +50,7 @@ class Texts:
 numbers = bpf.Array[Numbers](max_entries=2)
 texts = bpf.Array[Texts](max_entries=3)
 out = bpf.Array[s64](max_entries=8)
+names = bpf.Hash[Texts, u64](max_entries=8)
 
 LARGEST = Numbers(
     a=255, b=127, c=65535, d=32767, e=(1 << 32) - 1, f=(1 << 31) - 1, g=(1 << 64) - 1, h=(1 << 63) - 1,
@@ -342,3 +345,41 @@ def test_a_local_text_is_a_value(run: Callable[..., int]) -> None:
         name = file.read().rstrip()
     assert run(program) == ord(name[0])
     assert texts[0].long == texts[1].long == name
+
+
+def test_equal_names_are_equal_keys(engine: str) -> None:
+    """Whatever a helper left behind the name's end."""
+
+    @bpf.raw_tracepoint("sched_switch")
+    def program(ctx: bpf.RawTracepointContext) -> None:
+        dirt = bpf.array(u64, 8)
+        for i in (0, 1, 2, 3, 4, 5, 6, 7):
+            dirt[i] = ctx.args[i]
+        names[Texts(long=bpf.current.comm)] = dirt[ctx.args[0] & 7]
+        name = bpf.current.comm
+        names[Texts(long=name)] = dirt[1]
+
+    with program.load(engine):
+        for _ in range(3):
+            program.run(ctx=bytes(range(1, 97)))
+        assert len(names) == 1
+
+
+@pytest.mark.parametrize(
+    "form, needed",
+    [
+        ("f'{n} {-n} {n:x}'", False),
+        ("f'{name}'", False),
+        ("f'{n:8}'", True),
+        ("f'{n:08x}'", True),
+        ("f'{n:X}'", True),
+        ("f'{name} {name}'", True),
+        ("'100%'", True),
+    ],
+)
+def test_formats_that_older_kernels_print_nothing_of_are_required(form: str, needed: bool, tmp_path: Path) -> None:
+    """Linux 5.12 and before refuse them at run time, where nobody looks."""
+    lines = "import purebpf as bpf\n\n@bpf.xdp\ndef program(ctx):\n    n, name = len(ctx.packet), bpf.current.comm\n"
+    (tmp_path / "prints.py").write_text(f"{lines}    bpf.printk({form})\n    return 0\n")
+    (program,) = programs_of(tmp_path / "prints.py").values()
+    assert program.spec().programs["program"].requires == ("printk_formats",) * needed

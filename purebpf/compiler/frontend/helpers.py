@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
     from purebpf.tables.helpers import Arg, Helper
 
+OF_MAPS = frozenset(
+    ("map_update_elem", "map_delete_elem", "map_push_elem", "map_pop_elem", "map_peek_elem", "for_each_map_elem")
+)  # see `from_map`
+
 
 def unknown(cx: Lowering, node: ast.AST, name: str) -> None:
     import difflib
@@ -193,7 +197,7 @@ def _memory(cx: Lowering, at: ast.AST, what: str, argument: Arg, value: Value, s
         return cx.builder.emit("map_value", Ptr("map_value"), [], (cx.unit.rodata_name, cx.unit.literal(data)))
     if isinstance(value, Fill):
         place = memory.temporary(cx, value.type)
-        value.write(place)
+        memory.fill(cx, at, place, value)
         value = place
     number = as_int(cx.builder, value)
     if number is not None and not argument.writes:
@@ -236,6 +240,8 @@ def _result(cx: Lowering, found: Helper, ops: list[Op], declared: MapDeclaration
     result = found.result
     if result.kind == ResultKind.SCALAR:
         op = cx.call(found.name, ops)
+        if found.name in OF_MAPS:
+            return from_map(cx, op)
         if result.signed:
             return IntValue(op, -(1 << 63), (1 << 63) - 1, True)
         if result.width == 32:
@@ -267,6 +273,14 @@ def changed(cx: Lowering) -> None:
     """The packet may have moved: references into it hold no longer."""
     cx.flow.state["generation"] = Const(cx.packet_generation + 1)
     cx.flow.state.pop("bases", None)
+
+
+def from_map(cx: Lowering, op: Op) -> IntValue:
+    """The result of a map's own operation: 0, a number, or -errno. Before Linux 6.4 it is an int in C, so that the upper half
+    of a negative one is no sign."""
+    if cx.unit.options.old_kernels:
+        op = cx.builder.emit("sext", I64, [op], (32,))
+    return IntValue(op, -(1 << 31), (1 << 31) - 1, True)
 
 
 def scalar(cx: Lowering, node: ast.AST, name: str, ops: list[Op], low: int, high: int) -> IntValue:

@@ -76,7 +76,7 @@ def current(cx: Lowering, node: ast.Attribute, name: str) -> Value:
             def write(place: Ref) -> None:
                 cx.call("get_current_comm", [helpers._pointer(cx, place), cx.const(COMM_LENGTH)])
 
-            return Fill(CharsType(COMM_LENGTH), write)
+            return Fill(CharsType(COMM_LENGTH), write, leaves=cx.unit.options.old_kernels)  # before Linux 6.2
     known = sorted(k for k in vars(idioms.Current) if not k.startswith("_"))
     cx.fail(node, f"`current` has no attribute `{name}`", hint=f"it has: {', '.join(known)}")
 

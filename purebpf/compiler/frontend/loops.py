@@ -252,8 +252,8 @@ def _attempt(
         flow.names.update(names)
         flow.state = {key: value for key, value in flow.state.items() if _holds_in_a_loop(key)}
     cx.go(start)
-    for name in loop.stepped:
-        value = names.get(name)
+    for name in loop.stepped & set(names):
+        value = names[name]
         if isinstance(value, IntValue):  # the verifier, which walks through the trips, knows this too
             guard = cx.builder.emit("guard", value.op.type, [value.op], ("range", value.low, value.high))
             start.names[name] = replace(value, op=guard)

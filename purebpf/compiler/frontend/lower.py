@@ -56,6 +56,7 @@ class Unit:
     active: list[object] = field(default_factory=list)  # code objects of subprograms being lowered
     call_counts: dict[object, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    requires: dict[str, None] = field(default_factory=dict)  # features, in order
     costs: dict[str, int] = field(default_factory=dict)  # of subprograms: see `Lowering.cost`
 
     def map_name(self, declaration: MapDeclaration, name: str) -> str:

@@ -245,7 +245,7 @@ def _update(
     declaration: MapDeclaration,
     flags: Op,
 ) -> IntValue:
-    from purebpf.compiler.frontend.helpers import _pointer
+    from purebpf.compiler.frontend.helpers import _pointer, from_map
 
     cx.usable(value_node, value)
     layout = declaration.value_type
@@ -253,9 +253,9 @@ def _update(
         cx.fail(value_node, f"`{declaration.name}` holds `{layout}`, not {describe(value)}")
     key_op = key_pointer(cx, key_node, declaration, key)
     value_op = _pointer(cx, memory.materialized(cx, value_node, value, layout, "value"))
-    op = cx.call("map_update_elem", [_map(cx, node, declaration), key_op, value_op, flags])
+    result = from_map(cx, cx.call("map_update_elem", [_map(cx, node, declaration), key_op, value_op, flags]))
     changed(cx, declaration)
-    return IntValue(op, -(1 << 63), (1 << 63) - 1, True)
+    return result
 
 
 def augment(cx: Lowering, node: ast.AugAssign, target: ast.Subscript, declaration: MapDeclaration) -> None:
@@ -310,14 +310,15 @@ def delete_item(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration) 
 
 
 def _delete(cx: Lowering, node: ast.AST, key_node: ast.expr, declaration: MapDeclaration) -> IntValue:
+    from purebpf.compiler.frontend.helpers import from_map
+
     _keyed(cx, node, declaration, "deleted from")
     if declaration.kind in ARRAYS:
         cx.fail(node, f"an entry of `{declaration.name}` cannot be deleted", "all entries of an array always exist", "assign 0")
-    op = cx.call(
-        "map_delete_elem", [_map(cx, node, declaration), key_pointer(cx, key_node, declaration, cx.expression(key_node))]
-    )
+    key_op = key_pointer(cx, key_node, declaration, cx.expression(key_node))
+    result = from_map(cx, cx.call("map_delete_elem", [_map(cx, node, declaration), key_op]))
     changed(cx, declaration)
-    return IntValue(op, -(1 << 63), (1 << 63) - 1, True)
+    return result
 
 
 def _arguments(

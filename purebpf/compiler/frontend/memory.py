@@ -127,10 +127,7 @@ def store(cx: Lowering, node: ast.AST, ref: Ref, value: Value) -> None:
     if isinstance(value, Fill):
         if value.type.size > type.size or not isinstance(type, CharsType | BytesType):
             cx.fail(node, f"{describe(value)} does not fit {named(type)}")
-        if value.type.size < type.size:
-            zero(cx, node, ref, value.type.size)
-        cx.forget()
-        return value.write(ref)
+        return fill(cx, node, ref, value)
     if isinstance(value, Const) and isinstance(value.value, str | bytes | list | tuple):
         try:
             return store_bytes(cx, node, ref, type.encode(value.value))
@@ -233,6 +230,13 @@ def zero(cx: Lowering, node: ast.AST, ref: Ref, start: int = 0) -> None:
     store_bytes(cx, node, ref, bytes(ref.type.size), start)
 
 
+def fill(cx: Lowering, node: ast.AST, ref: Ref, value: Fill) -> None:
+    """Let a helper write into a place, all of whose bytes are known afterwards: equal texts are then equal keys."""
+    zero(cx, node, ref, 0 if value.leaves else value.type.size)
+    cx.forget()
+    value.write(ref)
+
+
 def temporary(cx: Lowering, type: Type, name: str = "") -> Ref:
     """A place on the stack, uninitialised."""
     align = min(8, 1 << type.size.bit_length() - 1) if type.size else 1
@@ -283,6 +287,13 @@ def element(cx: Lowering, node: ast.Subscript, ref: Ref, index: Value) -> Ref:
             f"the index may be outside `{type}`",
             f"{number.low}..{number.high}",
             f"test it first: `if {shown} < {count}:`",
+        )
+    if ref.region == "ctx":
+        cx.fail(
+            node.slice,
+            "the kernel lets a program read and write its context at constant places only",
+            "an index that is known when the program is compiled is wanted",
+            "`for i in (0, 1, 2):` compiles its body once for each",
         )
     scaled = provable(cx, number.op, count - 1)
     if item.size > 1:

@@ -150,7 +150,7 @@ def bind(cx: Lowering, node: ast.AST, name: str, value: Value, types: Mapping[st
     wanted = (cx.frame.types if types is None else types).get(name)
     if isinstance(value, Fill):
         place = memory.temporary(cx, value.type, name)
-        value.write(place)
+        memory.fill(cx, node, place, value)
         value = place
     if isinstance(wanted, type):
         check_kind(cx, node, f"`{name}`", value, wanted)

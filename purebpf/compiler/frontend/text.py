@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend import memory
@@ -14,6 +15,8 @@ from purebpf.lang.types import BytesType, CharsType, StructType
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
 
+CONVERSION = re.compile(r"%\d*l*[a-zA-Z%]")
+OLD_CONVERSION = re.compile(r"%(s|ll[dux])")  # bpf_trace_printk in kernel/trace/bpf_trace.c as of Linux 5.12
 INTEGER_FORMATS = {"": "", "d": "", "x": "x", "X": "X"}
 
 
@@ -37,6 +40,8 @@ def print_(cx: Lowering, node: ast.Call, pieces: list[ast.expr]) -> Value:
     data = form.encode() + b"\0"
     if any(not (32 <= byte < 127 or byte in b"\n\t") for byte in data[:-1]):
         cx.fail(node, "the kernel prints ASCII texts only", hint="leave out other characters")
+    if not cx.flow.dead and _newer(form):
+        cx.unit.requires["printk_formats"] = None
     text = cx.builder.emit("map_value", Ptr("map_value"), [], (cx.unit.rodata_name, cx.unit.literal(data)))
     size = cx.const(len(data))
     if len(values) <= 3:
@@ -49,6 +54,12 @@ def print_(cx: Lowering, node: ast.Call, pieces: list[ast.expr]) -> Value:
             cx.builder.emit("store", VOID, [array, value], (8, 8 * i))
         op = cx.call("trace_vprintk", [text, size, array, cx.const(8 * len(values))])
     return IntValue(op, -(1 << 63), (1 << 63) - 1, True)
+
+
+def _newer(form: str) -> bool:
+    """Whether the kernel prints this format from Linux 5.13 on only, and before that nothing at all."""
+    conversions = CONVERSION.findall(form)
+    return conversions.count("%s") > 1 or any(not OLD_CONVERSION.fullmatch(each) for each in conversions)
 
 
 def _formatted(cx: Lowering, part: ast.FormattedValue, values: list[Op]) -> str:

@@ -102,10 +102,12 @@ class Bound(Value):
 
 @dataclass(frozen=True, slots=True)
 class Fill(Value):
-    """Something that a helper writes into memory, such as `bpf.current.comm`: `write(destination)` does it in place."""
+    """Something that a helper writes into memory, such as `bpf.current.comm`: `write(destination)` does it in place.
+    `leaves` says that it may leave bytes behind a text's NUL as they were."""
 
     type: Type
     write: Callable[[Ref], None]
+    leaves: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,10 +231,10 @@ def probe_read_str(env: Environment, to: Value, size: Value, source: Value) -> V
     else:
         found = _foreign(env, number(source, "the address"), room)
     if found is None:
-        fill(to, b"\0", "the buffer")
+        fill(to, bytes(room), "the buffer")
         return -EFAULT
     text = found.partition(b"\0")[0][: room - 1] + b"\0"
-    fill(to, text.ljust(room, b"\0"), "the buffer")
+    fill(to, text, "the buffer")
     return len(text)
 
 

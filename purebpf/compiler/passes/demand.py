@@ -2,6 +2,7 @@
 
     before:  a = and x, 0xffff; store p, a size=2        after:  store p, x size=2
     before:  a = sext x bits=32; c = low32 a             after:  c = low32 x
+    before:  a = load p size=4 signed=1; store q, a size=4        after:  a = load p size=4; store q, a size=4
     before:  b = add i64 a, 5; c = low32 b               after:  c = add i32 a, 5, when nobody else reads b
     before:  a = load p size=4 signed; c = eq a, -1      after:  a = load p size=4; c = eq a, 0xffffffff
 
@@ -25,6 +26,8 @@ def drop_unread_bits(fn: Function) -> None:
         number = op.kind in LOW_HALF and not any(isinstance(arg.type, Ptr) for arg in op.args)
         if number and op.type == I64 and demand.get(op, ALL) <= M32:
             op.type = I32
+        if op.kind == "load" and op.imm[1] and op.imm[0] < 8 and demand.get(op, ALL) < 1 << 8 * op.imm[0]:
+            op.type, op.imm = I32, (op.imm[0], 0, op.imm[2])
     for op in fn.ops():
         op.args = [_uncut(arg, demand) if _reads_bits(op) else arg for arg in op.args]
         for target in op.targets:

@@ -2,6 +2,7 @@
 
     before:  store p, x size=4 offset=0; a = load p size=4 offset=0        after:  a is x, cut to 32 bits
     before:  a = load p size=2; b = load p size=2                           after:  b is a
+    before:  store p, 0; store p, 0                                         after:  store p, 0      (p on the stack)
 
 Requires: ssa. Knowledge ends where a write may alias: provenance decides (stack memory whose address no call has seen is
 untouched by calls and by stores elsewhere). A block that several ways lead to knows what was known where they parted, less
@@ -107,7 +108,7 @@ def escaping(fn: Function) -> set[Op]:
 
 
 def _step(op: Op, known: Known, escaped: set[Op], kept: list[Op]) -> Op | None:
-    """Note what an op does to memory; gives the value a load can be replaced by."""
+    """Note what an op does to memory; gives the value a load can be replaced by, or that a store finds stored already."""
     if op.kind == "load":
         size, signed, offset = op.imm
         base, at = place(op.args[0], offset)
@@ -120,10 +121,15 @@ def _step(op: Op, known: Known, escaped: set[Op], kept: list[Op]) -> Op | None:
         if isinstance(op.type, Ptr) or isinstance(value.type, Ptr):
             return value if value.type == op.type else None
         return _cut(value, size, bool(signed), op, kept)
-    _overwrite(op, known, escaped)
     if op.kind == "store":
         size, offset = op.imm
         base, at = place(op.args[0], offset)
+        there = known.cells.get((base, at, size))
+        new = op.args[1]
+        if base.kind == "alloca" and there is not None and there.is_const and new.is_const and there.imm == new.imm:
+            return there
+    _overwrite(op, known, escaped)
+    if op.kind == "store":
         known.cells[base, at, size] = op.args[1]
     return None
 
@@ -137,7 +143,7 @@ def _overwrite(op: Op, known: Known, escaped: set[Op]) -> None:
         base, at = place(op.args[0], op.imm[2])
         _forget(known, base, at, op.imm[1], escaped)
     elif op.kind == "cmpxchg":
-        base, at = _place(op.args[0], op.imm[1])
+        base, at = place(op.args[0], op.imm[1])
         _forget(known, base, at, op.imm[0], escaped)
     elif op.info.flags & Flag.WRITES:
         known.cells = {

@@ -54,6 +54,8 @@ class _Merging:
                 self.closes(op, op.imm[0], op.imm[2])
             elif op.kind == "atomic":
                 self.closes(op, op.imm[1], op.imm[2])
+            elif op.kind == "cmpxchg":
+                self.closes(op, op.imm[0], op.imm[1])
             elif op.info.flags & (Flag.READS | Flag.WRITES):
                 self.open = [s for s in self.open if s.base.kind == "alloca" and not self.reaches(op, s.base)]
         if self.gone:

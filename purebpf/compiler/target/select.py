@@ -86,6 +86,15 @@ def signed32(value: int) -> int:
     return value - (1 << 32) if value >> 31 else value
 
 
+def in_frame(op: Op) -> tuple[Op, int] | None:
+    """(stack memory, offset) of a pointer at a constant distance from its start."""
+    offset = 0
+    while op.kind == "guard" or (op.kind == "add" and isinstance(op.type, Ptr) and op.args[1].is_const):
+        offset += op.args[1].value if op.kind == "add" else 0
+        op = op.args[0]
+    return (op, offset) if op.kind == "alloca" else None
+
+
 def select(fn: Function, options: Options, helper_id: Callable[[str], int]) -> MFunction:
     """The function in machine form, over virtual registers."""
     return _Selector(fn, options, helper_id).run()
@@ -149,7 +158,7 @@ class _Selector:
         """A register with the value in it: constants, map references and stack addresses are made where they are used."""
         while op.kind == "guard":
             op = op.args[0]
-        if op.is_const or op.kind in ("map", "map_value", "alloca"):
+        if op.is_const or op.kind in ("map", "map_value") or in_frame(op) is not None:
             register = self.out.virtual()
             self.make(register, op)
             return register
@@ -159,6 +168,7 @@ class _Selector:
         """Put a value into a given register."""
         while op.kind == "guard":
             op = op.args[0]
+        place = in_frame(op)
         if op.is_const:
             self.constant(register, op.value)
         elif op.kind == "map":
@@ -175,8 +185,9 @@ class _Selector:
                     remat=True,
                 )
             )
-        elif op.kind == "alloca":
-            self.emit(Inst(ALU64 | MOV | X, register, lea=True, slot=self.slots[op], defs=(register,), remat=True))
+        elif place is not None:
+            slot = self.slots[place[0]]
+            self.emit(Inst(ALU64 | MOV | X, register, lea=True, slot=slot, imm=place[1], defs=(register,), remat=True))
         else:
             self.move(register, self.reg_of(op))
 
@@ -203,7 +214,7 @@ class _Selector:
     # -- ops
 
     def op(self, op: Op, here: MBlock) -> None:
-        if op.kind in ("const", "guard", "alloca", "map", "map_value"):
+        if op.kind in ("const", "guard", "map", "map_value") or in_frame(op) is not None:
             return
         if op.info.flags & Flag.COMPARE or op in self.jump_masks:
             return  # made where a branch wants it
@@ -315,7 +326,8 @@ class _Selector:
     def op_store(self, op: Op) -> None:
         size, offset = op.imm
         pointer, value = op.args
-        if value.is_const and (size < 8 or fits(value.value)):
+        plain = not (self.options.old_kernels and pointer.type == Ptr("ctx"))  # before Linux 6.4: only registers
+        if plain and value.is_const and (size < 8 or fits(value.value)):
             register, offset, slot = self.address(pointer, offset)
             imm = signed32(value.value & ((1 << 8 * size) - 1)) if size < 8 else value.value
             if size < 4:

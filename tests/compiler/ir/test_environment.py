@@ -220,12 +220,14 @@ def test_other_memory_is_read_by_address() -> None:
     assert call(env, "probe_read_user", to, 4, 0x1001) == 0
     assert to.place.read(0, 5) == b"ello?"
     assert call(env, "probe_read_kernel_str", to, 8, 0x1000) == 6
-    assert to.place.read(0, 6) == b"hello\0"
+    assert to.place.read(0, 8) == b"hello\0??"  # what lies behind the text stays
     assert call(env, "probe_read_user_str", to, 4, 0x1000) == 4
     assert to.place.read(0, 4) == b"hel\0"
     assert call(env, "probe_read_user", to, 8, 0x1008) == -14
     assert to.place.read(0, 8) == bytes(8)
+    to.place.write(0, b"?" * 8)
     assert call(env, "probe_read_user_str", to, 8, 0x2000) == -14
+    assert to.place.read(0, 8) == bytes(8)
 
 
 def test_redirects_are_noted() -> None:
