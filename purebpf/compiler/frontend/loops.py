@@ -19,7 +19,7 @@ from purebpf.compiler.frontend.maps import HASH_ENTRY
 from purebpf.compiler.frontend.names import assigned_names
 from purebpf.compiler.frontend.records import keep_records
 from purebpf.compiler.frontend.statements import assign
-from purebpf.compiler.frontend.steps import reached
+from purebpf.compiler.frontend.steps import origin, reached
 from purebpf.compiler.frontend.values import (
     S64_HIGH,
     S64_LOW,
@@ -252,11 +252,6 @@ def _attempt(
         flow.names.update(names)
         flow.state = {key: value for key, value in flow.state.items() if _holds_in_a_loop(key)}
     cx.go(start)
-    for name in loop.stepped & set(names):
-        value = names[name]
-        if isinstance(value, IntValue):  # the verifier, which walks through the trips, knows this too
-            guard = cx.builder.emit("guard", value.op.type, [value.op], ("range", value.low, value.high))
-            start.names[name] = replace(value, op=guard)
     frame_loop = Loop()
     cx.frame.loops.append(frame_loop)
     cost_before, budgets_before = cx.cost, _budgets(cx)
@@ -265,6 +260,8 @@ def _attempt(
     cx.go(yes)
     cx.last = yes
     if yes is not None:
+        for name in loop.stepped & set(names):
+            _tell(cx, yes, name, names[name])
         loop.body()
     cx.frame.loops.pop()
     cx.go(cx.join(cx.current, *frame_loop.continues))
@@ -282,6 +279,14 @@ def _attempt(
         cx.fn.blocks.remove(budget)
         cx.repeated += trip * (max(1, loop.trips or 1) - 1) if goes_back else 0
     return names, header, ends, no, frame_loop.breaks
+
+
+def _tell(cx: Lowering, flow: Flow, name: str, head: Value) -> None:
+    """The verifier, which walks through the trips, knows the range of a variable that they move by constants."""
+    value = flow.names.get(name)
+    if isinstance(value, IntValue) and isinstance(head, IntValue) and origin(value.op) is head.op:
+        guard = cx.builder.emit("guard", value.op.type, [value.op], ("range", value.low, value.high))
+        flow.names[name] = replace(value, op=guard)
 
 
 def _holds_in_a_loop(key: object) -> bool:

@@ -23,7 +23,7 @@ def reached(fn: Function, name: str, held: IntValue, before: IntValue, ends: lis
     moves: Range = (0, 0)
     for flow in ends:
         value = flow.names.get(name)
-        move = _distance(fn, value.op, _origin(held.op), 0) if isinstance(value, IntValue) else None
+        move = _distance(fn, value.op, origin(held.op), 0) if isinstance(value, IntValue) else None
         if move is None:
             return None
         moves = min(moves[0], move[0]), max(moves[1], move[1])
@@ -31,7 +31,7 @@ def reached(fn: Function, name: str, held: IntValue, before: IntValue, ends: lis
     return found if found[0] >= 0 and found[1] <= S64_HIGH else None
 
 
-def _origin(op: Op) -> Op:
+def origin(op: Op) -> Op:
     while op.kind == "guard":
         op = op.args[0]
     return op
@@ -39,7 +39,7 @@ def _origin(op: Op) -> Op:
 
 def _distance(fn: Function, op: Op, start: Op, depth: int) -> Range | None:
     """How far `op` is from `start`, at least and at most."""
-    op = _origin(op)
+    op = origin(op)
     if op is start:
         return 0, 0
     if depth > 8:

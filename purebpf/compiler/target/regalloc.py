@@ -14,7 +14,7 @@ from purebpf.compiler.target.interference import interference
 from purebpf.compiler.target.liveness import Bits, bits, each, liveness, loop_depths
 from purebpf.compiler.target.machine import ALLOCATABLE, FIRST_VIRTUAL, MBlock, MFunction, Reg, Slot
 from purebpf.compiler.target.spill import homes_for, rename, share_slots, spill
-from purebpf.compiler.target.split import crosses_call, split_at_calls
+from purebpf.compiler.target.split import helps, split_at_calls
 
 COLOURS = len(ALLOCATABLE)
 MACHINE: Bits = (1 << FIRST_VIRTUAL) - 1
@@ -39,7 +39,7 @@ def allocate(fn: MFunction) -> None:
             raise AllocationError(f"{fn.name}: an instruction needs more registers at once than there are")
         groups = [graph.group[node] for node in failed]
         alive = liveness(fn)[1]
-        whole = [g for g in groups if g & (short | bits(split)) or not crosses_call(fn, g, alive)]
+        whole = [g for g in groups if g & (short | bits(split)) or not helps(fn, g, alive)]
         split |= dict(split_at_calls(fn, group) for group in groups if group not in whole)
         short |= spill(fn, homes_for(fn, whole, split))
     to = graph.assignment()

@@ -117,6 +117,8 @@ class _Selector:
         self.jump_masks = {condition.args[0] for condition in branches if self.masked(condition) is not None}
         self.into: list[Inst] = []
         self.loc: SourceLine | None = None
+        self.held: dict[Reg, int] = {}  # parameters that hold a constant already: an earlier branch has put it there
+        self.held_after: dict[Block, dict[Reg, int]] = {}
 
     def run(self) -> MFunction:
         order = reverse_postorder(self.fn)
@@ -134,15 +136,26 @@ class _Selector:
         for number, param in enumerate(self.fn.params, 1):
             if self.uses.get(param):
                 self.move(self.reg_of(param), number)
+        edges = self.fn.predecessors()
         for block in order:
             self.into = self.blocks[block].insts
+            self.held = self._held_before(block, edges)
             for op in block.ops:
                 self.loc = op.loc or self.loc
                 self.op(op, self.blocks[block])
+            self.held_after[block] = self.held
         self.out.spill_last = {
             self.registers[op.args[0]] for op in self.fn.ops() if op.kind == "guard" and op.args[0] in self.registers
         }
         return self.out
+
+    def _held_before(self, block: Block, edges: dict[Block, list[tuple[Block, Target]]]) -> dict[Reg, int]:
+        """Constants in parameters at a block's start. Over calls they would take registers that are few."""
+        sources = [source for source, _ in edges[block]]
+        if len(sources) != 1 or any(op.kind in ("call", "callsub") for op in block.ops):
+            return {}
+        own = {self.registers.get(param) for param in block.params}
+        return {register: value for register, value in self.held_after[sources[0]].items() if register not in own}
 
     # -- registers and operands
 
@@ -437,15 +450,28 @@ class _Selector:
         are dead on the other way, unless the edge is a way back. Out of a loop nothing is moved: it would run on every trip."""
         here = op.block
         assert here is not None
-        for target, other in ((yes, no), (no, yes)):
+        ways = ((no, yes), (yes, no)) if self._there(no) and not self._there(yes) else ((yes, no), (no, yes))
+        for target, other in ways:
             if not target.args or self.reads_parameter(op.args[0], target.block):
                 continue
             if dominated(self.idom, here, target.block) or not self.loops[here] <= self.loops[target.block]:
                 continue
             if not any(self.reads_parameter(arg, target.block) for arg in other.args):
                 self.edge(target)
+                self.held |= {
+                    self.reg_of(param): arg.value
+                    for param, arg in zip(target.block.params, target.args, strict=True)
+                    if arg.is_const and self.uses.get(param)
+                }
                 return target
         return None
+
+    def _there(self, target: Target) -> bool:
+        """Whether an edge has nothing left to move."""
+        return all(
+            arg.is_const and self.held.get(self.registers.get(param, -1)) == arg.value
+            for param, arg in zip(target.block.params, target.args, strict=True)
+        )
 
     def masked(self, condition: Op) -> tuple[Op, int] | None:
         """`(x & mask) == 0` or `!= 0`, where nothing else reads the masked value: (x, mask)."""
@@ -469,7 +495,7 @@ class _Selector:
 
     def side(self, target: Target, op: Op) -> MBlock:
         """Where an edge of a branch goes: straight to the block, or through one that moves the arguments."""
-        if not target.args:
+        if not target.args or self._there(target):
             return self.blocks[target.block]
         block = MBlock(f"{target.block.name}_in")
         block.next = self.blocks[target.block]
@@ -493,7 +519,7 @@ class _Selector:
             while arg.kind == "guard":
                 arg = arg.args[0]
             source = self.registers.get(arg)
-            if source == register:
+            if source == register or (arg.is_const and self.held.get(register) == arg.value):
                 continue
             if source in written and len(pairs) > 1:
                 fresh = self.out.virtual()

@@ -71,8 +71,11 @@ def _store(register: Reg, slot: Slot, loc: SourceLine | None) -> Inst:
     return Inst(STORE, FRAME_POINTER, register, loc=loc, uses=(FRAME_POINTER, register), slot=slot)
 
 
-def crosses_call(fn: MFunction, group: Bits, alive_after: dict[MBlock, Bits]) -> bool:
-    """Whether a value is wanted after a call that it was there before."""
+def helps(fn: MFunction, group: Bits, alive_after: dict[MBlock, Bits]) -> bool:
+    """Whether a value is wanted after a call that it was there before, and cannot simply be made again."""
+    makers = [inst for block in fn.blocks for inst in block.insts if bits(inst.defs) & group]
+    if len(makers) == 1 and makers[0].remat:
+        return False
     for block, alive in alive_after.items():
         for inst in reversed(block.insts):
             alive &= ~bits(inst.defs)
