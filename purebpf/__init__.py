@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         XdpAction,
         XdpContext,
     )
-    from purebpf.lang.idioms import cpu, current, every, helpers, ktime, license, printk, random, redirect
+    from purebpf.lang.idioms import cpu, current, every, helpers, ktime, license, printk, random, raw, redirect
     from purebpf.lang.maps import Array, DevMap, Hash, LruHash, PerCpuArray, PerCpuHash, PerfEventArray, ProgArray
     from purebpf.lang.records import array, bits, chars, struct
     from purebpf.lang.records import bytes_ as bytes  # noqa: F401  as bpf.bytes; not in __all__, where it would hide the builtin
@@ -39,7 +39,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.atomic": "atomic",
     "lang.contexts": "Packet PerfEventContext RawTracepointContext SocketFilterContext TcAction TcContext TracepointContext "
     "XdpAction XdpContext",
-    "lang.idioms": "cpu current every helpers ktime license printk random redirect",
+    "lang.idioms": "cpu current every helpers ktime license printk random raw redirect",
     "lang.maps": "Array DevMap Hash LruHash PerCpuArray PerCpuHash PerfEventArray ProgArray",
     "lang.records": "array bits chars struct bytes=bytes_",
     "lang.scalars": "be16 be32 be64 s8 s16 s32 s64 u8 u16 u32 u64",
@@ -92,6 +92,7 @@ __all__ = [
     "perf_event",
     "printk",
     "random",
+    "raw",
     "raw_tracepoint",
     "redirect",
     "s8",
