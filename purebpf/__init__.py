@@ -24,10 +24,11 @@ if TYPE_CHECKING:
         XdpAction,
         XdpContext,
     )
-    from purebpf.lang.idioms import cpu, current, every, helpers, ktime, license, printk, random, redirect
+    from purebpf.lang.idioms import cpu, current, every, helpers, ktime, license, printk, random, raw, redirect
     from purebpf.lang.maps import Array, DevMap, Hash, LruHash, PerCpuArray, PerCpuHash, PerfEventArray, ProgArray
     from purebpf.lang.records import array, bits, chars, struct
     from purebpf.lang.records import bytes_ as bytes  # noqa: F401  as bpf.bytes; not in __all__, where it would hide the builtin
+    from purebpf.lang.rings import RingBuf
     from purebpf.lang.scalars import be16, be32, be64, s8, s16, s32, s64, u8, u16, u32, u64
     from purebpf.program import Attachment, Program, load, perf_event, raw_tracepoint, socket_filter, tc, tracepoint, xdp
 
@@ -39,9 +40,10 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.atomic": "atomic",
     "lang.contexts": "Packet PerfEventContext RawTracepointContext SocketFilterContext TcAction TcContext TracepointContext "
     "XdpAction XdpContext",
-    "lang.idioms": "cpu current every helpers ktime license printk random redirect",
+    "lang.idioms": "cpu current every helpers ktime license printk random raw redirect",
     "lang.maps": "Array DevMap Hash LruHash PerCpuArray PerCpuHash PerfEventArray ProgArray",
     "lang.records": "array bits chars struct bytes=bytes_",
+    "lang.rings": "RingBuf",
     "lang.scalars": "be16 be32 be64 s8 s16 s32 s64 u8 u16 u32 u64",
     "program": "Attachment Program load perf_event raw_tracepoint socket_filter tc tracepoint xdp",
 }
@@ -66,6 +68,7 @@ __all__ = [
     "ProgArray",
     "Program",
     "RawTracepointContext",
+    "RingBuf",
     "SocketFilterContext",
     "TcAction",
     "TcContext",
@@ -92,6 +95,7 @@ __all__ = [
     "perf_event",
     "printk",
     "random",
+    "raw",
     "raw_tracepoint",
     "redirect",
     "s8",

@@ -25,7 +25,8 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One record from a perf event array: the bytes as sent (the kernel may pad them to a multiple of 8, less 4), and its CPU.
+    """One record from a perf event array (the bytes as sent, which the kernel may pad to a multiple of 8, less 4; and its CPU)
+    or from a ring buffer (exactly the bytes; CPU -1).
     `lost` counts records the kernel had to drop just before; such an event carries no data."""
 
     cpu: int
@@ -71,7 +72,7 @@ class EngineLink(Protocol):
 
 
 class EventReader(Protocol):
-    """Reads a perf event array. `fileno` can be given to select or asyncio (-1 where there is none)."""
+    """Reads a perf event array or ring buffer. `fileno` can be given to select or asyncio (-1 where there is none)."""
 
     def read(self, timeout: float | None = None) -> list[Event]:
         """All events that are there; waits up to `timeout` seconds (None: without end) for the first, [] when none came."""
@@ -96,4 +97,4 @@ class Engine(Protocol):
         ...)."""
 
     def open_events(self, events: EngineMap) -> EventReader:
-        """Start reading a perf event array; sets its entries for every CPU."""
+        """Start reading a ring buffer or a perf event array, of which it sets the entries for every CPU."""

@@ -12,7 +12,10 @@ from purebpf.kernel.link.base import KernelLink
 from purebpf.kernel.map import KernelMap, create_map
 from purebpf.kernel.perf import DEFAULT_BYTES, PerfReader
 from purebpf.kernel.program import KernelProgram, load_program
+from purebpf.kernel.reader import Reader
+from purebpf.kernel.ring import RingReader
 from purebpf.spec import MapSpec, ProgramSpec
+from purebpf.tables.enums import MapType
 
 
 class KernelEngine:
@@ -39,8 +42,8 @@ class KernelEngine:
             raise Error(f"The program {program.spec.name!r} is not loaded in the kernel; it cannot be attached there.")
         return attach(program, options)
 
-    def open_events(self, events: EngineMap, size: int = DEFAULT_BYTES) -> PerfReader:
-        """Start reading a perf event array; `size` is bytes of each CPU's ring, a power of two."""
+    def open_events(self, events: EngineMap, size: int = DEFAULT_BYTES) -> Reader:
+        """Start reading a ring buffer or a perf event array; `size` is bytes of the latter's rings, a power of 2."""
         if not isinstance(events, KernelMap):
             raise Error(f"The map {events.spec.name!r} is not in the kernel; its events cannot be read there.")
-        return PerfReader(events, size)
+        return RingReader(events) if events.spec.type is MapType.RINGBUF else PerfReader(events, size)

@@ -10,16 +10,16 @@ import mmap
 import os
 import select
 import sys
-import threading
-import time
 from struct import Struct
 
 from purebpf.engine import Event
-from purebpf.errors import Error, NotLoaded
+from purebpf.errors import Error
 from purebpf.kernel import cpus
 from purebpf.kernel.descriptor import Descriptor
 from purebpf.kernel.errors import failure
+from purebpf.kernel.fence import Fence
 from purebpf.kernel.map import KernelMap, handle_bytes
+from purebpf.kernel.reader import Reader
 from purebpf.kernel.syscall import perf_event_open
 from purebpf.tables.attr import (
     INTEGERS,
@@ -40,28 +40,6 @@ RAW_SIZE = Struct("=I")
 BEFORE_DATA = HEADER_SIZE + RAW_SIZE.size
 LOST = Struct("=QQ")  # id, number of records lost
 DEFAULT_BYTES = 64 << 10
-# Machines that keep loads in order, and stores in order: nothing to do between reading data_head and the data.
-ORDERED = frozenset({"x86_64", "s390x"})
-
-
-class Fence:
-    """Keeps memory accesses before and after `pass_` apart, where the machine itself does not.
-
-    Python offers no fence; releasing a lock and then taking it is one: no access moves down past the release or up past the
-    acquisition, and those two keep their order (they are sequentially consistent in C11 and on arm64).
-    """
-
-    __slots__ = ("_lock", "_needed")
-
-    def __init__(self) -> None:
-        self._needed = os.uname().machine not in ORDERED
-        self._lock = threading.Lock()
-        self._lock.acquire()
-
-    def pass_(self) -> None:
-        if self._needed:
-            self._lock.release()
-            self._lock.acquire()
 
 
 class Ring:
@@ -136,7 +114,7 @@ class Ring:
         self.event.close()
 
 
-class PerfReader:
+class PerfReader(Reader):
     """Reads the events of all online CPUs. One thread reads at a time; any thread may close it, which wakes the reader.
 
     `size` is bytes for each CPU's ring: a power of two, at least a page. Events of one CPU come in order, those of different
@@ -148,14 +126,9 @@ class PerfReader:
             raise Error(f"{events.descriptor.what} is no perf event array; its events cannot be read.")
         if size < mmap.PAGESIZE or size & (size - 1):
             raise Error(f"A ring of {size} bytes is not possible: it is a power of two and at least a page, {mmap.PAGESIZE}.")
+        super().__init__()
         self._map = events
         self._rings: list[Ring] = []
-        self._reading = threading.Lock()
-        self._closing = False
-        self._process = os.getpid()
-        self._fence = Fence()
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._poll = select.epoll()
         try:
             self._open(size)
         except BaseException:
@@ -164,7 +137,6 @@ class PerfReader:
 
     def _open(self, size: int) -> None:
         what = self._map.descriptor.what
-        self._poll.register(self._wake, select.EPOLLIN)
         for cpu in cpus.online():
             if cpu >= self._map.spec.max_entries:
                 raise Error(
@@ -180,74 +152,16 @@ class PerfReader:
             self._poll.register(ring.event.number, select.EPOLLIN)
             self._map.update(cpu.to_bytes(4, sys.byteorder), handle_bytes(ring.event.number))
 
-    def read(self, timeout: float | None = None) -> list[Event]:
-        """All events that are there; waits up to `timeout` seconds (None: without end) for the first, [] when none came.
-
-        Also [] when another thread closes it meanwhile. Raises NotLoaded when it is closed already.
-        """
-        if os.getpid() != self._process:
-            raise Error("This reader belongs to the parent process: a fork does not inherit its memory. Open one in the child.")
-        deadline = None if timeout is None else time.monotonic() + timeout
-        try:
-            with self._reading:
-                if self._closing:
-                    raise NotLoaded("This event reader is closed.")
-                return self._read(deadline)
-        finally:
-            self._finish()
-
-    def _read(self, deadline: float | None) -> list[Event]:
-        events = self._drain()
-        while not events and not self._closing:
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                break
-            self._poll.poll(left)
-            events = self._drain()
-        return events
-
     def _drain(self) -> list[Event]:
         events: list[Event] = []
         for ring in self._rings:
             ring.drain(self._fence, events)
         return events
 
-    def fileno(self) -> int:
-        """Readable when there are events; for select, poll or asyncio. Raises NotLoaded when it is closed."""
-        if self._closing:
-            raise NotLoaded("This event reader is closed.")
-        return self._poll.fileno()
-
-    def close(self) -> None:
-        """A reader that waits returns; closing again does nothing."""
-        if self._closing:
-            return
-        self._closing = True
-        os.eventfd_write(self._wake, 1)
-        self._finish()
-
-    def _finish(self) -> None:
-        """Free everything if it is to be closed and nobody reads; else the one who reads does it, as the last thing."""
-        if self._closing and self._reading.acquire(blocking=False):
-            try:
-                self._free()
-            finally:
-                self._reading.release()
-
-    def _free(self) -> None:
+    def _release(self) -> None:
         rings, self._rings = self._rings, []
         for ring in rings:
             # The map would keep the event alive, and the kernel writing into its ring.
             if not self._map.descriptor.closed and os.getpid() == self._process:
                 self._map.delete(ring.cpu.to_bytes(4, sys.byteorder))
             ring.close()
-        if not self._poll.closed:
-            self._poll.close()
-            os.close(self._wake)
-        self._closing = True
-
-    def __enter__(self) -> PerfReader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

@@ -37,6 +37,12 @@ def random() -> int:
     _only_in_a_program("random()")
 
 
+def raw(field: int) -> int:
+    """The bits of a `be16`, `be32` or `be64` field as they lie in memory, where the field itself reads as a number: for kernel
+    interfaces that take addresses and ports in network order."""
+    _only_in_a_program("raw()")
+
+
 def redirect(ifindex: int, flags: int = 0) -> int:
     """Send the packet out of another interface; return its result from an XDP or TC program (helper redirect, Linux 4.4,
     XDP 4.14)."""

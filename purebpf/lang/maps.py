@@ -46,7 +46,8 @@ class MapDeclaration:
         written = getattr(getattr(self, "__orig_class__", None), "__args__", ())
         shape = ", ".join(("K", "V")[-self.parameters :])
         if self.parameters and len(written) != self.parameters:
-            raise Error(f"say what the map holds: bpf.{type(self).__name__}[{shape}](max_entries=...)")
+            sizes = "size=..." if self.kind is MapType.RINGBUF else "max_entries=..."
+            raise Error(f"say what the map holds: bpf.{type(self).__name__}[{shape}]({sizes})")
         layouts = tuple(type_of(t) for t in written)
         for annotation, layout in zip(written, layouts, strict=True):
             if layout is None:
@@ -80,10 +81,13 @@ class MapDeclaration:
     @property
     def live(self) -> EngineMap:
         if self._live is None:
-            raise NotLoaded(
-                f"map `{self.name or type(self).__name__}` is not loaded: load, run or attach a program that uses it first"
-            )
+            raise self.not_loaded()
         return self._live
+
+    def not_loaded(self) -> NotLoaded:
+        """The error for a use before it is loaded."""
+        name = self.name or type(self).__name__
+        return NotLoaded(f"map `{name}` is not loaded: load, run or attach a program that uses it first")
 
     @property
     def engine(self) -> Engine:
@@ -286,42 +290,63 @@ class ProgArray(MapDeclaration):
         self.live.update(KEY32.encode(index), KEY32.encode(program.handle))
 
 
-class PerfEventArray(MapDeclaration, Generic[V]):
+class EventMap(MapDeclaration, Generic[V]):
+    """A map whose content is a stream of records of type V, which user space reads. Iterating gives them until it is closed."""
+
+    parameters = 1
+
+    def __init__(self, max_entries: int, *, name: str | None = None) -> None:
+        super().__init__(max_entries, name=name)
+        self.lost = 0
+        self._reader: EventReader | None = None
+
+    def bind(self, live: EngineMap | None, engine: Engine | None) -> None:
+        reader, self._reader = self._reader, None
+        super().bind(live, engine)
+        if reader is not None:
+            reader.close()
+        if live is not None and engine is not None:
+            self._reader = engine.open_events(live)
+
+    def read(self, timeout: float | None = None) -> list[V]:
+        """The records that are there, waiting up to `timeout` seconds for the first (None: without end; [] when none came, or
+        when another thread closed it)."""
+        return [cast(V, self.value_type.decode(event.data[: self.value_type.size])) for event in self.read_events(timeout)]
+
+    def read_events(self, timeout: float | None = None) -> list[Event]:
+        """As `read`, but with CPU and raw bytes."""
+        reader = self._reader
+        if reader is None:
+            raise self.not_loaded()
+        events = reader.read(timeout)
+        self.lost += sum(event.lost for event in events)
+        return [event for event in events if not event.lost]
+
+    def records(self, timeout: float | None = None) -> Iterator[V]:
+        """The records one by one; ends when none came for `timeout` seconds, or when it is closed."""
+        while self.bound:
+            try:
+                found = self.read(timeout)
+            except NotLoaded:  # another thread closed it just now
+                return
+            if not found and timeout is not None:
+                return
+            yield from found
+
+    def __iter__(self) -> Iterator[V]:
+        return self.records()
+
+
+class PerfEventArray(EventMap[V], Generic[V]):
     """Per-CPU event rings (BPF_MAP_TYPE_PERF_EVENT_ARRAY, Linux 4.3). Iterating gives the records as type V.
 
     `max_entries` is the number of CPUs and filled in when it is created. `lost` counts events that found a full ring.
     """
 
     kind = MapType.PERF_EVENT_ARRAY
-    parameters = 1
 
     def __init__(self, *, name: str | None = None) -> None:
         super().__init__(1, name=name)
-        self.lost = 0
-        self._reader: EventReader | None = None
 
     def describe(self, name: str) -> MapSpec:
         return MapSpec(name, self.kind, 4, 4, 0, self.flags)
-
-    def bind(self, live: EngineMap | None, engine: Engine | None) -> None:
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
-        super().bind(live, engine)
-        if live is not None and engine is not None:
-            self._reader = engine.open_events(live)
-
-    def read(self, timeout: float | None = None) -> list[V]:
-        """The records that are there, waiting up to `timeout` seconds for the first (None: without end; [] when none came)."""
-        return [cast(V, self.value_type.decode(event.data[: self.value_type.size])) for event in self.read_events(timeout)]
-
-    def read_events(self, timeout: float | None = None) -> list[Event]:
-        """As `read`, but with CPU and raw bytes."""
-        assert self.live is not None and self._reader is not None
-        events = self._reader.read(timeout)
-        self.lost += sum(event.lost for event in events)
-        return [event for event in events if not event.lost]
-
-    def __iter__(self) -> Iterator[V]:
-        while self.bound:
-            yield from self.read()

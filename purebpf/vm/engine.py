@@ -20,6 +20,7 @@ from purebpf.vm.interpreter import Code
 from purebpf.vm.machine import DEFAULT_BUDGET, Machine, Redirect
 from purebpf.vm.maps import VmMap, create
 from purebpf.vm.memory import Buffer, Memory
+from purebpf.vm.rings import RingBuf
 from purebpf.vm.run import run
 from purebpf.vm.tables import PerfEventArray
 from purebpf.vm.trace import Task, Trace
@@ -101,10 +102,14 @@ class VmEngine:
         )
 
     def open_events(self, events: EngineMap, size: int = DEFAULT_BYTES) -> VmEventReader:
-        """Start reading a perf event array; `size` is bytes of events kept for each CPU, beyond which they are lost."""
+        """Start reading a ring buffer or a perf event array; `size` is bytes of the latter's events kept for each CPU, beyond
+        which they are lost."""
+        if isinstance(events, RingBuf) and events.machine is self.machine:
+            return VmEventReader([events], events.waiting, lambda: None)
         if not isinstance(events, PerfEventArray) or events.machine is not self.machine:
             raise Error(
-                f"The map {events.spec.name!r} is no perf event array of this virtual machine; it has no events to read."
+                f"The map {events.spec.name!r} is no ring buffer or perf event array of this virtual machine; it has no events "
+                "to read."
             )
         if events.spec.max_entries < self.possible_cpus:
             raise Error(

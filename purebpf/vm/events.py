@@ -1,11 +1,12 @@
-"""Events from perf event arrays: one queue per CPU with the kernel's accounting of space, and the reader of them."""
+"""Events from perf event arrays: one queue per CPU with the kernel's accounting of space; and the reader of all events."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Condition
 from time import monotonic
+from typing import Protocol
 
 from purebpf.engine import Event
 from purebpf.errors import NotLoaded
@@ -52,10 +53,16 @@ class EventQueue:
         return found
 
 
+class Queue(Protocol):
+    """Something that events are taken out of."""
+
+    def drain(self) -> list[Event]: ...
+
+
 class VmEventReader:
     """Reads the events of all CPUs. Any thread may close it, which wakes the reader."""
 
-    def __init__(self, queues: list[EventQueue], arrived: Condition, on_close: Callable[[], None]) -> None:
+    def __init__(self, queues: Sequence[Queue], arrived: Condition, on_close: Callable[[], None]) -> None:
         self._queues = queues
         self._on_close = on_close
         self._arrived = arrived

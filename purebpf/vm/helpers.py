@@ -12,7 +12,7 @@ from importlib import import_module
 
 from purebpf.vm.translate import TAIL_CALL, Calls
 
-MODULES = ("map_helpers", "system_helpers", "memory_helpers", "text_helpers", "packet_helpers", "xdp_helpers")
+MODULES = ("map_helpers", "system_helpers", "memory_helpers", "text_helpers", "packet_helpers", "xdp_helpers", "rings")
 
 
 @cache

@@ -38,6 +38,7 @@ from purebpf.vm.memory import SHIFT, SPAN, Fault
 T = TypeVar("T")
 
 LARGEST_KEY_AND_VALUE = 1 << 22  # KMALLOC_MAX_SIZE with 4 KiB pages
+PAGE = 4096
 LARGEST_PER_CPU_VALUE = 1 << 15  # PCPU_MIN_UNIT_SIZE
 
 
@@ -234,6 +235,7 @@ SHAPES = {
     MapType.DEVMAP_HASH: Shape("tables", "DevMapHash", (4,), (4, 8), USER_ACCESS),
     MapType.CPUMAP: Shape("tables", "CpuMap", (4,), (4, 8), ("BPF_F_NUMA_NODE",)),
     MapType.QUEUE: Shape("queues", "Queue", (0,), None, ("BPF_F_NUMA_NODE", *ACCESS)),
+    MapType.RINGBUF: Shape("rings", "RingBuf", (0,), (0,), ("BPF_F_NUMA_NODE",)),
     MapType.STACK: Shape("queues", "Stack", (0,), None, ("BPF_F_NUMA_NODE", *ACCESS)),
 }
 
@@ -242,7 +244,14 @@ def problem(spec: MapSpec, shape: Shape) -> int:
     """The number with which the kernel refuses to create such a map, or 0."""
     allowed = sum(fact(name) for name in shape.flags)
     fits = (shape.key is None or spec.key_size in shape.key) and (shape.value is None or spec.value_size in shape.value)
-    if not fits or not spec.max_entries or not spec.value_size or (shape.key is None and not spec.key_size):
+    if (
+        not fits
+        or not spec.max_entries
+        or (not spec.value_size and shape.value != (0,))
+        or (shape.key is None and not spec.key_size)
+    ):
+        return EINVAL
+    if spec.type is MapType.RINGBUF and (spec.max_entries % PAGE or spec.max_entries & (spec.max_entries - 1)):
         return EINVAL
     if spec.flags & ~allowed:
         lru_without_prealloc = shape.flags is LRU and spec.flags & fact("BPF_F_NO_PREALLOC")

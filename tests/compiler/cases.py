@@ -1,8 +1,8 @@
 """Golden cases in text files.
 
 A file has a preamble (before the first case) that is put before each case's source. A case is `[case name]`, source lines, and
-one section `[error]`, `[asm]` or `[ir]` with what the compiler says to it. `python -m tests.compiler.test_cases` writes the
-sections anew: read the difference before you commit it.
+one section `[error]`, `[warning]`, `[asm]` or `[ir]` with what the compiler says to it. `python -m tests.compiler.test_cases`
+writes the sections anew: read the difference before you commit it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from purebpf.program import Program
 
 FOLDER = Path(__file__).parent / "golden_cases"
 HEADER = re.compile(r"^\[case (\S+)\]\n", re.M)
-SECTION = re.compile(r"^\[(error|asm|ir)\]\n", re.M)
+SECTION = re.compile(r"^\[(error|warning|asm|ir)\]\n", re.M)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,8 @@ def outcome(case: Case, folder: Path) -> str:
         del sys.modules["golden_case"]
     if case.kind == "error":
         return "no error"
+    if case.kind == "warning":
+        return "\n".join(made.warnings).replace(str(path), "case.py") or "no warning"
     if case.kind == "asm":
         lines = disassemble(made.program.instructions).splitlines()
         return "\n".join(line for line in lines if line and not line.startswith(";"))

@@ -34,6 +34,7 @@ class Line:
     points: list[Point] = bpf.array(Point, 4)
     name: bytes = bpf.bytes(5)
     weights: list[u16] = bpf.array(u16, 3)
+    text: str = bpf.chars(8)
 
 
 lines = bpf.Array[Line](max_entries=1)
@@ -274,6 +275,35 @@ def a_byte_changed_while_going_over_it(ctx):
         if i < 4:
             line.name[i + 1] = (i + 1) % 2 + b % 2
     return count
+
+
+@row(1 + 4 + 16, FRAME)
+def membership_in_memory(ctx):
+    eth = ctx.packet.at(0, Ethernet)
+    if eth is None:
+        return 0
+    v = bpf.array(u32, 20)
+    v[3] = 7
+    n = len(ctx.packet)
+    return (3 in eth.dst) + 2 * (30 in eth.dst) + 4 * (n - 57 in v) + 8 * (8 in v) + 16 * (n not in eth.src)
+
+
+@row(1 + 4 + 8 + 16)
+def texts_in_texts(ctx):
+    line = lines[0]
+    line.text = "hallo"
+    found = ("all" in line.text) + 2 * ("alla" in line.text) + 4 * ("" in line.text) + 8 * ("hallo" in line.text)
+    line.text = "lolo"
+    line.text = "a"
+    return found + 16 * ("lo" not in line.text) + 32 * ("much too long" in line.text)
+
+
+@row(0x0C0D * 1000 + 0x0D0C, FRAME)
+def bits_as_they_lie(ctx):
+    eth = ctx.packet.at(0, Ethernet)
+    if eth is None:
+        return 0
+    return eth.proto * 1000 + bpf.raw(eth.proto)
 
 
 @case.parametrize()

@@ -57,6 +57,27 @@ def least_and_greatest_of_several(n):
     return min(n, 100, n // 2) + 10 * max(n, 64, n - 5) + 100 * min(-n, n - 300) + max(3, 2) + min(True, n > 64)
 
 
+@case
+def tuples_compared(n):
+    a = (n, 3) < (64, 4)
+    b = (n, 3) >= (64, 4, 5)
+    c = (n, n, 1) > (64, 100)
+    d = (n, 1) <= (64, 1)
+    e = (n, (n, 2)) < (64, (64, 3))
+    f = (n % 3, n % 5) == (1, 4)
+    g = (n, 1) != (64, 1)
+    h = (1, n) > (1,)
+    return a + 2 * b + 4 * c + 8 * d + 16 * e + 32 * f + 64 * g + 128 * h + 256 * ((1, n) < (2,))
+
+
+@case
+def membership(n):
+    a = n in (14, 64, 300) or n not in (n, 1)
+    b = n in b"@d" and n not in range(0, 70, 3)
+    c = "b" in "abc" and "d" not in "abc"
+    return a + 2 * b + 4 * c + 8 * (n in range(10, 200, 5))
+
+
 @case.parametrize()
 def test_builtins_give_what_python_gives(engine: str, function: Function) -> None:
     check(engine, function)

@@ -14,8 +14,8 @@ import pytest
 from purebpf.errors import Error, NotLoaded
 from purebpf.kernel import cpus
 from purebpf.kernel.engine import KernelEngine
+from purebpf.kernel.fence import Fence
 from purebpf.kernel.map import KernelMap
-from purebpf.kernel.perf import Fence
 from purebpf.spec import MapSpec
 from purebpf.tables.enums import MapType
 from tests.kernel.programs import COUNTS, output, u64

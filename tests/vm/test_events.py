@@ -140,9 +140,9 @@ def test_close_wakes_the_reader_and_ends_sending() -> None:
 
 def test_only_an_event_array_of_the_engine_can_be_read() -> None:
     engine = VmEngine()
-    with pytest.raises(Error, match="is no perf event array of this virtual machine"):
+    with pytest.raises(Error, match="is no ring buffer or perf event array of this virtual machine"):
         engine.open_events(engine.create_map(MapSpec("hash", MapType.HASH, 4, 4, 1)))
-    with pytest.raises(Error, match="is no perf event array of this virtual machine"):
+    with pytest.raises(Error, match="is no ring buffer or perf event array of this virtual machine"):
         engine.open_events(VmEngine().create_map(EVENTS))
     with pytest.raises(Error, match="has 1 entries, but there are 2 CPUs"):
         engine.open_events(engine.create_map(MapSpec("events", MapType.PERF_EVENT_ARRAY, 4, 4, 1)))

@@ -375,8 +375,8 @@ def test_message_says_what_and_why() -> None:
 
 
 def test_type_that_is_not_here_is_unsupported_with_the_reason() -> None:
-    with pytest.raises(Unsupported, match="has no maps of type ringbuf, which 'ring' is"):
-        VmEngine().create_map(MapSpec("ring", M.RINGBUF, 0, 0, 4096))
+    with pytest.raises(Unsupported, match="has no maps of type user_ringbuf, which 'ring' is"):
+        VmEngine().create_map(MapSpec("ring", M.USER_RINGBUF, 0, 0, 4096))
 
 
 def test_contents_that_do_not_fit_leave_nothing_behind() -> None:
@@ -412,3 +412,10 @@ def test_walk_goes_on_when_the_table_changes() -> None:
         seen.append(position)
         position = table.next_key(position)
     assert seen == [u32(key) for key in (*range(1, 10), 50)]
+
+
+@pytest.mark.parametrize("entries", [1, 4095, 6144, 12288])
+def test_a_ring_is_a_power_of_two_of_whole_pages(entries: int) -> None:
+    with pytest.raises(KernelError):
+        VmEngine().create_map(MapSpec("ring", M.RINGBUF, 0, 0, entries))
+    VmEngine().create_map(MapSpec("ring", M.RINGBUF, 0, 0, 8192)).close()

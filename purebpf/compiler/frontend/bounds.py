@@ -65,7 +65,9 @@ def provable(cx: Lowering, op: Op, high: int) -> Op:
     if known <= high or op.is_const:
         return op
     del low
+    from purebpf.compiler.frontend import scopes
+
     yes, no = cx.branch(cx.builder.emit("ule", BOOL, [op, cx.const(high)]))
-    cx.never.append(no)
+    scopes.never(cx, no)
     cx.go(yes)
     return cx.builder.emit("guard", op.type if op.type != BOOL else I32, [op], ("range", 0, high))

@@ -158,6 +158,11 @@ def construct(cx: Lowering, node: ast.Call, type: StructType) -> Ref:
 
 def fill_record(cx: Lowering, node: ast.Call, type: StructType, place: Ref) -> None:
     """Evaluate a constructor call into a place."""
+    write_fields(cx, node, type, place, given_fields(cx, node, type))
+
+
+def given_fields(cx: Lowering, node: ast.Call, type: StructType) -> dict[str, tuple[ast.expr, Value]]:
+    """The values a constructor call gives, by field."""
     if node.args:
         cx.fail(
             node.args[0],
@@ -174,6 +179,11 @@ def fill_record(cx: Lowering, node: ast.Call, type: StructType, place: Ref) -> N
                 hint=f"its fields are: {', '.join(f.name for f in type.fields)}",
             )
         given[keyword.arg] = (keyword.value, cx.expression(keyword.value))
+    return given
+
+
+def write_fields(cx: Lowering, node: ast.Call, type: StructType, place: Ref, given: dict[str, tuple[ast.expr, Value]]) -> None:
+    """Write a record whole: the given fields, the defaults of the others, zeros between them."""
     covered = 0
     whole = any(f.bits for f in type.fields)
     if whole:

@@ -6,6 +6,7 @@ A name that was tested means the guarded value from there on: the same op, its r
 from __future__ import annotations
 
 import ast
+import operator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 Split = tuple[Flow | None, Flow | None]  # where a condition holds, and where it does not
 
+PYTHON = {"==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 SWAPPED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 TYPE_RANGES = {(0, (1 << n) - 1) for n in (8, 16, 32, 64)} | {(-(1 << n - 1), (1 << n - 1) - 1) for n in (8, 16, 32, 64)}
 OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}

@@ -7,12 +7,11 @@ narrowed, or its None gone.
 from __future__ import annotations
 
 import ast
-import operator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend import containers, memory, text
-from purebpf.compiler.frontend.comparing import OPPOSITE, SWAPPED, Split, learn, split_compare
+from purebpf.compiler.frontend.comparing import OPPOSITE, PYTHON, SWAPPED, Split, learn, split_compare
 from purebpf.compiler.frontend.flow import Flow, as_int
 from purebpf.compiler.frontend.values import (
     NONE,
@@ -112,8 +111,8 @@ def present(cx: Lowering, value: MaybeRef | MaybeInt, name: str | None) -> Split
     """Is it there? Where it is, the name stands for the value itself."""
     if isinstance(value, MaybeInt):
         yes, no = cx.branch(value.present)
-        if name is not None:
-            yes.names[name], no.names[name] = value.inner, NONE
+        _settle(yes, value, value.inner, name)
+        _settle(no, value, NONE, name)
         return yes, no
     kind = value.op.type
     assert isinstance(kind, Ptr)
@@ -121,14 +120,18 @@ def present(cx: Lowering, value: MaybeRef | MaybeInt, name: str | None) -> Split
     cx.go(yes)
     plain = cx.builder.emit("guard", Ptr(kind.kind), [value.op], ("nonnull", 0, 0))
     ref = replace(value.ref, op=plain)
-    for flow, known in ((yes, ref), (no, NONE)):
-        for other, old in flow.names.items():
-            if old == value:
-                flow.names[other] = known
-        if name is not None:
-            flow.names[name] = known
-    yes.state["present"] = ref
+    _settle(yes, value, ref, name)
+    _settle(no, value, NONE, name)
     return yes, no
+
+
+def _settle(flow: Flow, value: Value, known: Value, name: str | None) -> None:
+    """In a flow where a test has told what a value is, all names of it say so."""
+    for other, old in flow.names.items():
+        if old == value:
+            flow.names[other] = known
+    if name is not None:
+        flow.names[name] = known
 
 
 def _comparison(cx: Lowering, node: ast.Compare) -> Split:
@@ -160,7 +163,8 @@ def compare(
         if isinstance(value, Const) and isinstance(value.value, MapDeclaration):
             cx.fail(side_node, "a map cannot be compared", hint="compare its values: `m.get(key)`")
     if isinstance(left, Const) and isinstance(right, Const):
-        return cx.branch(cx.builder.const(int(cx.python(node, lambda: _PYTHON[symbol](left.value, right.value))), BOOL))
+        holds = cx.python(node, lambda: PYTHON[symbol](left.value, right.value))
+        return cx.branch(cx.builder.const(int(holds), BOOL))
     if isinstance(left, TupleValue) or isinstance(right, TupleValue):
         return containers.compare_tuples(cx, node, left, symbol, right)
     if NONE in (left, right) and symbol in ("==", "!="):
@@ -183,9 +187,6 @@ def compare(
     if symbol not in OPPOSITE:
         cx.fail(node, f"{describe(left)} and {describe(right)} cannot be compared by `{symbol}`")
     return split_compare(cx, node, a, symbol, b, name_of(left_node), name_of(right_node), left_node, right_node)
-
-
-_PYTHON = {"==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
 def name_of(node: ast.expr) -> str | None:

@@ -1,17 +1,18 @@
-"""`in` over tuples, ranges and maps, and comparison of tuples."""
+"""`in` over tuples, ranges, arrays, texts and maps, and comparison of tuples."""
 
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend import arithmetic, maps
+from purebpf.compiler.frontend import arithmetic, comparing, maps, memory
 from purebpf.compiler.frontend.comparing import Split, split_compare
 from purebpf.compiler.frontend.flow import Flow
-from purebpf.compiler.frontend.values import U64, Const, IntValue, TupleValue, Value, describe
+from purebpf.compiler.frontend.values import U64, Const, IntValue, Ref, TupleValue, Value, describe
 from purebpf.compiler.frontend.values import known as known_number
 from purebpf.compiler.ir.ops import BOOL, I64
+from purebpf.lang.types import ArrayType, BytesType, CharsType, IntType
 
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
@@ -72,7 +73,7 @@ def _in_range(cx: Lowering, node: ast.expr, left_node: ast.expr, left: Value, fo
 
 
 def contains(cx: Lowering, node: ast.expr, left_node: ast.expr, left: Value, right_node: ast.expr, right: Value) -> Split:
-    """`x in (1, 2, 3)`, `x in range(a, b)`, `k in m`."""
+    """`x in (1, 2, 3)`, `x in range(a, b)`, `x in array`, `k in m`."""
     from purebpf.compiler.frontend import conditions
 
     split = maps.contains(cx, left_node, left, right)
@@ -89,10 +90,15 @@ def contains(cx: Lowering, node: ast.expr, left_node: ast.expr, left: Value, rig
         items: tuple[Value, ...] = tuple(
             Const(item) for item in (sorted(right.value) if isinstance(right.value, set | frozenset) else right.value)
         )
+    elif isinstance(right, Const) and isinstance(right.value, str | bytes):
+        return _in_constant(cx, node, left_node, left, right_node, right.value)
     elif isinstance(right, TupleValue):
         items = right.items
+    elif isinstance(right, Ref) and isinstance(right.type, ArrayType | BytesType | CharsType):
+        return _in_memory(cx, node, left_node, left, right_node, right)
     else:
-        cx.fail(right_node, f"`in` wants a tuple, a range or a map on its right, not {describe(right)}")
+        cx.usable(right_node, right)
+        cx.fail(right_node, f"`in` wants a tuple, a range, an array or a map on its right, not {describe(right)}")
     if len(items) > 64:
         cx.fail(
             right_node,
@@ -110,25 +116,86 @@ def contains(cx: Lowering, node: ast.expr, left_node: ast.expr, left: Value, rig
     return cx.join(*found), rest
 
 
+def _in_constant(
+    cx: Lowering, node: ast.expr, left_node: ast.expr, left: Value, right_node: ast.expr, whole: str | bytes
+) -> Split:
+    """`"a" in "abc"`, `byte in b"abc"`."""
+    if isinstance(left, Const):
+        return cx.branch(cx.builder.const(int(cx.python(node, lambda: left.value in whole)), BOOL))
+    if isinstance(whole, str):
+        cx.fail(left_node, f"{describe(left)} cannot be looked for in a constant text", hint="`in` a tuple of texts compares")
+    return contains(cx, node, left_node, left, right_node, Const(tuple(whole)))
+
+
+def _in_memory(cx: Lowering, node: ast.expr, left_node: ast.expr, left: Value, right_node: ast.expr, right: Ref) -> Split:
+    """`x in array`, `byte in data`, `"constant" in text`: a loop that stops at the first."""
+    from purebpf.compiler.frontend import conditions, iteration, reductions
+
+    cx.usable(right_node, right)
+    if not isinstance(right.type, CharsType):
+        sequence = iteration.over_memory(cx, right_node, right)
+        return reductions.search(
+            cx,
+            node,
+            right_node,
+            sequence,
+            lambda item: conditions.compare(cx, node, left_node, left, "==", right_node, item),
+        )
+    if not isinstance(left, Const) or not isinstance(left.value, str):
+        cx.fail(left_node, f"only a constant text can be looked for in a text, not {describe(left)}")
+    wanted = left.value.encode("utf-8", "surrogateescape")
+    places = right.type.size - len(wanted)
+    if not wanted or places < 1:
+        return cx.branch(cx.builder.const(int(not wanted), BOOL))
+
+    def starts(index: Value) -> Split:
+        differ: list[Flow | None] = []
+        at = ast.copy_location(ast.Subscript(right_node, right_node, ast.Load()), node)
+        for i, byte in enumerate(wanted):
+            letters = replace(right, offset=right.offset + i, type=ArrayType(IntType(8), places))
+            letter = cx.integer(node, memory.load(cx, node, memory.element(cx, at, letters, index)))
+            if not i:  # nothing counts behind the NUL
+                ends, goes_on = cx.branch(comparing.integer_compare(cx, "==", letter, cx.int_const(0)))
+                cx.frame.loops[-1].breaks.append(ends)
+                cx.go(goes_on)
+            yes, no = cx.branch(comparing.integer_compare(cx, "==", letter, cx.int_const(byte)))
+            differ.append(no)
+            cx.go(yes)
+        return cx.current, cx.join(*differ)
+
+    sequence = iteration.Counted(cx.int_const(0), cx.int_const(places), 1)
+    return reductions.search(cx, node, right_node, sequence, starts)
+
+
 def compare_tuples(cx: Lowering, node: ast.expr, left: Value, symbol: str, right: Value) -> Split:
+    """Item by item: the first two that differ decide, else the lengths."""
     from purebpf.compiler.frontend import conditions
 
     a, b = _tuple(left), _tuple(right)
-    if a is None or b is None or symbol not in ("==", "!="):
+    if a is None or b is None:
         cx.fail(
             node,
             f"{describe(left)} and {describe(right)} cannot be compared by `{symbol}`",
-            hint="tuples compare by == and != with tuples",
+            hint="tuples compare with tuples",
         )
-    if len(a) != len(b):
+    if len(a) != len(b) and symbol in ("==", "!="):
         return cx.branch(cx.builder.const(int(symbol == "!="), BOOL))
-    differ: list[Flow | None] = []
-    for x, y in zip(a, b, strict=True):
-        yes, no = conditions.compare(cx, node, node, x, "==", node, y)
-        differ.append(no)
-        cx.go(yes)
-    equal, unequal = cx.current, cx.join(*differ)
-    return (equal, unequal) if symbol == "==" else (unequal, equal)
+    holds: list[Flow | None] = []
+    fails: list[Flow | None] = []
+    for x, y in zip(a, b, strict=False):
+        equal, differ = conditions.compare(cx, node, node, x, "==", node, y)
+        if symbol in ("==", "!="):
+            (fails if symbol == "==" else holds).append(differ)
+        elif differ is not None:
+            cx.go(differ)
+            yes, no = conditions.compare(cx, node, node, x, symbol[0], node, y)
+            holds.append(yes)
+            fails.append(no)
+        cx.go(equal)
+    if cx.current is not None:
+        same = comparing.PYTHON[symbol](len(a), len(b))
+        (holds if same else fails).append(cx.current)
+    return cx.join(*holds), cx.join(*fails)
 
 
 def _tuple(value: Value) -> tuple[Value, ...] | None:

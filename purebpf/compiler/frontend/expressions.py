@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-from purebpf.compiler.frontend import advice, arithmetic, conditions, context, maps, memory
+from purebpf.compiler.frontend import advice, arithmetic, conditions, context, maps, memory, rings
 from purebpf.compiler.frontend.lower import Lowering, lowers
 from purebpf.compiler.frontend.values import (
     NONE,
@@ -29,6 +29,7 @@ from purebpf.compiler.frontend.values import (
 )
 from purebpf.lang import idioms
 from purebpf.lang.maps import MapDeclaration
+from purebpf.lang.rings import RingBuf
 from purebpf.lang.types import StructType
 
 PYTHON: dict[type[ast.AST], Any] = {
@@ -137,6 +138,8 @@ def type_has_field(type: object, name: str) -> bool:
 
 def _python_attribute(cx: Lowering, node: ast.Attribute, value: Any) -> Value:
     """`module.name`, `Class.name`, `Color.RED`: dotted through at compile time; methods of maps are bound."""
+    if isinstance(value, RingBuf) and node.attr == "dropped":
+        return rings.dropped(cx, node, value)
     if isinstance(value, MapDeclaration):
         return Bound(Const(value), node.attr)
     if isinstance(value, idioms.Current):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from purebpf.compiler.frontend import atomics, helpers, memory, text
 from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value, known
 from purebpf.compiler.ir.ops import I32, I64
 from purebpf.lang import idioms, records
-from purebpf.lang.types import CharsType, type_of
+from purebpf.lang.types import CharsType, IntType, type_of
 
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
@@ -47,6 +48,22 @@ def redirect(cx: Lowering, node: ast.Call) -> Value:
         cx.fail(node, "`redirect` takes an interface index and optional flags")
     ops = [cx.integer(at, value).op for at, value in values]
     return helpers.scalar(cx, node, "redirect", ops + [cx.const(0)] * (2 - len(ops)), -(1 << 63), (1 << 63) - 1)
+
+
+def raw(cx: Lowering, node: ast.Call) -> Value:
+    """`bpf.raw(header.saddr)`: a network-order field without the swap."""
+    if len(node.args) != 1 or node.keywords:
+        cx.fail(node, "`raw` takes one field in network order", hint="bpf.raw(ip.saddr)")
+    cx.expression(node.args[0])
+    place = cx.places.get(node.args[0])
+    if place is None or not isinstance(place.type, IntType) or not place.type.big:
+        cx.fail(
+            node.args[0],
+            f"`{ast.unparse(node.args[0])}` is no field in network order",
+            "only a be16, be32 or be64 in memory has other bits than its number",
+            "name the field itself: `bpf.raw(ip.saddr)`",
+        )
+    return memory.load(cx, node, replace(place, type=IntType(place.type.bits)))
 
 
 def current(cx: Lowering, node: ast.Attribute, name: str) -> Value:
@@ -102,6 +119,7 @@ INTRINSICS: dict[Any, Callable[[Lowering, ast.Call], Value]] = {
     idioms.ktime: _simple("ktime_get_ns", U64),
     idioms.cpu: _simple("get_smp_processor_id", U32),
     idioms.random: _simple("get_prandom_u32", U32),
+    idioms.raw: raw,
     idioms.redirect: redirect,
     records.array: local_memory,
     records.bytes_: local_memory,

@@ -77,8 +77,8 @@ def over(cx: Lowering, node: ast.expr) -> Sequence:
             return _few(cx, node, Items(tuple(Const(item) for item in items)))
         case TupleValue(items=values):
             return _few(cx, node, Items(values))
-        case Ref(type=ArrayType(count=n) | BytesType(size=n)) as ref:
-            return Counted(cx.int_const(0), cx.int_const(n), 1, lambda i: _element(cx, node, ref, i))
+        case Ref(type=ArrayType() | BytesType()) as ref:
+            return over_memory(cx, node, ref)
         case Const(list() | dict() | set() | frozenset() as items):
             name = type(items).__name__
             cx.fail(node, f"a {name} may change or has no fixed order: a `for` cannot go over it", hint="make it a tuple")
@@ -94,6 +94,12 @@ def _few(cx: Lowering, node: ast.expr, items: Items) -> Items:
             hint="go over `range(len(t))` and index the tuple",
         )
     return items
+
+
+def over_memory(cx: Lowering, node: ast.expr, ref: Ref) -> Counted:
+    """The elements of an array, or bytes."""
+    count = ref.type.count if isinstance(ref.type, ArrayType) else ref.type.size
+    return Counted(cx.int_const(0), cx.int_const(count), 1, lambda i: _element(cx, node, ref, i))
 
 
 def _element(cx: Lowering, node: ast.expr, ref: Ref, index: IntValue) -> Value:

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from purebpf.compiler.frontend import comparing, conditions, iteration
+from purebpf.compiler.frontend import comparing, conditions, iteration, scopes
 from purebpf.compiler.frontend.arithmetic import width
 from purebpf.compiler.frontend.bounds import provable
 from purebpf.compiler.frontend.flow import Flow, as_int, unify
@@ -508,6 +508,7 @@ def _wider_int(name: str, a: IntValue, b: IntValue, attempt: int) -> Value:
 
 @lowers(ast.Break)
 def break_(cx: Lowering, node: ast.Break) -> None:
+    scopes.leave_loop(cx)
     cx.frame.loops[-1].breaks.append(cx.flow)
     cx.last = cx.flow
     cx.go(None)
@@ -515,6 +516,7 @@ def break_(cx: Lowering, node: ast.Break) -> None:
 
 @lowers(ast.Continue)
 def continue_(cx: Lowering, node: ast.Continue) -> None:
+    scopes.leave_loop(cx)
     cx.frame.loops[-1].continues.append(cx.flow)
     cx.last = cx.flow
     cx.go(None)

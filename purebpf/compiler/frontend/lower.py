@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import FunctionType
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from purebpf.compiler.diagnostics import Place, ProgramError, render
 from purebpf.compiler.frontend.advice import not_a_number
@@ -29,6 +29,9 @@ from purebpf.lang.program_types import ProgramKind
 from purebpf.lang.types import Type
 from purebpf.spec import MapSpec
 from purebpf.tables.enums import MapType
+
+if TYPE_CHECKING:
+    from purebpf.compiler.frontend.scopes import Scope
 
 BPF_F_RDONLY_PROG = 1 << 7
 ZEROS = 64  # so many values of a loop can start from a zero that the verifier does not know
@@ -156,6 +159,7 @@ class Lowering:
         self.frames: list[Frame] = []
         self.context: Op | None = None
         self.places: dict[ast.AST, Ref] = {}
+        self.scopes: list[Scope] = []  # open `with` blocks
         self.never: list[Flow] = []  # ways that are never taken but must lead somewhere: they join the returns
 
     # -- where we are
@@ -344,6 +348,16 @@ class Lowering:
                     "the packet may have moved",
                     "call `ctx.packet.at(...)` again after changing the packet's size",
                 )
+            case Ref(region="mem") as ref:
+                from purebpf.compiler.frontend import rings
+
+                if rings.closed(self, ref):
+                    self.fail(
+                        node,
+                        f"`{name}` has been handed over to the ring",
+                        "submitted at the end of the `with`, or discarded",
+                        "read what you need before",
+                    )
 
     @property
     def packet_generation(self) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend import memory
+from purebpf.compiler.frontend import memory, rings
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.values import (
     NONE,
@@ -24,6 +24,7 @@ from purebpf.compiler.frontend.values import (
 )
 from purebpf.compiler.ir.ops import BOOL, Op, Ptr
 from purebpf.lang.maps import DevMap, KeyedMap, MapDeclaration, PerfEventArray, ProgArray
+from purebpf.lang.rings import RingBuf
 from purebpf.lang.types import BoolType, IntType, StructType
 from purebpf.tables.enums import MapType
 
@@ -179,8 +180,10 @@ def _entry(cx: Lowering, node: ast.AST, declaration: MapDeclaration, key_node: a
     op = lookup(cx, node, declaration, key_node, key).op
     kind = op.type
     assert isinstance(kind, Ptr)
+    from purebpf.compiler.frontend import scopes
+
     there, absent = cx.branch(cx.builder.emit("ne", BOOL, [op, cx.builder.const(0, kind)]))
-    cx.never.append(absent)
+    scopes.never(cx, absent)
     cx.go(there)
     plain = cx.builder.emit("guard", Ptr(kind.kind), [op], ("nonnull", 0, 0))
     return value_ref(cx, declaration, plain)
@@ -197,7 +200,7 @@ def entry(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration, key: V
 def get(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
     """`m.get(k)` is `V | None`; `m.get(k, default)` an integer."""
     _keyed(cx, node, declaration, "looked up")
-    key, *rest = _arguments(cx, node, declaration, "get", ("key", "default"), 1)
+    key, *rest = arguments(cx, node, declaration, "get", ("key", "default"), 1)
     maybe = lookup(cx, node, declaration, key[0], key[1])
     maybe = replace(maybe, why=f"`{ast.unparse(node)}` gives None when the key is absent")
     layout = declaration.value_type
@@ -321,7 +324,7 @@ def _delete(cx: Lowering, node: ast.AST, key_node: ast.expr, declaration: MapDec
     return result
 
 
-def _arguments(
+def arguments(
     cx: Lowering, node: ast.Call, declaration: MapDeclaration, name: str, names: tuple[str, ...], required: int
 ) -> list[tuple[ast.expr, Value]]:
     """Positional and keyword arguments in the order of `names`; trailing ones from `required` on may be missing."""
@@ -339,7 +342,7 @@ def _arguments(
 def _set(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
     """`m.set(k, v, flags=0)`: 0 or -errno."""
     _keyed(cx, node, declaration, "assigned")
-    key, value, *rest = _arguments(cx, node, declaration, "set", ("key", "value", "flags"), 2)
+    key, value, *rest = arguments(cx, node, declaration, "set", ("key", "value", "flags"), 2)
     flags = cx.integer(*rest[0]).op if rest else cx.const(BPF_ANY)
     return _update(cx, node, key[0], key[1], value[0], value[1], declaration, flags)
 
@@ -356,7 +359,7 @@ def _redirect(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Valu
     device."""
     from purebpf.compiler.frontend.helpers import allowed
 
-    index, *rest = _arguments(cx, node, declaration, "redirect", ("index", "flags"), 1)
+    index, *rest = arguments(cx, node, declaration, "redirect", ("index", "flags"), 1)
     allowed(cx, node, "redirect_map")
     flags = cx.integer(*rest[0]).op if rest else cx.const(0)
     op = cx.call("redirect_map", [_map(cx, node, declaration), cx.integer(*index).op, flags])
@@ -368,8 +371,10 @@ def _tail_call(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Val
     from purebpf.compiler.frontend.helpers import allowed
     from purebpf.compiler.frontend.values import Context
 
-    context, index = _arguments(cx, node, declaration, "tail_call", ("ctx", "index"), 2)
+    context, index = arguments(cx, node, declaration, "tail_call", ("ctx", "index"), 2)
     allowed(cx, node, "tail_call")
+    if cx.scopes:
+        cx.fail(node, f"a tail call would never come back to end {cx.scopes[-1].what}", hint="make it behind the block")
     if not isinstance(context[1], Context):
         cx.fail(context[0], f"the first argument of `tail_call` is the context, not {describe(context[1])}")
     cx.call("tail_call", [context[1].op, _map(cx, node, declaration), cx.integer(*index).op])
@@ -380,7 +385,7 @@ def _output(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
     """`events.output(record)`: send a copy to this CPU's ring; 0 or -errno."""
     from purebpf.compiler.frontend.helpers import _pointer, allowed
 
-    value, *rest = _arguments(cx, node, declaration, "output", ("record", "flags"), 1)
+    value, *rest = arguments(cx, node, declaration, "output", ("record", "flags"), 1)
     allowed(cx, node, "perf_event_output")
     context = cx.context
     if context is None:
@@ -399,6 +404,10 @@ def _output(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
     return IntValue(op, -(1 << 63), (1 << 63) - 1, True)
 
 
+def _reserve(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
+    cx.fail(node, "`reserve` stands in a `with`, which hands the record over", hint=f"with {ast.unparse(node)} as record:")
+
+
 Method = Callable[["Lowering", ast.Call, MapDeclaration], Value]
 KEYED_METHODS: dict[str, Method] = {"get": get, "set": _set, "delete": _delete_method}
 
@@ -411,6 +420,8 @@ def _methods_of(declaration: MapDeclaration) -> dict[str, Method]:
             return {"tail_call": _tail_call}
         case PerfEventArray():
             return {"output": _output}
+        case RingBuf():
+            return {"emit": rings.emit, "discard": rings.discard, "reserve": _reserve}
         case KeyedMap():
             return KEYED_METHODS if declaration.kind not in ARRAYS else {"get": get, "set": _set}
     return {}

@@ -305,6 +305,7 @@ def element(cx: Lowering, node: ast.Subscript, ref: Ref, index: Value) -> Ref:
 def _in_packet(cx: Lowering, place: Ref) -> Ref:
     """A pointer into the packet that was moved by a run-time distance: the verifier wants a check of its own against the
     packet's end, though it cannot fail."""
+    from purebpf.compiler.frontend import scopes
     from purebpf.compiler.frontend.context import bases
     from purebpf.compiler.frontend.values import Context
 
@@ -312,7 +313,7 @@ def _in_packet(cx: Lowering, place: Ref) -> Ref:
     reach = place.offset + place.type.size
     limit = cx.builder.emit("add", place.op.type, [place.op, cx.const(reach)])
     yes, no = cx.branch(cx.builder.emit("ule", BOOL, [limit, bases(cx, Context(cx.context))[1]]))
-    cx.never.append(no)
+    scopes.never(cx, no)
     cx.go(yes)
     return replace(place, op=cx.builder.emit("guard", place.op.type, [place.op], ("packet", reach, 0)))
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from purebpf.compiler.frontend import conditions, iteration, numeric
+from purebpf.compiler.frontend import comparing, conditions, iteration, numeric
 from purebpf.compiler.frontend.expressions import operate
 from purebpf.compiler.frontend.lower import Lowering, lowers
 from purebpf.compiler.frontend.names import assigned_names
@@ -73,6 +73,24 @@ def _search(cx: Lowering, node: ast.Call, wanted: bool) -> Value:
         cx.go(miss)
 
     return _reduced(cx, node, taken, name, Const(not wanted), step, wanted)
+
+
+def search(
+    cx: Lowering, node: ast.expr, source: ast.expr, sequence: iteration.Sequence, test: Callable[[Value], comparing.Split]
+) -> comparing.Split:
+    """The flows where the test holds for one of a sequence, which `source` names, and where it holds for none."""
+    generator = _items_of(source)
+    name, item = f"found: {ast.unparse(node)}", ast.unparse(generator.elt)
+
+    def step() -> None:
+        hit, miss = test(cx.flow.names[item])
+        if hit is not None:
+            hit.names[name] = Const(True)
+            cx.frame.loops[-1].breaks.append(hit)
+        cx.go(miss)
+
+    answer = _reduced(cx, node, Parts(generator, sequence, {}), name, Const(False), step, True)
+    return conditions.truth(cx, node, answer)
 
 
 def sum_(cx: Lowering, node: ast.Call) -> Value:
@@ -168,7 +186,7 @@ def _items_of(node: ast.expr) -> ast.GeneratorExp:
 
 def _reduced(
     cx: Lowering,
-    node: ast.Call,
+    node: ast.expr,
     taken: Parts,
     name: str,
     first: Value,

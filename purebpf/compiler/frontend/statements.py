@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping
 from dataclasses import replace
 
-from purebpf.compiler.frontend import advice, atomics, calls, conditions, maps, memory, pure
+from purebpf.compiler.frontend import advice, atomics, calls, conditions, maps, memory, pure, scopes
 from purebpf.compiler.frontend.annotations import check_kind, check_result
 from purebpf.compiler.frontend.expressions import operate
 from purebpf.compiler.frontend.flow import Flow
@@ -236,6 +236,7 @@ def if_(cx: Lowering, node: ast.If) -> None:
 @lowers(ast.Return)
 def return_(cx: Lowering, node: ast.Return) -> None:
     value = cx.held(_result(cx, node)) if node.value is not None else NONE
+    scopes.leave_function(cx)
     cx.frame.returns.append((cx.flow, value, node.value or node))
     cx.last = cx.flow
     cx.go(None)

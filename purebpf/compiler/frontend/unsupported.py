@@ -7,7 +7,6 @@ import ast
 UNSUPPORTED: dict[type[ast.AST], tuple[str, str, str]] = {  # message, label, hint
     ast.Try: ("exceptions do not exist in the kernel", "", "test before: `v = m.get(k)`, `if v is not None:`"),
     ast.Raise: ("exceptions do not exist in the kernel", "", "return an error value instead"),
-    ast.With: ("this `with` has no meaning in a program", "", "write the steps out"),
     ast.ClassDef: ("a class cannot be defined inside a program", "", "define it at module level with @bpf.struct"),
     ast.FunctionDef: ("a function cannot be defined inside a program", "", "define it at module level and call it"),
     ast.AsyncFunctionDef: ("`async` does not exist in the kernel", "", "write a plain function"),

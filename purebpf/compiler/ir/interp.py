@@ -256,7 +256,7 @@ class Interpreter:
             )
         old = extended(integer(at.place.load(at.offset, size, kind), "the old value"), size, False)
         expected, new = (integer(read(frame, arg), "an operand") for arg in op.args[1:])
-        if old == extended(expected, size, False):
+        if (old ^ expected) & ((1 << 8 * size) - 1) == 0:
             at.place.store(at.offset, size, new, kind)
         return old
 

@@ -66,6 +66,7 @@ count:
   %place: ptr map_value = guard %value what=nonnull         @7:8
   atomic %place, 1 op=add size=8 offset=0                   @7:8
   %old: i64 = atomic %place, 1 op=add size=8 offset=8 fetch=1  @8:8
+  %seen: i64 = cmpxchg %place, -5, 2 size=8 offset=0       @8:8
   %total: ptr map_value = map_value name=program.data offset=8  @9:8
   store %total, %old size=8                                 @9:8
   jump turn(%old)                                           @10:8

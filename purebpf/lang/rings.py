@@ -1,0 +1,58 @@
+"""Ring buffers: one stream of records for all CPUs, in the order in which they were reserved."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Generic, TypeVar
+
+from purebpf.errors import Error
+from purebpf.lang.idioms import _only_in_a_program
+from purebpf.lang.maps import Array, EventMap
+from purebpf.lang.scalars import u64
+from purebpf.spec import MapSpec
+from purebpf.tables.enums import MapType
+
+V = TypeVar("V")
+PAGE = 4096
+HEADER = 8  # bytes that the kernel puts before each record
+
+
+class RingBuf(EventMap[V], Generic[V]):
+    """A ring of records (BPF_MAP_TYPE_RINGBUF, Linux 5.8). Iterating gives them as type V.
+
+    `size` is bytes: a power of two and a multiple of the page size; each record takes 8 more than its own, rounded up to 8.
+    Raises Error for another size.
+    """
+
+    kind = MapType.RINGBUF
+
+    def __init__(self, size: int, *, name: str | None = None) -> None:
+        if isinstance(size, bool) or not isinstance(size, int) or size < PAGE or size & (size - 1) or size >= 1 << 32:
+            raise Error(f"the size of a ring is a power of two from {PAGE} bytes on, not {size!r}")
+        super().__init__(size, name=name)
+        self.losses = Array[u64](max_entries=1)
+        """Where programs count the records that found no room."""
+
+    def describe(self, name: str) -> MapSpec:
+        if self.value_type.size + HEADER >= self.max_entries:
+            raise Error(f"a record of {self.value_type.size} bytes never fits the ring `{name}` of {self.max_entries}")
+        return MapSpec(name, self.kind, 0, 0, self.max_entries, self.flags)
+
+    @property
+    def dropped(self) -> int:
+        """How many records found the ring full, since it was loaded."""
+        self.live  # noqa: B018
+        return self.losses[0] if self.losses.bound else 0
+
+    def emit(self, record: V, flags: int = 0) -> bool:
+        """Send a record; False when the ring is full. `flags`: `bpf.BPF_RB_NO_WAKEUP`, `bpf.BPF_RB_FORCE_WAKEUP`."""
+        _only_in_a_program("RingBuf.emit()")
+
+    def reserve(self) -> AbstractContextManager[V | None]:
+        """`with ring.reserve() as record:`: a zeroed record in the ring, or None when it is full. The end of the block sends
+        it."""
+        _only_in_a_program("RingBuf.reserve()")
+
+    def discard(self, record: V) -> None:
+        """Drop a reserved record instead of sending it."""
+        _only_in_a_program("RingBuf.discard()")
