@@ -24,6 +24,7 @@ from purebpf.compiler.passes.memory import forward_memory
 from purebpf.compiler.passes.stores import merge_stores
 from purebpf.compiler.target import allocation_check, layout, regalloc
 from purebpf.compiler.target.legalize import legalize
+from purebpf.compiler.target.lengths import ask_for_lengths
 from purebpf.compiler.target.repeats import drop_repeated_values
 from purebpf.compiler.target.select import select
 from purebpf.errors import CompileError
@@ -136,6 +137,7 @@ def generate(fn: Function, options: Options) -> layout.Emitted:
         assert found is not None, name
         return found.id
 
+    ask_for_lengths(fn)
     legalize(fn, options.cpu)
     machine = select(fn, options, number)
     before = allocation_check.snapshot(machine)

@@ -73,7 +73,7 @@ def tuples_compared(n):
 @case
 def membership(n):
     a = n in (14, 64, 300) or n not in (n, 1)
-    b = n in b"@d" and n not in range(0, 70, 3)
+    b = n % 256 in b"@d" and n not in range(0, 70, 3)
     c = "b" in "abc" and "d" not in "abc"
     return a + 2 * b + 4 * c + 8 * (n in range(10, 200, 5))
 

@@ -93,6 +93,8 @@ def examine(
         for fn in made.functions:
             check(fn)
     except CompileError as error:
+        if level < 3 and "needs cpu level 3" in str(error):  # an atomic operation: what it says
+            return examine(source, seed, engines, 3, strict, interpret)
         return failed("refused", "", str(error))
     except Exception:
         return failed("traceback", "", traceback.format_exc(limit=-4))

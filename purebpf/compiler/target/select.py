@@ -458,11 +458,10 @@ class _Selector:
                 continue
             if not any(self.reads_parameter(arg, target.block) for arg in other.args):
                 self.edge(target)
-                self.held |= {
-                    self.reg_of(param): arg.value
-                    for param, arg in zip(target.block.params, target.args, strict=True)
-                    if arg.is_const and self.uses.get(param)
-                }
+                for param, arg in zip(target.block.params, target.args, strict=True):
+                    if self.uses.get(param):
+                        self.held.pop(self.reg_of(param), None)
+                        self.held |= {self.reg_of(param): arg.value} if arg.is_const else {}
                 return target
         return None
 

@@ -1,0 +1,27 @@
+"""The packet's length in a function with loop budgets comes from a helper.
+
+    before:  n = sub packet_end, packet         after:  n = call xdp_get_buff_len ctx
+
+Following where a number comes from, Linux 6.18's verifier gives up at the difference of two pointers and takes all numbers for
+wanted; behind a `may_goto` it then trips over itself ("verifier bug: backtracking call unexpected regs"). It stops at a call.
+Without multi-buffer support, which programs must ask for, the helper (Linux 5.18, older than `may_goto`) gives the same number.
+
+Requires: ssa.
+"""
+
+from __future__ import annotations
+
+from purebpf.compiler.ir.ops import Function, Op, Ptr
+
+
+def ask_for_lengths(fn: Function) -> None:
+    if not any(block.terminator is not None and block.terminator.kind == "may_goto" for block in fn.blocks):
+        return
+    context = next((param for param in fn.params if param.type == Ptr("ctx")), None)
+    for op in fn.ops():
+        if context is not None and op.kind == "sub" and _kind(op.args[0]) == "packet_end" and _kind(op.args[1]) == "packet":
+            op.kind, op.args, op.imm = "call", [context], ("xdp_get_buff_len",)
+
+
+def _kind(op: Op) -> str:
+    return op.type.kind if isinstance(op.type, Ptr) else ""
