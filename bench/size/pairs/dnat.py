@@ -1,20 +1,45 @@
 """Port forwarding: rewrites destination address and port of UDP packets by a table and repairs both checksums (RFC 1624)."""
 
 from random import Random
+from socket import htons
 
 import purebpf as bpf
-from purebpf import be16, be32, u32
-from purebpf.net import ETH_P_IP, IPPROTO_UDP, UDP, Ethernet, IPv4
+from purebpf import u16, u32
+from purebpf.net import ETH_P_IP, IPPROTO_UDP, Ethernet, IPv4
 
 
 @bpf.struct
 class Target:
-    address: be32 = 0
-    port: be16 = 0
-    unused: be16 = 0
+    """In network order, as it goes into the packet."""
+
+    address: u32 = 0
+    port: u16 = 0
+    unused: u16 = 0
 
 
-forwards = bpf.Hash[be16, Target](max_entries=1024)
+@bpf.struct
+class Check:
+    """A checksum in network order: it comes out the same."""
+
+    value: u16
+
+
+@bpf.struct
+class Address:
+    value: u32
+
+
+@bpf.struct
+class Ports:
+    """A UDP header, in network order."""
+
+    source: u16
+    dest: u16
+    len: u16
+    check: u16
+
+
+forwards = bpf.Hash[u16, Target](max_entries=1024)
 
 
 def folded(total: u32) -> u32:
@@ -30,18 +55,25 @@ def dnat(ctx: bpf.XdpContext) -> bpf.XdpAction:
     ip = ctx.packet.at(14, IPv4)
     if ip is None or ip.ihl != 5 or ip.protocol != IPPROTO_UDP:
         return bpf.XDP_PASS
-    udp = ctx.packet.at(34, UDP)
+    udp = ctx.packet.at(34, Ports)
     if udp is None:
         return bpf.XDP_DROP
-    target = forwards.get(udp.dest)
+    port = udp.dest
+    target = forwards.get(port)
     if target is None:
         return bpf.XDP_PASS
-    old, new = ip.daddr, target.address
+    old, new = bpf.raw(ip.daddr), target.address
     change = (~old >> 16 & 0xFFFF) + (~old & 0xFFFF) + (new >> 16) + (new & 0xFFFF)
-    ip.check = ~folded((~ip.check & 0xFFFF) + change) & 0xFFFF
-    ip.daddr = new
+    check = ctx.packet.at(24, Check)
+    if check is None:
+        return bpf.XDP_DROP
+    check.value = ~folded((~check.value & 0xFFFF) + change) & 0xFFFF
+    daddr = ctx.packet.at(30, Address)
+    if daddr is None:
+        return bpf.XDP_DROP
+    daddr.value = new
     if udp.check != 0:
-        change += (~udp.dest & 0xFFFF) + target.port
+        change += (~port & 0xFFFF) + target.port
         udp.check = ~folded((~udp.check & 0xFFFF) + change) & 0xFFFF
     udp.dest = target.port
     return bpf.XDP_PASS
@@ -49,4 +81,4 @@ def dnat(ctx: bpf.XdpContext) -> bpf.XdpAction:
 
 def fill(rng: Random) -> None:
     for port in (53, 123, 9999, 4789):
-        forwards[port] = Target(address=rng.getrandbits(32), port=rng.getrandbits(16))
+        forwards[htons(port)] = Target(address=rng.getrandbits(32), port=rng.getrandbits(16))

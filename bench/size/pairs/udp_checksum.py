@@ -3,7 +3,7 @@
 from random import Random
 
 import purebpf as bpf
-from purebpf import be16, u8, u32
+from purebpf import u8, u16, u32
 from purebpf.net import ETH_P_IP, IPPROTO_UDP, UDP, Ethernet, IPv4
 
 MOST = 256
@@ -23,11 +23,12 @@ def udp_checksum(ctx: bpf.XdpContext) -> bpf.XdpAction:
     if udp.check == 0 or udp.len > MOST * 2:
         return bpf.XDP_PASS
     size = udp.len
-    total: u32 = (ip.saddr >> 16) + (ip.saddr & 0xFFFF) + (ip.daddr >> 16) + (ip.daddr & 0xFFFF) + IPPROTO_UDP + size
+    source, dest = bpf.raw(ip.saddr), bpf.raw(ip.daddr)  # the sum is the same in either byte order, but for its own
+    total: u32 = (source >> 16) + (source & 0xFFFF) + (dest >> 16) + (dest & 0xFFFF) + (IPPROTO_UDP << 8) + bpf.raw(udp.len)
     for i in range(MOST):
         if i * 2 + 1 >= size:
             break
-        word = ctx.packet.at(34 + i * 2, be16)
+        word = ctx.packet.at(34 + i * 2, u16)
         if word is None:
             return bpf.XDP_DROP
         total += word
@@ -35,7 +36,7 @@ def udp_checksum(ctx: bpf.XdpContext) -> bpf.XdpAction:
         octet = ctx.packet.at(33 + size, u8)
         if octet is None:
             return bpf.XDP_DROP
-        total += octet << 8
+        total += octet
     total = (total & 0xFFFF) + (total >> 16)
     total = (total & 0xFFFF) + (total >> 16)
     return bpf.XDP_PASS if total == 0xFFFF else bpf.XDP_DROP

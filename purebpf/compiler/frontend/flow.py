@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from purebpf.compiler.frontend.values import (
     NONE,
     S64_HIGH,
+    S64_LOW,
     U64,
     Conflict,
     Const,
@@ -200,6 +201,27 @@ def _jump(builder: Builder, source: Block, target: Block, args: list[Op]) -> Op:
     return Op("jump", VOID, [], (), builder.loc, [Target(target, args)], source)
 
 
+def _one_number(builder: Builder, column: list[Op], block: Block) -> Op | None:
+    """The number that these are, of which one way has told more than another; None if they are several."""
+    numbers, known = [], []
+    for op in column:
+        low, high = S64_LOW, U64
+        while op.kind == "guard" and op.imm[0] == "range":
+            low, high = max(low, op.imm[1]), min(high, op.imm[2])
+            op = op.args[0]
+        numbers.append(op)
+        known.append((low, high))
+    number = numbers[0]
+    if any(other is not number for other in numbers) or isinstance(number.type, Ptr):
+        return None
+    low, high = min(low for low, _ in known), max(high for _, high in known)
+    if low <= S64_LOW or high >= U64:
+        return number
+    guard = Op("guard", number.type, [number], ("range", low, high), builder.loc, block=block)
+    block.ops.append(guard)
+    return guard
+
+
 def _merge(
     builder: Builder,
     name: str,
@@ -226,6 +248,10 @@ def _merge(
     for i in range(len(rows[0])):
         if all(row[i] is rows[0][i] for row in rows):
             ops.append(rows[0][i])
+            continue
+        same = _one_number(builder, [row[i] for row in rows], block)
+        if same is not None:
+            ops.append(same)
             continue
         ops.append(builder.add_param(block, _column_type(shape, i, [row[i] for row in rows])))
         for row, column in zip(rows, columns, strict=True):
