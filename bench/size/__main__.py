@@ -142,7 +142,8 @@ def main() -> None:
     print(text)
     made = quotients(rows)
     worst = max((q for cpu in LEVELS for q in made[f"slots v{cpu}"]), default=math.nan)
-    print(f"slots v3={mean(made['slots v3']):.2f} v4={mean(made['slots v4']):.2f} worst={worst:.2f}")
+    time = f" time={mean(made['time']):.2f}" if made["time"] else ""
+    print(f"slots v3={mean(made['slots v3']):.2f} v4={mean(made['slots v4']):.2f} worst={worst:.2f}{time}")
     if arguments.record:
         record(known | {row.name: row.slots for row in rows})
     if not arguments.names and not arguments.quick:
