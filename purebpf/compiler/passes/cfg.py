@@ -90,6 +90,7 @@ def remove_parameters(fn: Function) -> bool:
 def forward_empty(fn: Function) -> bool:
     """An edge to a block that only jumps on goes to where that jumps."""
     changed = False
+    elsewhere: set[Op] | None = None  # parameters that other blocks read
     for block in fn.blocks:
         last = block.terminator
         for target in last.targets if last else ():
@@ -103,19 +104,25 @@ def forward_empty(fn: Function) -> bool:
                 if onward.block is target.block:
                     break
                 mapping = dict(zip(target.block.params, target.args, strict=True))
-                if target.block.params and _used_outside(fn, target.block):
-                    break
+                if target.block.params:
+                    elsewhere = _read_elsewhere(fn) if elsewhere is None else elsewhere
+                    if not elsewhere.isdisjoint(target.block.params):
+                        break
                 target.args = [mapping.get(arg, arg) for arg in onward.args]
                 target.block = onward.block
                 changed = True
     return changed
 
 
-def _used_outside(fn: Function, block: Block) -> bool:
-    params = set(block.params)
-    return any(
-        other is not block and any(operand in params for op in other.ops for operand in op.operands()) for other in fn.blocks
-    )
+def _read_elsewhere(fn: Function) -> set[Op]:
+    """Parameters that are read outside of their block."""
+    found: set[Op] = set()
+    for block in fn.blocks:
+        for op in block.ops:
+            for operand in op.operands():
+                if operand.kind == "param" and operand not in block.params:
+                    found.add(operand)
+    return found
 
 
 def merge_chains(fn: Function) -> bool:
@@ -148,11 +155,13 @@ def merge_chains(fn: Function) -> bool:
 
 
 def thread_edges(fn: Function) -> bool:
-    """Edges into a block that only decides, and whose outcome their arguments determine, go straight on."""
-    changed = False
+    """Edges into a block that only decides, and whose outcome their arguments determine, go straight on. Blocks around one that
+    was bypassed wait for the next round: what was found out of the graph no longer holds for them."""
     edges = fn.predecessors()
-    idom = None
-    for block in list(fn.blocks):
+    readers: Readers | None = None
+    idom: dict[Block, Block] = {}
+    stale: set[Block] = set()
+    for block in fn.blocks:
         last = block.terminator
         if last is None or last.kind != "br" or not block.params or len(block.ops) > 3 or block is fn.entry:
             continue
@@ -162,18 +171,32 @@ def thread_edges(fn: Function) -> bool:
             continue  # what it hands on is computed here
         incoming = [(source, target) for source, target in edges[block] if source is not block]
         known = [(source, target, outcome) for source, target in incoming if (outcome := _outcome(block, target)) is not None]
-        if not known:
+        around = {block, *block.successors, *(source for source, _ in incoming)}
+        if not known or not stale.isdisjoint(around):
             continue
-        idom = idom or immediate_dominators(fn)
-        if not _closed(fn, block, edges, idom):
+        if readers is None:
+            readers, idom = _all_readers(fn), immediate_dominators(fn)
+        if not _closed(block, readers, edges, idom):
             continue
-        _close(fn, block)
+        _close(block, readers, idom)
         for _, target, outcome in known:
             onward = last.targets[0 if outcome else 1]
             mapping = dict(zip(block.params, target.args, strict=True))
             target.block, target.args = onward.block, [mapping.get(arg, arg) for arg in onward.args]
-        return True  # the graph has changed: start over with fresh edges
-    return changed
+        stale |= around
+    return bool(stale)
+
+
+Readers = dict[Op, list[tuple[Block, Op]]]  # by value: who reads it, and in which block
+
+
+def _all_readers(fn: Function) -> Readers:
+    readers: Readers = {}
+    for block in fn.blocks:
+        for op in block.ops:
+            for operand in set(op.operands()):
+                readers.setdefault(operand, []).append((block, op))
+    return readers
 
 
 def _outcome(block: Block, target: Target) -> bool | None:
@@ -200,55 +223,30 @@ def _outcome(block: Block, target: Target) -> bool | None:
     return None if condition is None else bool(condition)
 
 
-def _defined(block: Block) -> set[Op]:
-    return {*block.params, *(op for op in block.ops if not op.info.flags & Flag.TERMINATOR)}
-
-
-def _closed(fn: Function, block: Block, edges: dict[Block, list[tuple[Block, Target]]], idom: dict[Block, Block]) -> bool:
+def _closed(block: Block, readers: Readers, edges: dict[Block, list[tuple[Block, Target]]], idom: dict[Block, Block]) -> bool:
     """Whether all readers of the block's values lie behind one of its targets, which only it leads to. Computed values must not
     be read elsewhere at all."""
-    last = block.ops[-1]
-    targets = [target.block for target in last.targets]
+    targets = [target.block for target in block.ops[-1].targets]
+    computed = [op for op in block.ops if not op.info.flags & Flag.TERMINATOR]
+    if any(reader is not block for op in computed for reader, _ in readers.get(op, ())):
+        return False
+    outside = {reader for param in block.params for reader, _ in readers.get(param, ()) if reader is not block}
     if targets[0] is targets[1] or block in targets:
-        return not _readers(fn, block)
-    params = set(block.params)
-    for reader, value in _readers(fn, block):
-        if value not in params:
-            return False
-        if not any(len(edges[t]) == 1 and dominated(idom, reader, t) for t in targets):
-            return False
-    return True
+        return not outside
+    return all(any(len(edges[t]) == 1 and dominated(idom, reader, t) for t in targets) for reader in outside)
 
 
-def _readers(fn: Function, block: Block) -> list[tuple[Block, Op]]:
-    defined = _defined(block)
-    return [
-        (other, operand)
-        for other in fn.blocks
-        if other is not block
-        for op in other.ops
-        for operand in op.operands()
-        if operand in defined
-    ]
-
-
-def _close(fn: Function, block: Block) -> None:
+def _close(block: Block, readers: Readers, idom: dict[Block, Block]) -> None:
     """Hand the parameters on to the targets, so that nobody beyond them reads the block's own."""
-    last = block.ops[-1]
-    idom = immediate_dominators(fn)
-    params = set(block.params)
-    for target in last.targets:
-        renamed: dict[Op, Op] = {}
-        for other in fn.blocks:
-            if other is block or not dominated(idom, other, target.block):
+    for target in block.ops[-1].targets:
+        for param in block.params:
+            beyond = [(b, op) for b, op in readers.get(param, ()) if b is not block and dominated(idom, b, target.block)]
+            if not beyond:
                 continue
-            for op in other.ops:
-                for operand in list(op.operands()):
-                    if operand in params and operand not in renamed:
-                        fresh = Op("param", operand.type, [], (), operand.loc, block=target.block)
-                        renamed[operand] = fresh
-                        target.block.params.append(fresh)
-                        target.args.append(operand)
-                op.args = [renamed.get(arg, arg) for arg in op.args]
+            fresh = Op("param", param.type, [], (), param.loc, block=target.block)
+            target.block.params.append(fresh)
+            target.args.append(param)
+            for _, op in beyond:
+                op.args = [fresh if arg is param else arg for arg in op.args]
                 for onward in op.targets:
-                    onward.args = [renamed.get(arg, arg) for arg in onward.args]
+                    onward.args = [fresh if arg is param else arg for arg in onward.args]

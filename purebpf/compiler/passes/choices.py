@@ -20,14 +20,22 @@ INVERSE = {"eq": "ne", "ne": "eq"}
 CROSSED = {"ule": "ult", "ult": "ule", "sle": "slt", "slt": "sle"}  # not a <= b is b < a
 
 
+Readers = dict[Op, list[Op]]
+
+
 def name_choices(fn: Function) -> None:
-    while _one(fn):
+    while _round(fn):
         pass
 
 
-def _one(fn: Function) -> bool:
+def _round(fn: Function) -> bool:
     edges = fn.predecessors()
     idom = immediate_dominators(fn)
+    readers: Readers = {}
+    for op in fn.ops():
+        for operand in set(op.operands()):
+            readers.setdefault(operand, []).append(op)
+    changed = False
     for block in fn.blocks[1:]:
         if not block.params or len(edges.get(block, ())) < 2 or block not in idom:
             continue
@@ -39,12 +47,12 @@ def _one(fn: Function) -> bool:
         if None in sides:
             continue
         for i, param in enumerate(block.params):
-            choice = _choice(fn, param, i, list(zip(sides, edges[block], strict=True)), last.args[0])
-            if choice is not None and _apply(fn, block, choice, idom):
-                return True
-        if _carry_none(fn, block, sides, edges, idom):
-            return True
-    return False
+            choice = _choice(param, i, list(zip(sides, edges[block], strict=True)), last.args[0])
+            if choice is not None and _apply(block, choice, idom, readers):
+                changed = True
+            elif _carry_none(fn, block, i, sides, edges, idom, readers):
+                return True  # ops have moved: start over with a fresh look
+    return changed
 
 
 def _side(
@@ -67,9 +75,7 @@ class _Choice:
     value: Op
 
 
-def _choice(
-    fn: Function, param: Op, i: int, edges: list[tuple[int | None, tuple[Block, Target]]], condition: Op
-) -> _Choice | None:
+def _choice(param: Op, i: int, edges: list[tuple[int | None, tuple[Block, Target]]], condition: Op) -> _Choice | None:
     pointer = isinstance(param.type, Ptr)
     if not pointer and param.type != BOOL:
         return None
@@ -83,13 +89,12 @@ def _choice(
     return _Choice(param, condition, side == 0, value) if sure else None
 
 
-def _apply(fn: Function, block: Block, choice: _Choice, idom: dict[Block, Block]) -> bool:
+def _apply(block: Block, choice: _Choice, idom: dict[Block, Block], readers: Readers) -> bool:
     """Replace the tests of the parameter by the condition, and what the tests prove by the value."""
-    readers = [op for op in fn.ops() if choice.param in op.operands()]
     tests: list[Op] = []
     guards: list[Op] = []
-    for op in readers:
-        if _tests(fn, op, choice.param):
+    for op in readers.get(choice.param, ()):
+        if _tests(op, choice.param, readers):
             tests.append(op)
         elif op.kind == "guard" and op.imm[0] == "nonnull":
             guards.append(op)
@@ -107,21 +112,26 @@ def _apply(fn: Function, block: Block, choice: _Choice, idom: dict[Block, Block]
         if op.kind == "br":
             op.args = [condition]
         else:
+            for branch in readers.get(op, ()):
+                branch.args = [condition]
             assert op.block is not None
             op.block.ops.remove(op)
-            fn.substitute({op: condition})
     for op in guards:
         _become(op, choice.value, block, idom)
+    readers.pop(choice.param, None)
     return True
 
 
-def _tests(fn: Function, op: Op, param: Op) -> bool:
+def _tests(op: Op, param: Op, readers: Readers) -> bool:
     """Whether this asks if the parameter is 0, to branch on it, and does nothing else with it."""
     if op.kind == "br":
         return op.args[0] is param and not any(param in target.args for target in op.targets)
     if op.kind not in ("eq", "ne") or not op.args[1].is_const or op.args[1].value != 0:
         return False
-    return all(user.kind == "br" and user.args[0] is op for user in fn.ops() if op in user.operands())
+    return all(
+        user.kind == "br" and user.args[0] is op and not any(op in target.args for target in user.targets)
+        for user in readers.get(op, ())
+    )
 
 
 def _call_before(block: Block, wanted: set[Block]) -> bool:
@@ -188,39 +198,35 @@ def _zero(op: Op) -> Op:
 def _carry_none(
     fn: Function,
     block: Block,
+    i: int,
     sides: list[int | None],
     edges: dict[Block, list[tuple[Block, Target]]],
     idom: dict[Block, Block],
+    readers: Readers,
 ) -> bool:
     """A value that is 0 on one way and read only where the condition says that the other was taken: compute it before."""
-    decider = idom[block]
+    param, decider = block.params[i], idom[block]
+    if isinstance(param.type, Ptr) or len(sides) != 2 or not readers.get(param):
+        return False
     last = decider.ops[-1]
-    condition = last.args[0]
-    for i, param in enumerate(block.params):
-        if isinstance(param.type, Ptr):
-            continue
-        given = [(side, source, target.args[i]) for side, (source, target) in zip(sides, edges[block], strict=True)]
-        something = [(side, source, arg) for side, source, arg in given if not (arg.is_const and arg.value == 0)]
-        if len(something) != 1 or len(given) != 2:
-            continue
-        side, source, value = something[0]
-        if value.is_const or value.block is not source or source is decider or len(edges[source]) != 1:
-            continue
-        if len(source.ops) > 3 or not all(_harmless(op) for op in source.ops[:-1]):
-            continue
-        wanted = _where(fn, condition, bool(side == 0), edges)
-        readers = [(op.block, op) for op in fn.ops() if param in op.operands()]
-        if not readers or not all(
-            reader is not None and any(dominated(idom, reader, behind) for behind in wanted) for reader, _ in readers
-        ):
-            continue
-        for op in source.ops[:-1]:
-            op.block = decider
-        decider.ops[-1:] = [*source.ops[:-1], last]
-        del source.ops[:-1]
-        fn.substitute({param: value})
-        return True
-    return False
+    given = [(side, source, target.args[i]) for side, (source, target) in zip(sides, edges[block], strict=True)]
+    something = [(side, source, arg) for side, source, arg in given if not (arg.is_const and arg.value == 0)]
+    if len(something) != 1:
+        return False
+    side, source, value = something[0]
+    if value.is_const or value.block is not source or source is decider or len(edges[source]) != 1:
+        return False
+    if len(source.ops) > 3 or not all(_harmless(op) for op in source.ops[:-1]):
+        return False
+    wanted = _where(fn, last.args[0], side == 0, edges)
+    if not all(op.block is not None and any(dominated(idom, op.block, behind) for behind in wanted) for op in readers[param]):
+        return False
+    for op in source.ops[:-1]:
+        op.block = decider
+    decider.ops[-1:] = [*source.ops[:-1], last]
+    del source.ops[:-1]
+    fn.substitute({param: value})
+    return True
 
 
 def _harmless(op: Op) -> bool:

@@ -174,7 +174,7 @@ def _aligned(base: Op, at: int, size: int) -> bool:
 
 def drop_overwritten(fn: Function, escaped: set[Op]) -> None:
     """Drop stores to stack memory all whose bytes are written again, on every way, before anything may read them."""
-    memories = [op for op in fn.entry.ops if op.kind == "alloca" and _only_by_address(fn, op)]
+    memories = {op for op in fn.entry.ops if op.kind == "alloca"} - _handed_on(fn)
     if not memories:
         return
     order = reverse_postorder(fn)
@@ -211,7 +211,7 @@ def _wanted_after(block: Block, entry: dict[Block, dict[Op, int]]) -> dict[Op, i
     return wanted
 
 
-def _step_back(op: Op, wanted: dict[Op, int], memories: list[Op]) -> None:
+def _step_back(op: Op, wanted: dict[Op, int], memories: set[Op]) -> None:
     if op.kind == "store":
         base, at = place(op.args[0], op.imm[1])
         if base in memories:
@@ -232,11 +232,11 @@ def _bytes(at: int, size: int) -> int:
     return ((1 << size) - 1) << at if at >= 0 else -1
 
 
-def _only_by_address(fn: Function, memory: Op) -> bool:
-    """Whether all that is done with the memory names it: its address is in no other memory and no parameter of a block."""
+def _handed_on(fn: Function) -> set[Op]:
+    """Memory that not all accesses name: its address is in other memory, or in a parameter of a block."""
+    found: set[Op] = set()
     for op in fn.ops():
         values = [*([op.args[1]] if op.kind == "store" else []), *(a for t in op.targets for a in t.args)]
         values += op.args if op.kind in ("ret", "eq", "ne", "sub") else []
-        if any(isinstance(v.type, Ptr) and root(v) is memory for v in values):
-            return False
-    return True
+        found.update(root(v) for v in values if isinstance(v.type, Ptr))
+    return found
