@@ -64,6 +64,7 @@ class Compiled(Protocol):
     declarations: dict[str, MapDeclaration]
     warnings: list[str]
     functions: list[Any]
+    meaning: Any
 
 
 def compile_together(programs: Iterable[Program]) -> tuple[CollectionSpec, dict[str, MapDeclaration], dict[Program, str]]:
