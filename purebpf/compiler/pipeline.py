@@ -66,6 +66,7 @@ class Compiled:
     warnings: list[str]
     functions: list[Function]
     meaning: Meaning
+    options: Options
 
 
 def compile_ir(
@@ -127,7 +128,7 @@ def compile_program(
         stack=_deepest(emitted),
         requires=(*unit.requires, *budget),
     )
-    return Compiled(program, unit.map_specs(), unit.used, list(dict.fromkeys(unit.warnings)), made, unit.meaning)
+    return Compiled(program, unit.map_specs(), unit.used, list(dict.fromkeys(unit.warnings)), made, unit.meaning, options)
 
 
 def generate(fn: Function, options: Options) -> layout.Emitted:

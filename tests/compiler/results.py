@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 import purebpf as bpf
+from tests.compiler.as_python import both
 
 FRAME = bytes(64)
 Function = Callable[..., object]
@@ -27,13 +28,18 @@ class Table:
         return add
 
     def parametrize(self) -> Callable[[Function], Function]:
-        """A test over all rows (`function`, `expected`, `packet`) and both engines (`engine`)."""
+        """A test over all rows (`function`, `expected`, `packet`) both engines, and "python" (`engine`)."""
         rows = pytest.mark.parametrize("function, expected, packet", self.rows, ids=[row[0].__name__ for row in self.rows])
-        engines = pytest.mark.parametrize("engine", ENGINES)
+        engines = pytest.mark.parametrize("engine", (*ENGINES, "python"))
         return lambda test: engines(rows(test))
 
 
 def check(function: Function, expected: int, packet: bytes, engine: str) -> None:
     program = bpf.xdp(function)
+    if engine == "python":
+        bytecode, python = both(program, packet)
+        assert python == bytecode
+        assert python[0] == expected & 0xFFFFFFFF
+        return
     with program.load(engine):
         assert program.run(packet=packet).value == expected & 0xFFFFFFFF
