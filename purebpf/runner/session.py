@@ -19,7 +19,7 @@ from purebpf.errors import Error, VmError
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.program_types import ProgramKind
 from purebpf.lang.types import BoolType, IntType, Type
-from purebpf.runner import calls, idioms, maps, names, places  # noqa: F401 (idioms and maps register themselves)
+from purebpf.runner import calls, idioms, maps, names, places, rings  # noqa: F401 (some register themselves)
 from purebpf.runner.context import ProgramContext
 from purebpf.runner.maps import TailCall
 from purebpf.runner.transform import Transformer, hidden, transformed
@@ -156,6 +156,9 @@ class Runner:
         self._functions[function] = made
         made.__defaults__ = names.seen(self, function.__defaults__)
         made.__kwdefaults__ = names.seen(self, function.__kwdefaults__)
+        for name, value in function.__globals__.items():  # not used here, but good to have at a debugger's prompt
+            if value is sys.modules["purebpf"] or isinstance(value, MapDeclaration):
+                outside.setdefault(name, value)
         scope.update({name: names.seen(self, value) for name, value in outside.items()})
         scope.update(self._own)
         return made

@@ -11,6 +11,7 @@ from tests.compiler.as_python import both
 
 FRAME = bytes(64)
 Function = Callable[..., object]
+TIMED = frozenset({"token_bucket"})  # what they leave in maps depends on the time
 ENGINES = ("vm", pytest.param("kernel", marks=pytest.mark.kernel))
 
 
@@ -38,6 +39,8 @@ def check(function: Function, expected: int, packet: bytes, engine: str) -> None
     program = bpf.xdp(function)
     if engine == "python":
         bytecode, python = both(program, packet)
+        if function.__name__ in TIMED:
+            python, bytecode = python[:3], bytecode[:3]
         assert python == bytecode
         assert python[0] == expected & 0xFFFFFFFF
         return
