@@ -103,6 +103,7 @@ class Program:
                 f"`{self.name}` is loaded already, with its maps, in the engine {self.collection.engine.name!r}, not in "
                 f"{engine!r}: close it first (`{self.name}.close()`), or leave `engine` out"
             )
+        _check_given(packet, ctx)
         self.compiled()  # a program that `python` loaded may have a `breakpoint()`, which is Python's alone
         return self.loaded.run(data=packet, context=ctx, repeat=repeat)
 
@@ -116,6 +117,7 @@ class Program:
         from purebpf.runner.session import runner_of
         from purebpf.vm.engine import VmEngine
 
+        _check_given(packet, ctx)
         collection = self.collection or Collection([self], VmEngine(), debugging=True).load()
         if collection.engine.name != "vm":
             raise Error(
@@ -155,6 +157,12 @@ class Program:
 
     def __repr__(self) -> str:
         return f"<bpf.{self.kind.decorator} program {self.name}{'' if self.collection is None else ', loaded'}>"
+
+
+def _check_given(packet: object, ctx: object) -> None:
+    for name, given in (("packet", packet), ("ctx", ctx)):
+        if given is not None and not isinstance(given, bytes | bytearray | memoryview):
+            raise Error(f"`{name}` is bytes, not {given!r}: {name}=bytes(64), or a record's `to_bytes()`")
 
 
 _TARGETS: dict[str, tuple[str, ...]] = {"xdp": ("interface",), "tc": ("interface",), "socket_filter": ("socket",)}
