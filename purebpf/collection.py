@@ -18,6 +18,7 @@ from purebpf.spec import CollectionSpec, ProgramSpec
 if TYPE_CHECKING:
     from purebpf.kernel.trace_pipe import TracePipe
     from purebpf.program import Program
+    from purebpf.runner.session import Runner
 
 
 _default_engine = "auto"
@@ -64,9 +65,13 @@ class Compiled(Protocol):
     declarations: dict[str, MapDeclaration]
     warnings: list[str]
     functions: list[Any]
+    meaning: Any
+    options: Any
 
 
-def compile_together(programs: Iterable[Program]) -> tuple[CollectionSpec, dict[str, MapDeclaration], dict[Program, str]]:
+def compile_together(
+    programs: Iterable[Program], debugging: bool = False
+) -> tuple[CollectionSpec, dict[str, MapDeclaration], dict[Program, str]]:
     """Programs as one collection: its spec, the declarations behind its maps, each program's name in it (of one name:
     `_2`, `_3`)."""
     from purebpf.compiler.pipeline import compile_program
@@ -80,10 +85,10 @@ def compile_together(programs: Iterable[Program]) -> tuple[CollectionSpec, dict[
         while name in specs:
             n += 1
             name = f"{program.name}_{n}"
-        made: Compiled = program.compiled()
+        made: Compiled = program.compiled(debugging)
         clash = any(shared.get(map_name, declaration) is not declaration for map_name, declaration in made.declarations.items())
         if clash or name != program.name:
-            made = compile_program(program.function, program.kind, program.hook, program.license, program.options, name, shared)
+            made = compile_program(program.function, program.kind, program.hook, program.license, made.options, name, shared)
         specs[name], names[program] = made.program, name
         maps |= made.maps
         shared |= made.declarations
@@ -93,9 +98,11 @@ def compile_together(programs: Iterable[Program]) -> tuple[CollectionSpec, dict[
 class Collection:
     """Programs loaded together. A context manager: leaving it detaches and closes everything."""
 
-    def __init__(self, programs: Iterable[Program], engine: Engine) -> None:
+    def __init__(self, programs: Iterable[Program], engine: Engine, debugging: bool = False) -> None:
         self.engine = engine
-        self.programs = _reachable(programs)
+        self.debugging = debugging  # compiled without what serves a debugger only: for running them as Python
+        self.programs = _reachable(programs, debugging)
+        self.runners: dict[Program, Runner] = {}
         self.spec: CollectionSpec = CollectionSpec()
         self.maps: dict[str, EngineMap] = {}
         self.loaded: dict[str, EngineProgram] = {}
@@ -106,7 +113,7 @@ class Collection:
 
     def load(self) -> Collection:
         """Compile what is not compiled yet, create the maps, load the programs. On an error nothing stays behind."""
-        self.spec, declarations, self._names = compile_together(self.programs)
+        self.spec, declarations, self._names = compile_together(self.programs, self.debugging)
         try:
             for name, spec in self.spec.maps.items():
                 declaration = declarations.get(name)
@@ -164,7 +171,7 @@ class Collection:
         self.close()
 
 
-def _reachable(programs: Iterable[Program]) -> list[Program]:
+def _reachable(programs: Iterable[Program], debugging: bool) -> list[Program]:
     """The programs, and those in the program arrays they use."""
     found: list[Program] = []
     work = list(programs)
@@ -173,7 +180,7 @@ def _reachable(programs: Iterable[Program]) -> list[Program]:
         if program in found:
             continue
         found.append(program)
-        for declaration in program.compiled().declarations.values():
+        for declaration in program.compiled(debugging).declarations.values():
             if isinstance(declaration, ProgArray):
                 work += declaration.entries.values()
     return found

@@ -15,12 +15,14 @@ from purebpf.spec import MapSpec, ProgramSpec
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """One test run: the program's result (unsigned 32-bit), the packet and the context afterwards, mean time of a run."""
+    """One test run: the program's result (unsigned 32-bit), the packet and the context afterwards, mean time of a run, and the
+    lines it printed (not from the kernel, whose trace pipe has them)."""
 
     value: int
     data: bytes = b""
     context: bytes = b""
     duration_ns: int = 0
+    printed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import FunctionType, TracebackType
 from typing import Any
 
 from purebpf.collection import Collection, Compiled, choose_engine, compile_together
 from purebpf.compiler.options import Options
 from purebpf.engine import EngineLink, EngineProgram, RunResult
-from purebpf.errors import Error, NotLoaded
+from purebpf.errors import CompileError, Error, NotLoaded
 from purebpf.lang.program_types import KINDS, ProgramKind
 from purebpf.spec import CollectionSpec
 
@@ -33,6 +34,7 @@ class Program:
         self.options = Options()
         self.collection: Collection | None = None
         self._compiled: Compiled | None = None
+        self._for_python: Compiled | None = None
         self.__name__ = function.__name__
         self.__doc__ = function.__doc__
         self.__module__ = function.__module__
@@ -46,17 +48,31 @@ class Program:
     def license(self) -> str:
         return str(self.function.__globals__.get("__bpf_license__", "GPL"))
 
-    def compiled(self) -> Compiled:
-        """The compiled program; compiled once. Raises CompileError."""
-        if self._compiled is None:
-            from purebpf.compiler.pipeline import compile_program
+    def compiled(self, debugging: bool = False) -> Compiled:
+        """The compiled program; compiled once. `debugging`: if that fails, without what serves a debugger only, such as
+        `breakpoint()`. Raises CompileError."""
+        if self._compiled is None and self._for_python is None:
+            try:
+                self._compiled = self._compile(self.options)
+            except CompileError:
+                if not debugging:
+                    raise
+                self._for_python = self._compile(replace(self.options, debugging=True))
+        if self._compiled is None and not debugging:
+            self._compiled = self._compile(self.options)
+        found = self._compiled or self._for_python
+        assert found is not None
+        return found
 
-            self._compiled = compile_program(self.function, self.kind, self.hook, self.license, self.options)
-            for warning in self._compiled.warnings:
-                import sys
+    def _compile(self, options: Options) -> Compiled:
+        from purebpf.compiler.pipeline import compile_program
 
-                print(warning, file=sys.stderr)
-        return self._compiled
+        made = compile_program(self.function, self.kind, self.hook, self.license, options)
+        for warning in made.warnings:
+            import sys
+
+            print(warning, file=sys.stderr)
+        return made
 
     def spec(self) -> CollectionSpec:
         """The program and its maps as plain data."""
@@ -87,7 +103,28 @@ class Program:
                 f"`{self.name}` is loaded already, with its maps, in the engine {self.collection.engine.name!r}, not in "
                 f"{engine!r}: close it first (`{self.name}.close()`), or leave `engine` out"
             )
+        _check_given(packet, ctx)
+        self.compiled()  # a program that `python` loaded may have a `breakpoint()`, which is Python's alone
         return self.loaded.run(data=packet, context=ctx, repeat=repeat)
+
+    def python(self, packet: bytes | None = None, ctx: bytes | None = None) -> RunResult:
+        """Run the very function in Python, on a packet and/or a context as `run` takes them: breakpoints, `print` and `pdb`
+        work. Its maps are the virtual machine's, and integers are stored as the kernel would.
+
+        A program that is loaded in the virtual machine keeps its maps; otherwise it is loaded for this run, and stays loaded
+        until it is closed. Raises Unsupported for types of programs that the virtual machine cannot run.
+        """
+        from purebpf.runner.session import runner_of
+        from purebpf.vm.engine import VmEngine
+
+        _check_given(packet, ctx)
+        collection = self.collection or Collection([self], VmEngine(), debugging=True).load()
+        if collection.engine.name != "vm":
+            raise Error(
+                f"`{self.name}` is loaded in the engine {collection.engine.name!r}, and Python runs programs on the virtual "
+                f"machine's maps: close it first (`{self.name}.close()`)"
+            )
+        return runner_of(collection, self).run(packet, ctx)
 
     def attach(self, *target: object, engine: str = "auto", **options: object) -> Attachment:
         """Load it if it is not loaded, and attach it. What to attach to depends on the type: `attach("eth0", mode="generic")`
@@ -120,6 +157,12 @@ class Program:
 
     def __repr__(self) -> str:
         return f"<bpf.{self.kind.decorator} program {self.name}{'' if self.collection is None else ', loaded'}>"
+
+
+def _check_given(packet: object, ctx: object) -> None:
+    for name, given in (("packet", packet), ("ctx", ctx)):
+        if given is not None and not isinstance(given, bytes | bytearray | memoryview):
+            raise Error(f"`{name}` is bytes, not {given!r}: {name}=bytes(64), or a record's `to_bytes()`")
 
 
 _TARGETS: dict[str, tuple[str, ...]] = {"xdp": ("interface",), "tc": ("interface",), "socket_filter": ("socket",)}

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Options:
     """`cpu` is the instruction set's level, 1 to 4 (4 needs Linux 6.6). `may_goto` allows loops without a provable end, which
-    needs Linux 6.9; `big_endian` is the target's byte order."""
+    needs Linux 6.9; `big_endian` is the target's byte order. `debugging` leaves out what serves a debugger only: for running
+    the program as Python."""
 
     cpu: int = 3
     may_goto: bool = True
     big_endian: bool = False
+    debugging: bool = False
 
     @property
     def old_kernels(self) -> bool:

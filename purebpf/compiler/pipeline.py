@@ -12,6 +12,7 @@ from types import FunctionType
 from purebpf.compiler.frontend import functions
 from purebpf.compiler.frontend.lower import Unit
 from purebpf.compiler.ir.ops import Function
+from purebpf.compiler.meaning import Meaning
 from purebpf.compiler.options import Options
 from purebpf.compiler.passes.cfg import remove_unreachable, simplify_cfg
 from purebpf.compiler.passes.checks import merge_checks
@@ -64,6 +65,8 @@ class Compiled:
     declarations: dict[str, MapDeclaration]
     warnings: list[str]
     functions: list[Function]
+    meaning: Meaning
+    options: Options
 
 
 def compile_ir(
@@ -125,7 +128,7 @@ def compile_program(
         stack=_deepest(emitted),
         requires=(*unit.requires, *budget),
     )
-    return Compiled(program, unit.map_specs(), unit.used, list(dict.fromkeys(unit.warnings)), made)
+    return Compiled(program, unit.map_specs(), unit.used, list(dict.fromkeys(unit.warnings)), made, unit.meaning, options)
 
 
 def generate(fn: Function, options: Options) -> layout.Emitted:

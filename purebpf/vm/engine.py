@@ -21,7 +21,7 @@ from purebpf.vm.machine import DEFAULT_BUDGET, Machine, Redirect
 from purebpf.vm.maps import VmMap, create
 from purebpf.vm.memory import Buffer, Memory
 from purebpf.vm.rings import RingBuf
-from purebpf.vm.run import run
+from purebpf.vm.run import Runnable, run
 from purebpf.vm.tables import PerfEventArray
 from purebpf.vm.trace import Task, Trace
 
@@ -173,6 +173,11 @@ class VmProgram:
     def type(self) -> ProgramType:
         return self.spec.type
 
+    @property
+    def machine(self) -> Machine:
+        """What it runs on."""
+        return self._machine
+
     def main(self) -> Callable[..., int]:
         """It as a Python function, for tail calls."""
         return self.code.main
@@ -185,8 +190,10 @@ class VmProgram:
         repeat: int = 1,
         cpu: int | None = None,
         cookie: int = 0,
+        code: Runnable | None = None,
     ) -> RunResult:
-        """Run it on a packet and/or a context, as the kernel's test run would; `cpu` is the CPU it finds itself on.
+        """Run it on a packet and/or a context, as the kernel's test run would; `cpu` is the CPU it finds itself on, `code` what
+        runs instead of its instructions.
 
         A frame has at least 14 bytes; without `data` a program on packets gets 14 zeros. Programs on events get `context`
         as it is. Raises VmError for what the program does wrong, KernelError where the kernel would refuse the context.
@@ -202,7 +209,7 @@ class VmProgram:
                 raise Error(f"The program {self.spec.name!r} cannot be run while another run is going on in the same thread.")
             machine.cpu, machine.cookie = on, cookie
             try:
-                return run(self.code, self.spec, data, context, repeat)
+                return run(code or self.code, self.spec, data, context, repeat)
             finally:
                 self.redirect = machine.redirect
                 self.executed = machine.budget - machine.left

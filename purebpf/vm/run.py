@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter_ns
+from typing import Protocol
 
 from purebpf.engine import RunResult
 from purebpf.errors import Error, Unsupported
@@ -18,7 +19,6 @@ from purebpf.tables.contexts import ContextKind, context
 from purebpf.tables.enums import ProgramType
 from purebpf.vm import contexts
 from purebpf.vm.facts import EINVAL, fact, kernel_error
-from purebpf.vm.interpreter import Code
 from purebpf.vm.machine import Machine
 from purebpf.vm.memory import CONTEXT, SHIFT
 from purebpf.vm.packet import ETHERNET, FRAME_INFO, HEADROOM, SkbPacket, XdpPacket
@@ -51,6 +51,20 @@ SKB_RUNS = {
 }
 NO_CONTEXT_BACK = frozenset({ProgramType.RAW_TRACEPOINT, ProgramType.RAW_TRACEPOINT_WRITABLE})
 
+
+class Runnable(Protocol):
+    """What runs: a program's `Code`, or something that stands for it."""
+
+    @property
+    def machine(self) -> Machine: ...
+    @property
+    def main(self) -> Callable[..., int]:
+        """It as a Python function."""
+
+    def run(self, main: Callable[..., int], *arguments: int) -> int:
+        """The result of a run, 64 bits."""
+
+
 Outcome = tuple[bytes, bytes]
 """Packet and context as a run leaves them."""
 
@@ -67,7 +81,7 @@ def refuse(type: ProgramType) -> str | None:
     return f"the virtual machine cannot make what `{needed[0]}` of its context points to" if needed else None
 
 
-def run(code: Code, spec: ProgramSpec, data: bytes | None, given: bytes | None, repeat: int) -> RunResult:
+def run(code: Runnable, spec: ProgramSpec, data: bytes | None, given: bytes | None, repeat: int) -> RunResult:
     """One run, or `repeat` on the same packet and context. Raises VmError, Error, KernelError and Unsupported."""
     what = f"A run of the program {spec.name!r}"
     if repeat < 1:
@@ -78,6 +92,7 @@ def run(code: Code, spec: ProgramSpec, data: bytes | None, given: bytes | None, 
     found = context(spec.type)
     code.machine.fields = () if found is None else tuple(found.fields.values())
     main = code.main  # compiled before the clock runs
+    lines = code.machine.trace.added
     try:
         finish = start(code.machine, spec.type, data, given, what)
         begun = perf_counter_ns()
@@ -87,7 +102,7 @@ def run(code: Code, spec: ProgramSpec, data: bytes | None, given: bytes | None, 
         packet, after = finish()
     finally:
         end(code.machine)
-    return RunResult(value & 0xFFFF_FFFF, packet, b"" if given is None else after, duration)
+    return RunResult(value & 0xFFFF_FFFF, packet, b"" if given is None else after, duration, code.machine.trace.since(lines))
 
 
 def start(machine: Machine, type: ProgramType, data: bytes | None, given: bytes | None, what: str) -> Callable[[], Outcome]:

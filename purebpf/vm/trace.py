@@ -65,9 +65,15 @@ class Trace:
 
     def __init__(self, size: int = DEFAULT_RECORDS) -> None:
         self.records: deque[TraceRecord] = deque(maxlen=size)
+        self.added = 0  # in all
 
     def add(self, record: TraceRecord) -> None:
         self.records.append(record)
+        self.added += 1
+
+    def since(self, added: int) -> tuple[str, ...]:
+        """The bare messages that came after so many, as far as they are kept."""
+        return tuple(record.text for record in list(self.records)[-(self.added - added) :]) if self.added > added else ()
 
     @property
     def texts(self) -> list[str]:

@@ -11,7 +11,7 @@ import enum
 from typing import Any
 
 from purebpf.compiler.frontend.expressions import resolve
-from purebpf.compiler.frontend.lower import Annotation, Lowering
+from purebpf.compiler.frontend.lower import Lowering
 from purebpf.compiler.frontend.values import (
     NONE,
     Const,
@@ -25,6 +25,7 @@ from purebpf.compiler.frontend.values import (
     describe,
     with_article,
 )
+from purebpf.compiler.meaning import Annotation
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.types import ArrayType, BytesType, CharsType, type_of
 

@@ -106,13 +106,16 @@ def fit(cx: Lowering, node: ast.AST, symbol: str, a: IntValue, b: IntValue, low:
     """The range of a result in a register: exact where 64 bits hold it, else wrapped; and its signedness."""
     signed = low < 0 or ((a.signed or b.signed) and high <= S64_HIGH)
     if (low >= 0 and high <= U64) or (low >= S64_LOW and high <= S64_HIGH):
+        cx.computed(node, low)
         return low, high, signed
 
     unsigned_ok = all(not v.signed and v.low >= 0 for v in (a, b))
     signed_ok = all(v.high <= S64_HIGH for v in (a, b))  # an unsigned value that fits s64 is as good as a signed one
     if unsigned_ok:
+        cx.computed(node, 0, True)
         return 0, U64, False
     if signed_ok:
+        cx.computed(node, S64_LOW, True)
         return S64_LOW, S64_HIGH, True
     cx.fail(
         node,
@@ -138,7 +141,7 @@ def divide(cx: Lowering, node: ast.AST, symbol: str, a: IntValue, b: IntValue) -
             label=f"{a.low}..{a.high} {symbol} {b.low}..{b.high}",
             hint="cast one side: `s64(x)` or `u64(x)`",
         )
-    return _divide_signed(cx, symbol, a, b)
+    return _divide_signed(cx, node, symbol, a, b)
 
 
 def _divide_unsigned(cx: Lowering, symbol: str, a: IntValue, b: IntValue) -> IntValue:
@@ -153,7 +156,7 @@ def _divide_unsigned(cx: Lowering, symbol: str, a: IntValue, b: IntValue) -> Int
     return IntValue(cx.builder.emit("umod", narrow, [a.op, b.op]), 0, high, a.signed)
 
 
-def _divide_signed(cx: Lowering, symbol: str, a: IntValue, b: IntValue) -> IntValue:
+def _divide_signed(cx: Lowering, node: ast.AST, symbol: str, a: IntValue, b: IntValue) -> IntValue:
     """Truncating division corrected downward: q = a / b; r = a % b; if r != 0 and the signs of r and b differ: q -= 1, r += b.
 
     The correction is branch-free: c = ((r ^ b) >> 63) & (r != 0), where r != 0 is the sign of r | -r.
@@ -167,6 +170,7 @@ def _divide_signed(cx: Lowering, symbol: str, a: IntValue, b: IntValue) -> IntVa
     if symbol == "//":
         q = e("sub", I64, [e("sdiv", I64, [a.op, b.op]), differ])
         biggest = max(abs(a.low), abs(a.high))
+        cx.computed(node, S64_LOW, biggest > S64_HIGH)
         if biggest > S64_HIGH:
             return IntValue(q, S64_LOW, S64_HIGH, True)
         return IntValue(q, -biggest - 1, biggest, True)
@@ -201,6 +205,7 @@ def negate(cx: Lowering, node: ast.AST, a: IntValue) -> IntValue:
 def invert(cx: Lowering, node: ast.AST, a: IntValue) -> IntValue:
     """`~a` is -a - 1, exact: of a u32 it is negative, as in Python."""
     low, high = -a.high - 1, -a.low - 1
+    cx.computed(node, 0 if low < S64_LOW else low, low < S64_LOW)
     if low < S64_LOW:
         low, high = 0, U64
     return exact(IntValue(cx.builder.emit("xor", I64, [a.op, cx.builder.const(-1)]), low, high, low < 0))

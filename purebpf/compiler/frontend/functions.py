@@ -61,6 +61,7 @@ def frame_for(cx: Lowering, function: FunctionType, source: Source) -> Frame:
     if node.args.vararg or node.args.kwarg:
         cx.fail(node, f"`{node.name}` takes `*` or `**` arguments, which a program cannot have", hint="name the parameters")
     cx.frames.pop()
+    cx.unit.meaning.annotations[function.__code__] = frame.types, frame.result
     return frame
 
 
@@ -270,6 +271,7 @@ def inline(
     if len(cx.frames) > MAX_INLINE_DEPTH:
         cx.fail(node, f"calls are nested deeper than {MAX_INLINE_DEPTH}")
     frame = frame_for(cx, function, source)
+    frame.call = node
     outer = cx.flow.names
     loc = cx.builder.loc
     cx.flow.names = {}

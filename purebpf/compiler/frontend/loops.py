@@ -396,6 +396,7 @@ class _Mark:
         self.returns = len(cx.frame.returns)
         self.never = len(cx.never)
         self.warnings = len(cx.unit.warnings)
+        self.results = len(cx.unit.meaning.results)
         self.scope_ops = dict(entry.scope.ops)
         self.allocas = {op for op in cx.fn.entry.ops if op.kind == "alloca"}
         self.constants = dict(cx.builder.constants)
@@ -414,6 +415,7 @@ class _Mark:
         del cx.frame.returns[self.returns :]
         del cx.never[self.never :]
         del cx.unit.warnings[self.warnings :]
+        del cx.unit.meaning.results[self.results :]
         for outer, breaks, continues in self.outer:
             del outer.breaks[breaks:]
             del outer.continues[continues:]

@@ -15,6 +15,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from purebpf.compiler.diagnostics import Place, ProgramError, render
+from purebpf.compiler.frontend import debugging
 from purebpf.compiler.frontend.advice import not_a_number
 from purebpf.compiler.frontend.flow import Flow, as_int, join
 from purebpf.compiler.frontend.source import Source
@@ -22,11 +23,11 @@ from purebpf.compiler.frontend.unsupported import UNSUPPORTED
 from purebpf.compiler.frontend.values import Conflict, Const, IntValue, MaybeInt, MaybeRef, Ref, Unset, Value, describe
 from purebpf.compiler.ir.build import Builder
 from purebpf.compiler.ir.ops import I64, Function, Op, Ptr
+from purebpf.compiler.meaning import Annotation, Meaning, Result, spot
 from purebpf.compiler.options import Options
 from purebpf.isa.instruction import SourceLine
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.program_types import ProgramKind
-from purebpf.lang.types import Type
 from purebpf.spec import MapSpec
 from purebpf.tables.enums import MapType
 
@@ -37,7 +38,6 @@ BPF_F_RDONLY_PROG = 1 << 7
 ZEROS = 64  # so many values of a loop can start from a zero that the verifier does not know
 
 
-Annotation = Type | type[Any]  # a layout narrows; `int`, `str`, `bytes` and `list` are checked
 Subprogram = tuple[str, int, int, bool, bool]  # its name, and its result's range, signedness, and whether it is a bool
 
 
@@ -61,6 +61,7 @@ class Unit:
     warnings: list[str] = field(default_factory=list)
     requires: dict[str, None] = field(default_factory=dict)  # features, in order
     costs: dict[str, int] = field(default_factory=dict)  # of subprograms: see `Lowering.cost`
+    meaning: Meaning = field(default_factory=Meaning)
 
     def map_name(self, declaration: MapDeclaration, name: str) -> str:
         """The name a map has in this program; the same declaration always has the same one."""
@@ -125,6 +126,7 @@ class Frame:
     local: frozenset[str]
     types: dict[str, Annotation] = field(default_factory=dict)
     result: Annotation | None = None
+    call: ast.AST | None = None  # where it is inlined
     loops: list[Loop] = field(default_factory=list)
     returns: list[tuple[Flow, Value, ast.AST]] = field(default_factory=list)
 
@@ -230,6 +232,8 @@ class Lowering:
                     self.go(self.last)
                     self.warn(node, "this is never reached", "no way leads here")
                 self.go(self.unreachable_flow())
+            if self.unit.options.debugging and debugging.serves(node):
+                continue
             handler = STATEMENTS.get(type(node))
             if handler is None:
                 self.fail(
@@ -297,6 +301,13 @@ class Lowering:
         self.go(self.join(self.current, no))
 
     # -- values
+
+    def computed(self, node: ast.AST, low: int, wraps: bool = False) -> None:
+        """Note a result of arithmetic, whose least value is `low`; `wraps` where 64 bits may not hold it."""
+        if self.current is None or self.current.dead:
+            return
+        way = [spot(f.call, outer.source.file) for outer, f in zip(self.frames, self.frames[1:], strict=False) if f.call]
+        self.unit.meaning.results.append(Result(spot(node, self.frame.source.file), tuple(way), wraps, low < 0))
 
     def const(self, value: int) -> Op:
         return self.builder.const(value)

@@ -17,7 +17,7 @@ from purebpf.compiler.frontend import comparing, conditions, iteration, numeric
 from purebpf.compiler.frontend.expressions import operate
 from purebpf.compiler.frontend.lower import Lowering, lowers
 from purebpf.compiler.frontend.names import assigned_names
-from purebpf.compiler.frontend.values import NONE, Conflict, Const, IntValue, MaybeInt, Value, known
+from purebpf.compiler.frontend.values import NONE, S64_HIGH, S64_LOW, U64, Conflict, Const, IntValue, MaybeInt, Value, known
 
 
 class Action(ast.stmt):
@@ -103,7 +103,9 @@ def sum_(cx: Lowering, node: ast.Call) -> Value:
     def step() -> None:
         value = cx.expression(item)
         total = operate(cx, item, ast.Add(), item, cx.flow.names[name], item, value)
-        cx.flow.names[name] = cx.held(total)
+        cx.flow.names[name] = held = cx.held(total)
+        if isinstance(held, IntValue):
+            cx.computed(node, held.low, (held.low, held.high) in ((0, U64), (S64_LOW, S64_HIGH)))
 
     return _reduced(cx, node, taken, name, cx.held(taken.others.get("start", Const(0))), step)
 

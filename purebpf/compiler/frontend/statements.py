@@ -10,7 +10,7 @@ from purebpf.compiler.frontend import advice, atomics, calls, conditions, maps, 
 from purebpf.compiler.frontend.annotations import check_kind, check_result
 from purebpf.compiler.frontend.expressions import operate
 from purebpf.compiler.frontend.flow import Flow
-from purebpf.compiler.frontend.lower import Annotation, Lowering, lowers
+from purebpf.compiler.frontend.lower import Lowering, lowers
 from purebpf.compiler.frontend.values import (
     NONE,
     Bound,
@@ -26,6 +26,7 @@ from purebpf.compiler.frontend.values import (
     describe,
     known,
 )
+from purebpf.compiler.meaning import Annotation
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.types import BoolType, IntType, StructType
 from purebpf.tables.enums import MapType

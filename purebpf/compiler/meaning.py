@@ -1,0 +1,53 @@
+"""What a program's types say that its text alone does not: for whoever runs the same text as plain Python.
+
+Python's integers have no end, a register has 64 bits. Whether a result wraps as an unsigned or as a signed number follows from
+the ranges that the frontend found; it notes each result here, by the place in the source.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from types import CodeType
+from typing import Any
+
+from purebpf.lang.types import Type
+
+Spot = tuple[str, str, int, int, int, int]
+"""Kind of node, file, first line and column, last line and column."""
+Way = tuple[Spot, ...]
+"""The calls through which inlined code was reached, outermost first."""
+Annotation = Type | type[Any]
+
+
+def spot(node: ast.AST, file: str) -> Spot:
+    where = [getattr(node, name, 0) or 0 for name in ("lineno", "col_offset", "end_lineno", "end_col_offset")]
+    return type(node).__name__, file, where[0], where[1], where[2], where[3]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One result of arithmetic: where, reached how, whether it can leave 64 bits, whether it can be negative."""
+
+    spot: Spot
+    way: Way
+    wraps: bool
+    negative: bool
+
+
+@dataclass(slots=True)
+class Meaning:
+    """`results` in the order of lowering; `annotations` are, by code object, those of variables and of the result."""
+
+    results: list[Result] = field(default_factory=list)
+    annotations: dict[CodeType, tuple[dict[str, Annotation], Annotation | None]] = field(default_factory=dict)
+
+    def wrapping(self) -> dict[Spot, dict[Way, bool]]:
+        """Where results may leave 64 bits: whether the number is signed, for each way that leads there."""
+        spots = {result.spot for result in self.results if result.wraps}
+        found: dict[Spot, dict[Way, bool]] = {each: {} for each in spots}
+        for result in self.results:
+            if result.spot in spots:
+                ways = found[result.spot]
+                ways[result.way] = result.negative or ways.get(result.way, False)
+        return found

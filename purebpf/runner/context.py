@@ -1,0 +1,115 @@
+"""The context of a run, and the packet behind it, in the machine's memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from purebpf.errors import Error
+from purebpf.lang.types import ArrayType, IntType, Type, type_of
+from purebpf.runner.views import Block, load, store
+from purebpf.tables.contexts import context as context_of
+from purebpf.tables.enums import ProgramType
+from purebpf.vm.memory import CONTEXT, OFFSET_MASK, SHIFT
+from purebpf.vm.packet import Packet
+
+if TYPE_CHECKING:
+    from purebpf.runner.session import Runner
+
+ADDRESS = CONTEXT << SHIFT
+POINTERS = ("data", "data_end", "data_meta")
+
+
+class ProgramContext:
+    """`ctx`: the fields that the program's type has."""
+
+    __slots__ = ("_runner",)
+
+    def __init__(self, runner: Runner) -> None:
+        object.__setattr__(self, "_runner", runner)
+
+    def _place(self, name: str) -> tuple[Block, int, Type, bool]:
+        """Where a field lies: block, offset, type, and whether it can be written."""
+        runner = self._runner
+        block = Block(runner.machine.memory.readable[CONTEXT], runner.function, ADDRESS, False)
+        if runner.kind.type == ProgramType.TRACEPOINT:
+            from purebpf.lang.tracepoints import event_fields
+
+            event = event_fields(runner.hook).get(name)
+            if event is not None and event.type is not None:
+                return block, event.offset, event.type, False
+        elif runner.kind.type == ProgramType.RAW_TRACEPOINT and name == "args":
+            return block, 0, ArrayType(IntType(64), min(12, len(block.data) // 8)), False
+        else:
+            table = context_of(runner.kind.type)
+            field = table.fields.get(name) if table is not None and name not in POINTERS else None
+            if field is not None:
+                element = IntType(8 * field.size // max(field.count, 1), field.signed, field.big_endian)
+                layout = ArrayType(element, field.count) if field.count > 1 else element
+                return block, field.offset, layout, field.writable
+        raise AttributeError(f"the context of a program of type `{runner.kind.decorator}` has no field `{name}`")
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "packet" and self._runner.kind.packet:
+            return ProgramPacket(self._runner)
+        block, at, type, writable = self._place(name)
+        if at + type.size > len(block.data):
+            raise Error(
+                f"`ctx.{name}` lies at {at}, but the context that was given has {len(block.data)} bytes: give the program "
+                f"one with `ctx=...`"
+            )
+        block.writable = writable
+        return load(block, at, type)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        block, at, type, writable = self._place(name)
+        if not writable:
+            raise Error(f"`{name}` cannot be written in a program of type `{self._runner.kind.decorator}`")
+        block.writable = True
+        store(block, at, type, value)
+
+    def __repr__(self) -> str:
+        return f"<the context of a {self._runner.kind.decorator} program>"
+
+
+class ProgramPacket:
+    """`ctx.packet`."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    @property
+    def _packet(self) -> Packet:
+        packet = self._runner.machine.packet
+        assert packet is not None
+        return packet
+
+    def __len__(self) -> int:
+        return self._packet.length
+
+    def at(self, offset: int, type: Any) -> Any:
+        """A reference into the packet; None where it is too short."""
+        packet, layout = self._packet, type_of(type)
+        assert layout is not None
+        if offset < 0 or offset + layout.size > packet.length:
+            return None
+        if not packet.direct:
+            copy = packet.read(offset, layout.size)
+            return load(Block(bytearray(copy or b""), self._runner.function, writable=False), 0, layout)
+        start = packet.get("data") - packet.meta
+        assert not start & OFFSET_MASK
+        return load(Block(packet.content, self._runner.function, start, packet.writable), packet.meta + offset, layout)
+
+    def adjust_head(self, delta: int) -> int:
+        return self._runner.helper("xdp_adjust_head", self._runner.context, delta)  # type: ignore[no-any-return]
+
+    def adjust_tail(self, delta: int) -> int:
+        return self._runner.helper("xdp_adjust_tail", self._runner.context, delta)  # type: ignore[no-any-return]
+
+    def adjust_meta(self, delta: int) -> int:
+        return self._runner.helper("xdp_adjust_meta", self._runner.context, delta)  # type: ignore[no-any-return]
+
+    def __bytes__(self) -> bytes:
+        return self._packet.data
+
+    def __repr__(self) -> str:
+        return f"<a packet of {len(self)} bytes: {bytes(self)[:32].hex(' ')}{' ...' if len(self) > 32 else ''}>"

@@ -1,0 +1,149 @@
+"""Maps as a program sees them, on the maps of the virtual machine: lookups give references, writes answer with numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from purebpf.lang.maps import DevMap, KeyedMap, MapDeclaration, PerfEventArray, ProgArray
+from purebpf.runner.names import stands_for_kind
+from purebpf.runner.views import Block, encoded, load
+from purebpf.vm.facts import ENOENT, Refused, fact
+from purebpf.vm.map_helpers import redirect_map, writable
+from purebpf.vm.maps import VmMap
+from purebpf.vm.memory import OFFSET_MASK, SHIFT
+
+if TYPE_CHECKING:
+    from purebpf.runner.session import Runner
+
+NOEXIST = fact("BPF_NOEXIST")
+CURRENT_CPU = fact("BPF_F_CURRENT_CPU")
+
+
+class TailCall(BaseException):
+    """Leaves the program for another one, as a tail call that found its program does."""
+
+    def __init__(self, handle: int) -> None:
+        self.handle = handle
+
+
+class ProgramMap:
+    """A declaration seen from a program. What it does not have itself, such as `items()`, is user space's: for the debugger's
+    prompt."""
+
+    def __init__(self, runner: Runner, declaration: MapDeclaration) -> None:
+        self._runner, self._declaration = runner, declaration
+
+    @property
+    def live(self) -> VmMap:
+        """The map of the virtual machine."""
+        live = self._declaration.live
+        assert isinstance(live, VmMap)
+        return live
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._declaration, name)
+
+    def __repr__(self) -> str:
+        return repr(self._declaration)
+
+
+class Keyed(ProgramMap):
+    """Hashes and arrays."""
+
+    def key(self, key: Any) -> bytes:
+        return encoded(self._declaration.key_type, key)
+
+    def place(self, key: bytes) -> tuple[Block, int, Any] | None:
+        """Where the value of a key is, on the CPU that runs; None when there is none."""
+        machine, live = self._runner.machine, self.live
+        address = live.find(key, machine.cpu)
+        if not address:
+            return None
+        data = machine.memory.readable[address >> SHIFT]
+        shared = self._runner.shared(self._declaration)
+        block = Block(data, self._runner.function, address & ~OFFSET_MASK, live.writable, shared)
+        return block, address & OFFSET_MASK, self._declaration.value_type
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        found = self.place(self.key(key))
+        return default if found is None else load(*found)
+
+    def __getitem__(self, key: Any) -> Any:
+        found = self.place(self.key(key))
+        if found is None:
+            raise KeyError(key)
+        return load(*found)
+
+    def __contains__(self, key: Any) -> bool:
+        return self.place(self.key(key)) is not None
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.set(key, value)
+
+    def set(self, key: Any, value: Any, flags: int = 0) -> int:
+        """0 or -errno."""
+        try:
+            writable(self.live).put(self.key(key), encoded(self._declaration.value_type, value), flags)
+        except Refused as refused:
+            return -refused.number
+        return 0
+
+    def __delitem__(self, key: Any) -> None:
+        self.delete(key)
+
+    def delete(self, key: Any) -> int:
+        """0 or -errno."""
+        try:
+            return 0 if writable(self.live).remove(self.key(key)) else -ENOENT
+        except Refused as refused:
+            return -refused.number
+
+    def change(self, key: Any) -> tuple[Block, int, Any] | None:
+        """The place that `m[k] += n` changes: a missing entry is created at 0 first, if there is room."""
+        data = self.key(key)
+        found = self.place(data)
+        if found is None and self._declaration.creates:
+            self.set(key, self._declaration.value_type.zero(), NOEXIST)
+            found = self.place(data)
+        return found
+
+
+class Devices(ProgramMap):
+    def redirect(self, index: int, flags: int = 0) -> int:
+        return self._runner.signed(redirect_map(self._runner.machine, self.live.address, index, flags))
+
+
+class Programs(ProgramMap):
+    def tail_call(self, ctx: Any, index: int) -> None:
+        """Go on in the program at an index; come back when there is none."""
+        machine = self._runner.machine
+        if machine.tail_call(self.live.address, index) is not None:
+            raise TailCall(machine.integer(self.live.lookup(machine.bytes(index, 4)) or bytes(4)))
+
+
+class Events(ProgramMap):
+    def output(self, record: Any, flags: int = CURRENT_CPU) -> int:
+        """Send a copy; 0 or -errno."""
+        data = encoded(self._declaration.value_type, record)
+        call = self._runner.helper
+        return int(call("perf_event_output", self._runner.context, self, flags, data))
+
+
+@stands_for_kind(DevMap)
+def devices(runner: Runner, declaration: DevMap) -> Devices:
+    return Devices(runner, declaration)
+
+
+@stands_for_kind(ProgArray)
+def programs(runner: Runner, declaration: ProgArray) -> Programs:
+    return Programs(runner, declaration)
+
+
+@stands_for_kind(PerfEventArray)
+def events(runner: Runner, declaration: PerfEventArray[Any]) -> Events:
+    return Events(runner, declaration)
+
+
+@stands_for_kind(KeyedMap)
+def keyed(runner: Runner, declaration: KeyedMap[Any, Any]) -> Keyed:
+    return Keyed(runner, declaration)
