@@ -4,6 +4,7 @@
     before:  a = sext x bits=32; c = low32 a             after:  c = low32 x
     before:  a = load p size=4 signed=1; store q, a size=4        after:  a = load p size=4; store q, a size=4
     before:  b = add i64 a, 5; c = low32 b               after:  c = add i32 a, 5, when nobody else reads b
+    before:  a = load p size=2; b = and a, 0xff          after:  b = load p size=1, when nobody else reads a
     before:  a = load p size=4 signed; c = eq a, -1      after:  a = load p size=4; c = eq a, 0xffffffff
 
 Requires: ssa. Sums, products and bitwise ops have low halves that depend on low halves only; other ops read all of their
@@ -21,6 +22,7 @@ LOW_HALF = frozenset({"add", "sub", "mul", "and", "or", "xor"})
 
 def drop_unread_bits(fn: Function) -> None:
     _unsign(fn)
+    _load_less(fn)
     demand = _demand(fn)
     for op in fn.ops():
         number = op.kind in LOW_HALF and not any(isinstance(arg.type, Ptr) for arg in op.args)
@@ -54,6 +56,36 @@ def _unsign(fn: Function) -> None:
                     constant = Op("const", I32, [], (unsigned,), None, block=fn.entry)
                     fn.entry.ops.insert(0, constant)
                     reader.args = [op, constant]
+
+
+def _load_less(fn: Function) -> None:
+    """Load only the bytes that are wanted. The context is left alone: its fields can be read as they are declared only."""
+    uses = fn.uses()
+    replacement: dict[Op, Op] = {}
+    for op in fn.ops():
+        load = op.args[0] if op.kind in ("and", "lshr") and op.args[1].is_const else None
+        if load is None or load.kind != "load" or uses.get(load) != 1 or load.imm[1]:
+            continue
+        place = load.args[0].type
+        if not isinstance(place, Ptr) or place.kind not in ("packet", "map_value", "stack"):
+            continue
+        size, _, offset = load.imm
+        less, start = _bytes_of(op.kind, op.args[1].value, size)
+        if less:
+            load.imm, load.type = (less, 0, offset + start), I32
+            replacement[op] = load
+    for block in fn.blocks:
+        block.ops = [op for op in block.ops if op not in replacement]
+    fn.substitute(replacement)
+
+
+def _bytes_of(kind: str, n: int, size: int) -> tuple[int, int]:
+    """How many bytes, from which on, a mask or shift leaves of `size` bytes; (0, 0) when they are no whole ones."""
+    if kind == "and":
+        less = {0xFF: 1, 0xFFFF: 2, M32: 4}.get(n, 0)
+        return (less, 0) if less < size else (0, 0)
+    less = size - n // 8
+    return (less, n // 8) if n % 8 == 0 and 0 < less < size and less in (1, 2, 4) else (0, 0)
 
 
 def _ignores_sign(reader: Op, load: Op, size: int) -> bool:

@@ -3,6 +3,7 @@
     before:  store p, 1 size=1 offset=0; store p, 2 size=1 offset=1                   after:  store p, 0x201 size=2 offset=0
     before:  a = load q size=4; b = load q size=4 offset=4; store p, a size=4;
              store p, b size=4 offset=4                                       after:  a = load q size=8; store p, a size=8
+    before:  store p, x size=1; store p, 0 size=1 offset=1, x a byte                  after:  store p, x size=2
     before:  store s, 0 size=8; ...; store s, x size=8, nothing read between          after:  ...; store s, x size=8
 
 Requires: ssa, forwarded memory. Stack memory is kept aligned, as the verifier wants it; packets and map values need not be.
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 from purebpf.compiler.ir.analysis import reverse_postorder
 from purebpf.compiler.ir.ops import I32, I64, Block, Flag, Function, Op, Ptr, signed64
+from purebpf.compiler.ir.ranges import highest
 from purebpf.compiler.passes.memory import disjoint, escaping, place, root
 
 
@@ -107,6 +109,8 @@ class _Merging:
             if low.size == 4 and not -(1 << 31) <= signed64(value) < 1 << 31:
                 return None
             return self.constant(value)
+        if b.is_const and b.value == 0 and not isinstance(a.type, Ptr) and highest(a) < 1 << 8 * low.size:
+            return a  # nothing but zeros above it
         if a.kind == b.kind == "load" and a is not b:
             return self.loads(a, b, low.size)
         return None

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from purebpf.compiler.ir.analysis import dominated, enclosing_loops, immediate_dominators, reverse_postorder
 from purebpf.compiler.ir.ops import BOOL, I32, Block, Flag, Function, Op, Ptr, Target
 from purebpf.compiler.options import Options
+from purebpf.compiler.target.addresses import shared_addresses
 from purebpf.compiler.target.machine import CALL_CLOBBERS, FRAME_POINTER, Inst, MBlock, MFunction, Reg, Slot
 from purebpf.compiler.target.stack import conflicts
 from purebpf.isa.instruction import WIDE_LOAD, SourceLine
@@ -117,6 +118,7 @@ class _Selector:
         self.jump_masks = {condition.args[0] for condition in branches if self.masked(condition) is not None}
         self.into: list[Inst] = []
         self.loc: SourceLine | None = None
+        self.kept = shared_addresses(fn, self.idom)
         self.held: dict[Reg, int] = {}  # parameters that hold a constant already: an earlier branch has put it there
         self.held_after: dict[Block, dict[Reg, int]] = {}
 
@@ -142,6 +144,8 @@ class _Selector:
             self.held = self._held_before(block, edges)
             for op in block.ops:
                 self.loc = op.loc or self.loc
+                for address in self.kept.pop(op, ()):
+                    self.keep(address)
                 self.op(op, self.blocks[block])
             self.held_after[block] = self.held
         self.out.spill_last = {
@@ -177,12 +181,20 @@ class _Selector:
             return register
         return self.reg_of(op)
 
+    def keep(self, address: Op) -> None:
+        """Have an address that is wanted often in a register of its own. If none is left it is made again after all."""
+        register = self.out.virtual()
+        self.make(register, address)
+        self.registers[address] = register
+
     def make(self, register: Reg, op: Op) -> None:
         """Put a value into a given register."""
         while op.kind == "guard":
             op = op.args[0]
         place = in_frame(op)
-        if op.is_const:
+        if op in self.registers:
+            self.move(register, self.registers[op])
+        elif op.is_const:
             self.constant(register, op.value)
         elif op.kind == "map":
             self.emit(Inst(WIDE_LOAD, register, pseudo=PSEUDO_MAP_FD, symbol=op.imm[0], defs=(register,), remat=True))
