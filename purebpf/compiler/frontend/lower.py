@@ -149,7 +149,8 @@ def lowers(*kinds: type[ast.AST]) -> Callable[[H], H]:
 
 
 class Lowering:
-    """Lowers one IR function. `flow` is where code goes; None after a `return`, `break` or `continue`."""
+    """Lowers one IR function. `flow` is where code goes; None after a `return`, `break` or `continue`. `last` is where it went
+    before; None where the types leave no way on, not even for a check."""
 
     def __init__(self, unit: Unit, fn: Function) -> None:
         self.unit = unit
@@ -228,7 +229,9 @@ class Lowering:
         """Lower a block of statements. What follows a `return` or the like is checked and dropped."""
         for node in body:
             if self.current is None:
-                if self.last is not None and not self.last.dead:
+                if self.last is None:
+                    return
+                if not self.last.dead:
                     self.go(self.last)
                     self.warn(node, "this is never reached", "no way leads here")
                 self.go(self.unreachable_flow())

@@ -232,6 +232,8 @@ def if_(cx: Lowering, node: ast.If) -> None:
             cx.statements(body)
         ends.append(cx.current)
     cx.go(cx.join(*ends))
+    if cx.current is None and (yes is None or no is None):  # what follows is for when a name that is None here is not None
+        cx.last = None
 
 
 @lowers(ast.Return)
