@@ -202,9 +202,9 @@ class Lowering:
     def fail(self, node: ast.AST, message: str, label: str = "", hint: str = "") -> NoReturn:
         raise ProgramError(message, self.place(node), label, hint) from None
 
-    def warn(self, node: ast.AST, message: str, label: str = "") -> None:
+    def warn(self, node: ast.AST, message: str, label: str = "", hint: str = "") -> None:
         if not self.flow.dead:
-            warning = render(message, self.place(node), label).replace("error:", "warning:", 1)
+            warning = render(message, self.place(node), label, hint).replace("error:", "warning:", 1)
             if warning not in self.unit.warnings:  # a loop's body and a function may be lowered several times
                 self.unit.warnings.append(warning)
 
