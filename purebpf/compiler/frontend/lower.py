@@ -38,7 +38,18 @@ BPF_F_RDONLY_PROG = 1 << 7
 ZEROS = 64  # so many values of a loop can start from a zero that the verifier does not know
 
 
-Subprogram = tuple[str, int, int, bool, bool]  # its name, and its result's range, signedness, and whether it is a bool
+@dataclass(frozen=True, slots=True)
+class Subprogram:
+    """A function of its own: its name, a value like its result, whether it gives nothing, whether it may move the packet."""
+
+    name: str
+    result: Value
+    nothing: bool
+    moves_packet: bool
+
+
+class NeedsInlining(Exception):
+    """Raised inside a subprogram that turns out to need what only its caller has."""
 
 
 @dataclass(slots=True)
@@ -55,7 +66,7 @@ class Unit:
     rodata: bytearray = field(default_factory=bytearray)
     literals: dict[bytes, int] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
-    subprograms: dict[object, Subprogram | None] = field(default_factory=dict)  # by code object; None: must be inlined
+    subprograms: dict[object, Subprogram | None] = field(default_factory=dict)  # by function and arguments; None: inlined
     active: list[object] = field(default_factory=list)  # code objects of subprograms being lowered
     call_counts: dict[object, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
