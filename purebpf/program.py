@@ -11,6 +11,7 @@ from purebpf.collection import Collection, Compiled, choose_engine, compile_toge
 from purebpf.compiler.options import Options
 from purebpf.engine import EngineLink, EngineProgram, RunResult
 from purebpf.errors import CompileError, Error, NotLoaded
+from purebpf.lang import declaring
 from purebpf.lang.program_types import KINDS, ProgramKind
 from purebpf.spec import CollectionSpec
 
@@ -22,12 +23,12 @@ class Program:
 
     def __init__(self, function: FunctionType, kind: ProgramKind, hook: str) -> None:
         if isinstance(function, Program):
-            raise Error(
-                f"`{function.name}` has two program decorators: a function is one program; write two functions that call a "
-                f"third"
+            raise declaring.error(
+                f"`{function.name}` has two program decorators: a function is one program",
+                "write two functions that call a third",
             )
         if not isinstance(function, FunctionType):
-            raise Error(f"@bpf.{kind.decorator} decorates a function, not {function!r}")
+            raise declaring.error(f"@bpf.{kind.decorator} decorates a function, not {function!r}")
         self.function = function
         self.kind = kind
         self.hook = hook
@@ -207,9 +208,12 @@ def _plain(name: str) -> Callable[[Callable[..., Any]], Program]:
 
     def decorate(function: Callable[..., Any]) -> Program:
         if isinstance(function, str):
-            raise Error(f"@bpf.{name} takes no argument; what to attach to is said in `attach`")
+            raise declaring.error(f"@bpf.{name} takes no argument", f"what to attach to is said in `attach`: @bpf.{name} alone")
         return Program(function, kind, "")  # type: ignore[arg-type]
 
+    decorate = declaring.explained(
+        f"@bpf.{name}", f"@bpf.{name} alone, over a function; what to attach to is said in `attach`"
+    )(decorate)
     decorate.__name__ = name
     decorate.__doc__ = f"Make a function a program of type `{name}`{f'; it returns {kind.returns}' if kind.returns else ''}."
     return decorate
@@ -221,9 +225,10 @@ def _hooked(name: str) -> Callable[[str], Callable[[Callable[..., Any]], Program
 
     def with_hook(hook: str) -> Callable[[Callable[..., Any]], Program]:
         if not isinstance(hook, str):
-            raise Error(f"@bpf.{name} takes {kind.hook}")
+            raise declaring.error(f"@bpf.{name} takes its hook: {kind.hook}", f'@bpf.{name}("...")')
         return lambda function: Program(function, kind, hook)  # type: ignore[arg-type]
 
+    with_hook = declaring.explained(f"@bpf.{name}", f'@bpf.{name}("..."): its argument is {kind.hook}')(with_hook)
     with_hook.__name__ = name
     with_hook.__doc__ = f"Make a function a program of type `{name}`; the argument is {kind.hook}."
     return with_hook

@@ -6,14 +6,19 @@ The declaration describes itself as a `MapSpec`; `collection.py` binds it to the
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from purebpf.engine import Engine, EngineMap, EngineProgram, Event, EventReader
 from purebpf.errors import Error, NotLoaded
+from purebpf.lang import declaring
 from purebpf.lang.types import IntType, Type, type_of
 from purebpf.spec import MapSpec
 from purebpf.tables.enums import MapType
+
+if TYPE_CHECKING:
+    from typing import Self
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -28,9 +33,34 @@ class MapDeclaration:
     parameters = 0  # how many types stand in the brackets
     creates = False  # whether `m[k] += n` may add the entry
 
+    def __new__(cls, *args: Any, **keywords: Any) -> Self:
+        """Says what is missing where the arguments do not fit."""
+        problem = declaring.mismatch(cls.__init__, (None, *args), keywords)
+        if problem is not None:
+            raise declaring.error(f"`bpf.{cls.__name__}`: {problem}", cls._usage())
+        return super().__new__(cls)
+
+    def __class_getitem__(cls, types: Any) -> Any:
+        try:
+            return super().__class_getitem__(types)  # type: ignore[misc]
+        except (TypeError, AttributeError):
+            many = ("takes no types", "takes one type", "takes two types, of keys and of values")[cls.parameters]
+            raise declaring.error(f"`bpf.{cls.__name__}` {many}", cls._usage()) from None
+
+    @classmethod
+    def _usage(cls) -> str:
+        """How one is declared."""
+        shape = f"[{', '.join(('K', 'V')[-cls.parameters :])}]" if cls.parameters else ""
+        needed = [
+            name
+            for name, parameter in inspect.signature(cls.__init__).parameters.items()
+            if name != "self" and parameter.default is parameter.empty
+        ]
+        return f"bpf.{cls.__name__}{shape}({', '.join(f'{name}=...' for name in needed)})"
+
     def __init__(self, max_entries: int, *, name: str | None = None, flags: int = 0) -> None:
         if isinstance(max_entries, bool) or not isinstance(max_entries, int) or not 0 < max_entries < 1 << 32:
-            raise Error(f"max_entries must be a positive 32-bit integer, not {max_entries!r}")
+            raise declaring.error(f"max_entries must be a positive 32-bit integer, not {max_entries!r}", self._usage())
         self.max_entries = max_entries
         self.name = name
         self.flags = flags
@@ -44,10 +74,8 @@ class MapDeclaration:
     def types(self) -> tuple[Type, ...]:
         """The layouts in the brackets."""
         written = getattr(getattr(self, "__orig_class__", None), "__args__", ())
-        shape = ", ".join(("K", "V")[-self.parameters :])
         if self.parameters and len(written) != self.parameters:
-            sizes = "size=..." if self.kind is MapType.RINGBUF else "max_entries=..."
-            raise Error(f"say what the map holds: bpf.{type(self).__name__}[{shape}]({sizes})")
+            raise Error(f"say what the map holds: {self._usage()}")
         layouts = tuple(type_of(t) for t in written)
         for annotation, layout in zip(written, layouts, strict=True):
             if layout is None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform, overload
 
 from purebpf.errors import Error
+from purebpf.lang import declaring
 from purebpf.lang.types import ArrayType, BytesType, CharsType, Field, IntType, StructType, Type, type_of
 
 T = TypeVar("T")
@@ -33,30 +34,34 @@ class Specifier:
 
 def _count(what: str, n: object) -> int:
     if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-        raise Error(f"bpf.{what} wants a positive integer, not {n!r}")
+        raise declaring.error(f"bpf.{what} wants a positive integer, not {n!r}")
     return n
 
 
+@declaring.explained("bpf.chars", "bpf.chars(16)")
 def chars(n: int) -> Any:
     """A text field of `n` bytes, its NUL included."""
     return Specifier(CharsType(_count("chars(n)", n)))
 
 
+@declaring.explained("bpf.bytes", "bpf.bytes(6)")
 def bytes_(n: int) -> Any:
     """A field of `n` raw bytes."""
     return Specifier(BytesType(_count("bytes(n)", n)))
 
 
+@declaring.explained("bpf.array", "bpf.array(u32, 4)")
 def array(element: type[T], n: int) -> Any:
     """A field of `n` elements."""
     layout = type_of(element)
     if layout is None or (isinstance(element, Specifier) and element.bits):
-        raise Error(
+        raise declaring.error(
             f"bpf.array(T, n): {element!r} is no type with a layout; use u8 to s64, be16 to be64, bool or a @bpf.struct"
         )
     return Specifier(ArrayType(layout, _count("array(T, n)", n)))
 
 
+@declaring.explained("bpf.bits", "bpf.bits(4)")
 def bits(n: int) -> Any:
     """A bit field of `n` bits in its annotation's integer, packed as C does (low bits first)."""
     return Specifier(IntType(8), _count("bits(n)", n))

@@ -372,7 +372,7 @@ def test_packets_are_read_and_written(run: Callable[..., int]) -> None:
         beyond = ctx.packet.at(len(ctx.packet), u8)
         if byte is None or beyond is not None:
             return 1
-        if ctx.packet.at(-1, u8) is not None:
+        if ctx.packet.at(len(ctx.packet) - 65, u8) is not None:
             return 2
         return byte
 

@@ -102,7 +102,7 @@ def at_huge_runtime(ctx):  # type: ignore[no-untyped-def]
 
 @case(5)
 def at_65535(ctx):  # type: ignore[no-untyped-def]
-    v = ctx.packet.at(65535, u8)
+    v = ctx.packet.at(65535 + (len(ctx.packet) & 1), u8)
     w = ctx.packet.at(65534 + (len(ctx.packet) & 1), u8)
     return 5 if v is None and w is None else 6
 

@@ -12,7 +12,7 @@ import pytest
 from purebpf.program import Program, load
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("guide", "language", "howto"))]
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("guide", "language", "howto", "debugging"))]
 
 
 def snippets() -> list[tuple[str, str]]:

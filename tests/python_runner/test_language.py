@@ -10,8 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / "tests" / "compiler").glob("test_language*.py"))
-OTHER = {  # tests that hold for bytecode alone: what they say, and why
-}
+OTHER: tuple[str, ...] = ()
 
 
 @pytest.mark.parametrize("module", MODULES, ids=[path.stem for path in MODULES])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 from types import FunctionType
@@ -63,6 +64,8 @@ def _call_constant(cx: Lowering, node: ast.Call, value: Any) -> Value:
         if advice.is_for_the_module(value):
             advice.for_the_module(cx, node)
         return functions.call(cx, node, value)
+    if isinstance(value, functools.partial) and isinstance(value.func, FunctionType):
+        return functions.call_partial(cx, node, value)
     if hasattr(value, "__bpf_program__"):
         cx.fail(
             node,
@@ -134,7 +137,7 @@ def _record_method(cx: Lowering, node: ast.Call, record: Ref, type: StructType, 
         return functions.call(cx, node, function)
     if not isinstance(function, FunctionType) or function.__module__ == RECORDS:
         cx.fail(node.func, f"`{name}` of {named(type)} cannot be called in a program", hint="plain methods can")
-    return functions.call(cx, node, function, (node.func.value, record))
+    return functions.call(cx, node, function, [(node.func.value, record)])
 
 
 def cast(cx: Lowering, node: ast.Call, type: IntType) -> Value:

@@ -41,8 +41,14 @@ COMPARISONS: dict[type[ast.cmpop], str] = {
 
 
 def test(cx: Lowering, node: ast.expr) -> Split:
-    """Evaluate a condition; gives the flows where it holds and where it does not. The current flow is used up."""
+    """Evaluate a condition; gives the flows where it holds and where it does not. The current flow is used up.
+
+    A side that a constant decides is dead: checked, then dropped. A side where None would have to be something else is None
+    itself: it has no types that could be checked.
+    """
     match node:
+        case ast.Call(func=ast.Name() as function, args=[argument], keywords=[]) if cx.expression(function) == Const(bool):
+            return test(cx, argument)
         case ast.BoolOp(op=op, values=values):
             return _chain(cx, isinstance(op, ast.And), values)
         case ast.UnaryOp(op=ast.Not(), operand=operand):
@@ -62,8 +68,9 @@ def _chain(cx: Lowering, conjunction: bool, values: list[ast.expr]) -> Split:
     goes_on: Flow | None = None
     for i, value in enumerate(values):
         if i:
+            if goes_on is None:
+                break
             cx.go(goes_on)
-            assert goes_on is not None
         yes, no = test(cx, value)
         goes_on, leaves = (yes, no) if conjunction else (no, yes)
         left.append(leaves)
@@ -77,6 +84,8 @@ def truth(cx: Lowering, node: ast.expr, value: Value, name: str | None = None) -
     match value:
         case Const(MapDeclaration()):
             cx.fail(node, "a map cannot be a condition", "its size is not known to a program", "test a key: `if k in m:`")
+        case Const(None):
+            return None, cx.current
         case Const(v):
             return cx.branch(cx.builder.const(int(cx.python(node, lambda: bool(v))), BOOL))
         case MaybeRef():
@@ -144,6 +153,8 @@ def _comparison(cx: Lowering, node: ast.Compare) -> Split:
             right = cx.expression(right_node)
         yes, no = compare(cx, node, left_node, left, COMPARISONS[type(op)], right_node, right)
         failed.append(no)
+        if yes is None:
+            break
         if i + 1 < len(node.ops):
             cx.go(yes)
         left_node, left = right_node, right
@@ -207,8 +218,10 @@ def identity(cx: Lowering, node: ast.expr, left_node: ast.expr, left: Value, sym
         cx.fail(node, f"`{symbol}` compares with None only in a program", hint=f"use `{'==' if symbol == 'is' else '!='}`")
     if isinstance(left, MaybeRef | MaybeInt):
         there, absent = present(cx, left, name_of(left_node))
+    elif left == NONE:
+        there, absent = None, cx.current
     else:
         if not isinstance(left, Const | IntValue | Ref | TupleValue):
             cx.usable(left_node, left)
-        there, absent = cx.branch(cx.builder.const(int(left != NONE), BOOL))
+        there, absent = cx.branch(cx.builder.const(1, BOOL))
     return (absent, there) if symbol == "is" else (there, absent)

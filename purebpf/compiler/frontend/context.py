@@ -27,6 +27,7 @@ from purebpf.compiler.frontend.values import (
     Value,
     known,
 )
+from purebpf.compiler.frontend.values import named as type_named
 from purebpf.compiler.ir.ops import BOOL, I64, Op, Ptr
 from purebpf.errors import Error
 from purebpf.lang.types import ArrayType, BytesType, CharsType, IntType, Type, type_of
@@ -197,6 +198,13 @@ def at(cx: Lowering, node: ast.Call, packet: Packet) -> Value:
         )
     fixed = known(offset_value)
     if fixed is not None and not 0 <= fixed <= MAX_PACKET - layout.size:
+        if isinstance(offset_value, Const):
+            cx.fail(
+                node.args[0],
+                f"no packet has {type_named(layout)} at {fixed}",
+                f"offsets go from 0 to {MAX_PACKET - layout.size}",
+                "offsets count from the packet's start; its end is at `len(ctx.packet)`",
+            )
         return NONE
     offset = cx.integer(node.args[0], offset_value, "an offset")
     why = f"the packet may be too short for `{ast.unparse(node.args[1])}` at {ast.unparse(node.args[0])}"

@@ -332,25 +332,47 @@ def chosen(cx: Lowering, ways: list[tuple[Any, Value]]) -> Value:
     return cx.flow.names.pop("?")
 
 
+def _is_test(node: ast.expr) -> bool:
+    """Whether an expression is a bool by its syntax."""
+    match node:
+        case ast.Compare() | ast.UnaryOp(op=ast.Not()):
+            return True
+        case ast.BoolOp(values=values):
+            return all(_is_test(value) for value in values)
+    return False
+
+
 @lowers(ast.BoolOp)
 def either(cx: Lowering, node: ast.BoolOp) -> Value:
     """`a and b`, `a or b` give an operand, as in Python."""
-    if all(isinstance(v, ast.Compare) or (isinstance(v, ast.UnaryOp) and isinstance(v.op, ast.Not)) for v in node.values):
+    if _is_test(node):
         return boolean(cx, node)
+    conjunction = isinstance(node.op, ast.And)
     ways: list[tuple[Any, Value]] = []
     for i, operand in enumerate(node.values):
+        last = i + 1 == len(node.values)
+        if not last and _is_test(operand):
+            yes, no = conditions.test(cx, operand)
+            go_on, leave = (yes, no) if conjunction else (no, yes)
+            ways.append((leave, Const(not conjunction)))
+            if go_on is None:
+                break
+            cx.go(go_on)
+            continue
         value = cx.expression(operand)
-        if i + 1 == len(node.values):
+        if last:
             ways.append((cx.current, cx.held(value)))
             break
         cx.flow.names["?left"] = value
         yes, no = conditions.truth(cx, operand, value, "?left")
-        go_on, leave = (yes, no) if isinstance(node.op, ast.And) else (no, yes)
+        go_on, leave = (yes, no) if conjunction else (no, yes)
         for flow in (go_on, leave):
             if flow is not None:
                 kept = flow.names.pop("?left", value)
                 if flow is leave:
                     ways.append((flow, cx.held(kept)))
+        if go_on is None:
+            break
         cx.go(go_on)
     return chosen(cx, ways)
 

@@ -1,26 +1,26 @@
 """The author's functions: the program itself, functions inlined into it, and subprograms.
 
 A function that is small or called once is inlined, so that ranges and records cross the call; another becomes a subprogram of
-its own when its parameters are annotated integers. Recursion is refused.
+its own where its arguments allow (see `subprograms.py`). Recursion is refused.
 """
 
 from __future__ import annotations
 
 import ast
+import functools
+from collections.abc import Mapping, Sequence
 from types import FunctionType
 from typing import Any, NoReturn
 
-from purebpf.compiler.frontend import loops, patterns  # noqa: F401 (they register themselves for `for`, `while`, `match`)
+from purebpf.compiler.frontend import loops, patterns, subprograms  # noqa: F401 (loops and patterns register themselves)
 from purebpf.compiler.frontend.annotations import annotation_type, check_context
 from purebpf.compiler.frontend.flow import Flow
-from purebpf.compiler.frontend.lower import Frame, Lowering, Subprogram, Unit
-from purebpf.compiler.frontend.maps import changed
+from purebpf.compiler.frontend.lower import Frame, Lowering, Unit
 from purebpf.compiler.frontend.names import assigned_names
 from purebpf.compiler.frontend.source import Source, source_of
 from purebpf.compiler.frontend.statements import bind
 from purebpf.compiler.frontend.values import NONE, Conflict, Const, Context, IntValue, Value, count, known
-from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Function, Op, Ptr
-from purebpf.lang.types import BoolType, IntType
+from purebpf.compiler.ir.ops import I64, VOID, Function, Op, Ptr
 
 INLINE_NODES = 150  # a function of at most so many syntax nodes is inlined wherever it is called
 MAX_INLINE_DEPTH = 16
@@ -88,7 +88,7 @@ def lower_program(unit: Unit, function: FunctionType) -> Function:
         cx.statements(source.node.body)
         if cx.current is not None:
             frame.returns.append((cx.flow, NONE, source.node))
-        _finish(cx, frame, unit.kind.returns)
+        finish(cx, frame, unit.kind.returns)
     return fn
 
 
@@ -107,7 +107,7 @@ def _check_hook(cx: Lowering, source: Source) -> None:
         cx.fail(source.node.decorator_list[0] if source.node.decorator_list else source.node, reason)
 
 
-def _finish(cx: Lowering, frame: Frame, returns: str) -> None:
+def finish(cx: Lowering, frame: Frame, returns: str) -> None:
     """One exit for all returns of a program or subprogram."""
     live = [entry for entry in frame.returns if not entry[0].dead]
     if cx.never:
@@ -139,17 +139,31 @@ def _finish(cx: Lowering, frame: Frame, returns: str) -> None:
     cx.builder.block.ops.append(Op("ret", VOID, [number.op], (), cx.builder.loc, block=cx.builder.block))
 
 
-def call(cx: Lowering, node: ast.Call, function: FunctionType, receiver: tuple[ast.expr, Value] | None = None) -> Value:
-    """A call of a plain function, or of a method with the record it is called on."""
+def call_partial(cx: Lowering, node: ast.Call, partial: functools.partial[Any]) -> Value:
+    """A call of `functools.partial(function, ...)`: some arguments are constants, given at module level."""
+    given = [(node.func, Const(value)) for value in partial.args]
+    keywords = {name: (node.func, Const(value)) for name, value in partial.keywords.items()}
+    assert isinstance(partial.func, FunctionType)
+    return call(cx, node, partial.func, given, keywords)
+
+
+def call(
+    cx: Lowering,
+    node: ast.Call,
+    function: FunctionType,
+    first: Sequence[tuple[ast.expr, Value]] = (),
+    named: Mapping[str, tuple[ast.expr, Value]] | None = None,
+) -> Value:
+    """A call of a plain function. Before the call's own arguments come `first` (the record of a method, the constants of a
+    `partial`); `named` are given by name unless the call does."""
     if any(frame.function.__code__ is function.__code__ for frame in cx.frames) or function.__code__ in cx.unit.active:
         cx.fail(node, f"`{function.__name__}` calls itself, which the kernel cannot do", hint="write a loop")
     source = _source(cx, node, function)
-    given = [receiver] if receiver is not None else []
-    given += [(a, cx.expression(a)) for a in node.args]
-    keywords = {k.arg: (k.value, cx.expression(k.value)) for k in node.keywords if k.arg}
+    given = [*first, *((a, cx.expression(a)) for a in node.args)]
+    keywords = {**(named or {}), **{k.arg: (k.value, cx.expression(k.value)) for k in node.keywords if k.arg}}
     arguments = _arguments(cx, node, function, source, given, keywords)
     if not _inlined(cx, function, source):
-        result = _subprogram(cx, node, function, source, arguments)
+        result = subprograms.call(cx, node, function, frame_for(cx, function, source), arguments)
         if result is not None:
             return result
     return inline(cx, node, function, source, arguments)
@@ -190,16 +204,16 @@ def _arguments(
     named = [a.arg for a in (*parameters.args, *parameters.kwonlyargs)]
     for name, (at, value) in keywords.items():
         if name in bound:
-            cx.fail(words[name], f"`{function.__name__}` got `{name}` twice")
+            cx.fail(words.get(name, node), f"`{function.__name__}` got `{name}` twice")
         if name in [a.arg for a in parameters.posonlyargs]:
             cx.fail(
-                words[name],
+                words.get(name, node),
                 f"`{function.__name__}` takes `{name}` by position only",
                 hint="leave out the name and mind the order",
             )
         if name not in named:
             cx.fail(
-                words[name],
+                words.get(name, node),
                 f"`{function.__name__}` has no parameter `{name}`",
                 hint=f"its parameters are: {', '.join(named)}" if named else "it has none that can be named",
             )
@@ -299,96 +313,3 @@ def inline(
     if isinstance(result, Conflict):
         cx.fail(node, f"`{function.__name__}` returns {result.first} on one way and {result.second} on another")
     return result
-
-
-def _subprogram(
-    cx: Lowering, node: ast.Call, function: FunctionType, source: Source, arguments: dict[str, tuple[ast.AST, Value]]
-) -> Value | None:
-    """Call it as a function of its own; None when its parameters or result need inlining."""
-    frame = frame_for(cx, function, source)
-    if len(arguments) > 5:
-        return None
-    for name in arguments:
-        if not isinstance(frame.types.get(name), IntType | BoolType) and not isinstance(arguments[name][1], Context):
-            return None
-    if function.__code__ in cx.unit.subprograms:
-        known = cx.unit.subprograms[function.__code__]
-    else:
-        known = _lower_subprogram(cx, function, frame, list(arguments), [isinstance(v, Context) for _, v in arguments.values()])
-        cx.unit.subprograms[function.__code__] = known
-    if known is None:
-        return None
-    name, low, high, signed, boolean = known
-    ops: list[Op] = []
-    for parameter, (at, value) in arguments.items():
-        if isinstance(value, Context):
-            ops.append(value.op)
-            continue
-        kept = cx.flow.names.get(parameter)
-        bind(cx, at, parameter, value, frame.types)
-        value = cx.flow.names.pop(parameter)
-        if kept is not None:
-            cx.flow.names[parameter] = kept
-        from purebpf.compiler.frontend.memory import clipped
-
-        wanted = frame.types[parameter]
-        assert isinstance(wanted, IntType | BoolType)
-        ops.append(clipped(cx, cx.integer(at, value), wanted).op)
-    cx.forget()
-    cx.repeated += cx.unit.costs.get(name, 0)
-    changed(cx)
-    op = cx.builder.emit("callsub", I64, ops, (name,))
-    return IntValue(op, low, high, signed, boolean)
-
-
-def _lower_subprogram(
-    cx: Lowering, function: FunctionType, frame: Frame, names: list[str], contexts: list[bool]
-) -> Subprogram | None:
-    """Lower a function on its own, with parameters of their annotated ranges."""
-    unit = cx.unit
-    name, n = function.__name__, 1
-    while name in unit.functions:
-        n += 1
-        name = f"{function.__name__}_{n}"
-    fn = Function(name, [], I64)
-    inner = Lowering(unit, fn)
-    inner.frames.append(frame)
-    for parameter, is_context in zip(names, contexts, strict=True):
-        annotated = frame.types.get(parameter)
-        if is_context:
-            op = Op("param", Ptr("ctx"), [], (), None, block=fn.entry)
-            inner.context = op
-            inner.flow.names[parameter] = Context(op)
-        elif isinstance(annotated, IntType):
-            kind = I32 if not annotated.signed and annotated.bits <= 32 else I64
-            op = Op("param", kind, [], (), None, block=fn.entry)
-            inner.flow.names[parameter] = IntValue(op, annotated.low, annotated.high, annotated.signed)
-        else:
-            op = Op("param", BOOL, [], (), None, block=fn.entry)
-            inner.flow.names[parameter] = IntValue(op, 0, 1, False, True)
-        fn.params.append(op)
-    unit.active.append(function.__code__)
-    unit.functions[name] = fn
-    with inner.at(frame.source.node):
-        inner.statements(frame.source.node.body)
-        if inner.current is not None:
-            frame.returns.append((inner.flow, NONE, frame.source.node))
-    live = [value for flow, value, _ in frame.returns if not flow.dead]
-    if any(value != NONE and not isinstance(value, IntValue) for value in live):
-        unit.active.pop()
-        del unit.functions[name]
-        return None
-    numbers = [value for value in live if isinstance(value, IntValue)]
-    with inner.at(frame.source.node):
-        _finish(inner, frame, "")
-    unit.active.pop()
-    unit.costs[name] = inner.cost
-    if not numbers:
-        return name, 0, 0, False, False
-    return (
-        name,
-        min(n.low for n in numbers),
-        max(n.high for n in numbers),
-        any(n.signed or n.low < 0 for n in numbers),
-        all(n.boolean for n in numbers),
-    )

@@ -38,7 +38,18 @@ BPF_F_RDONLY_PROG = 1 << 7
 ZEROS = 64  # so many values of a loop can start from a zero that the verifier does not know
 
 
-Subprogram = tuple[str, int, int, bool, bool]  # its name, and its result's range, signedness, and whether it is a bool
+@dataclass(frozen=True, slots=True)
+class Subprogram:
+    """A function of its own: its name, a value like its result, whether it gives nothing, whether it may move the packet."""
+
+    name: str
+    result: Value
+    nothing: bool
+    moves_packet: bool
+
+
+class NeedsInlining(Exception):
+    """Raised inside a subprogram that turns out to need what only its caller has."""
 
 
 @dataclass(slots=True)
@@ -55,7 +66,7 @@ class Unit:
     rodata: bytearray = field(default_factory=bytearray)
     literals: dict[bytes, int] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
-    subprograms: dict[object, Subprogram | None] = field(default_factory=dict)  # by code object; None: must be inlined
+    subprograms: dict[object, Subprogram | None] = field(default_factory=dict)  # by function and arguments; None: inlined
     active: list[object] = field(default_factory=list)  # code objects of subprograms being lowered
     call_counts: dict[object, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -149,7 +160,8 @@ def lowers(*kinds: type[ast.AST]) -> Callable[[H], H]:
 
 
 class Lowering:
-    """Lowers one IR function. `flow` is where code goes; None after a `return`, `break` or `continue`."""
+    """Lowers one IR function. `flow` is where code goes; None after a `return`, `break` or `continue`. `last` is where it went
+    before; None where the types leave no way on, not even for a check."""
 
     def __init__(self, unit: Unit, fn: Function) -> None:
         self.unit = unit
@@ -201,9 +213,9 @@ class Lowering:
     def fail(self, node: ast.AST, message: str, label: str = "", hint: str = "") -> NoReturn:
         raise ProgramError(message, self.place(node), label, hint) from None
 
-    def warn(self, node: ast.AST, message: str, label: str = "") -> None:
+    def warn(self, node: ast.AST, message: str, label: str = "", hint: str = "") -> None:
         if not self.flow.dead:
-            warning = render(message, self.place(node), label).replace("error:", "warning:", 1)
+            warning = render(message, self.place(node), label, hint).replace("error:", "warning:", 1)
             if warning not in self.unit.warnings:  # a loop's body and a function may be lowered several times
                 self.unit.warnings.append(warning)
 
@@ -228,7 +240,9 @@ class Lowering:
         """Lower a block of statements. What follows a `return` or the like is checked and dropped."""
         for node in body:
             if self.current is None:
-                if self.last is not None and not self.last.dead:
+                if self.last is None:
+                    return
+                if not self.last.dead:
                     self.go(self.last)
                     self.warn(node, "this is never reached", "no way leads here")
                 self.go(self.unreachable_flow())

@@ -307,9 +307,11 @@ def _in_packet(cx: Lowering, place: Ref) -> Ref:
     packet's end, though it cannot fail."""
     from purebpf.compiler.frontend import scopes
     from purebpf.compiler.frontend.context import bases
+    from purebpf.compiler.frontend.lower import NeedsInlining
     from purebpf.compiler.frontend.values import Context
 
-    assert cx.context is not None
+    if cx.context is None:
+        raise NeedsInlining
     reach = place.offset + place.type.size
     limit = cx.builder.emit("add", place.op.type, [place.op, cx.const(reach)])
     yes, no = cx.branch(cx.builder.emit("ule", BOOL, [limit, bases(cx, Context(cx.context))[1]]))

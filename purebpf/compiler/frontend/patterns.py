@@ -38,7 +38,8 @@ KINDS: dict[type, type] = {str: CharsType, bytes: BytesType, list: ArrayType}  #
 @lowers(ast.Match)
 def match_(cx: Lowering, node: ast.Match) -> None:
     """Values, dotted names, `|`, tuples, records, captures, `as`, None, `_`; with guards."""
-    subject = _hidden(cx, node.subject, cx.expression(node.subject))
+    value = cx.expression(node.subject)
+    subject = _hidden(cx, node.subject, value)
     ends: list[Flow | None] = []
     for case in node.cases:
         assert cx.current is not None
@@ -57,6 +58,8 @@ def match_(cx: Lowering, node: ast.Match) -> None:
         if no is None:
             break
     cx.go(cx.join(*ends, cx.current))
+    if cx.current is None and value == NONE:
+        cx.last = None
     if cx.current is not None:
         for name in [name for name in cx.flow.names if name.startswith(subject.id)]:
             del cx.flow.names[name]

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping
 from dataclasses import replace
 
-from purebpf.compiler.frontend import advice, atomics, calls, conditions, maps, memory, pure, scopes
+from purebpf.compiler.frontend import advice, atomics, calls, conditions, copies, maps, memory, pure, scopes, verdicts
 from purebpf.compiler.frontend.annotations import check_kind, check_result
 from purebpf.compiler.frontend.expressions import operate
 from purebpf.compiler.frontend.flow import Flow
@@ -180,6 +180,7 @@ def augmented(cx: Lowering, node: ast.AugAssign) -> None:
             if old is None:
                 advice.missing_value(cx, target)
                 cx.fail(target, f"`{name}` has no value yet", hint=f"assign it first: `{name} = 0`")
+            copies.warn_of_lost_update(cx, node)
             bind(cx, node, name, operate(cx, node, node.op, target, old, node.value, cx.expression(node.value)))
         case ast.Attribute(value=base_node, attr=attr) as target:
             base = cx.expression(base_node)
@@ -232,6 +233,8 @@ def if_(cx: Lowering, node: ast.If) -> None:
             cx.statements(body)
         ends.append(cx.current)
     cx.go(cx.join(*ends))
+    if cx.current is None and (yes is None or no is None):  # what follows is for when a name that is None here is not None
+        cx.last = None
 
 
 @lowers(ast.Return)
@@ -248,6 +251,7 @@ def _result(cx: Lowering, node: ast.Return) -> Value:
     assert node.value is not None
     value, wanted = cx.expression(node.value), cx.frame.result
     check_result(cx, node, value)
+    verdicts.check_action(cx, node.value, value)
     if isinstance(wanted, type):
         check_kind(cx, node.value, f"the result of `{cx.frame.function.__name__}`", value, wanted)
     elif isinstance(wanted, IntType | BoolType) and not isinstance(value, MaybeRef):

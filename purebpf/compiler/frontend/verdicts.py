@@ -1,0 +1,67 @@
+"""What a program's result means: actions of another program type, bools and unknown numbers returned where an action is wanted.
+
+Only what is written out is judged; a number that is computed when the program runs is the author's.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from purebpf.compiler.frontend.values import Const, Value
+
+if TYPE_CHECKING:
+    from purebpf.compiler.frontend.lower import Lowering
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """The actions of a program type: how their names begin, the numbers the kernel knows, what it does with another."""
+
+    prefix: str
+    low: int
+    high: int
+    otherwise: str
+    usual: str
+
+
+ACTIONS = {
+    "xdp": Actions("XDP_", 0, 4, "the kernel drops the packet and logs an illegal value", "bpf.XDP_PASS"),
+    "tc": Actions("TC_ACT_", -1, 8, "the kernel takes it for TC_ACT_UNSPEC", "bpf.TC_ACT_OK"),
+}  # include/uapi/linux/bpf.h (enum xdp_action), include/uapi/linux/pkt_cls.h
+FAMILIES = re.compile(r"(XDP|TC_ACT|SK|NF)_[A-Z]+")
+
+
+def check_action(cx: Lowering, node: ast.expr, value: Value) -> None:
+    """Judge what the program itself returns."""
+    actions = ACTIONS.get(cx.unit.kind.decorator)
+    if actions is None or len(cx.frames) > 1:
+        return
+    if isinstance(node, ast.IfExp):
+        for side in (node.body, node.orelse):
+            _check_name(cx, side, actions)
+    _check_name(cx, node, actions)
+    if not isinstance(value, Const):
+        return
+    if isinstance(node, ast.Constant) and isinstance(node.value, bool):
+        _wrong(cx, node, actions, "the kernel would take it for a number")
+    if isinstance(value.value, int) and not isinstance(value.value, bool) and not actions.low <= value.value <= actions.high:
+        cx.warn(node, f"{value.value} is no action of a `@bpf.{cx.unit.kind.decorator}` program", actions.otherwise)
+
+
+def _check_name(cx: Lowering, node: ast.expr, actions: Actions) -> None:
+    """An action's name says which programs it is for."""
+    name = ast.unparse(node).rpartition(".")[2]
+    if FAMILIES.fullmatch(name) and not name.startswith(actions.prefix):
+        _wrong(cx, node, actions, f"its actions are named {actions.prefix}...")
+
+
+def _wrong(cx: Lowering, node: ast.expr, actions: Actions, why: str) -> NoReturn:
+    cx.fail(
+        node,
+        f"`{ast.unparse(node)}` is no action of a `@bpf.{cx.unit.kind.decorator}` program",
+        why,
+        f"return an action such as `{actions.usual}`",
+    )
