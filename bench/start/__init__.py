@@ -1,0 +1,1 @@
+"""How long hello world takes from the start of its process until it is attached, beside other tools."""
