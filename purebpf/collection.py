@@ -70,7 +70,7 @@ class Compiled(Protocol):
 
 
 def compile_together(
-    programs: Iterable[Program], debugging: bool = False
+    programs: Iterable[Program], debugging: bool = False, may_goto: bool = True
 ) -> tuple[CollectionSpec, dict[str, MapDeclaration], dict[Program, str]]:
     """Programs as one collection: its spec, the declarations behind its maps, each program's name in it (of one name:
     `_2`, `_3`)."""
@@ -85,7 +85,7 @@ def compile_together(
         while name in specs:
             n += 1
             name = f"{program.name}_{n}"
-        made: Compiled = program.compiled(debugging)
+        made: Compiled = program.compiled(debugging, may_goto)
         clash = any(shared.get(map_name, declaration) is not declaration for map_name, declaration in made.declarations.items())
         if clash or name != program.name:
             made = compile_program(program.function, program.kind, program.hook, program.license, made.options, name, shared)
@@ -101,7 +101,8 @@ class Collection:
     def __init__(self, programs: Iterable[Program], engine: Engine, debugging: bool = False) -> None:
         self.engine = engine
         self.debugging = debugging  # compiled without what serves a debugger only: for running them as Python
-        self.programs = _reachable(programs, debugging)
+        self.may_goto = engine.has("may_goto")  # else loops are compiled in another way
+        self.programs = _reachable(programs, debugging, self.may_goto)
         self.runners: dict[Program, Runner] = {}
         self.spec: CollectionSpec = CollectionSpec()
         self.maps: dict[str, EngineMap] = {}
@@ -113,7 +114,7 @@ class Collection:
 
     def load(self) -> Collection:
         """Compile what is not compiled yet, create the maps, load the programs. On an error nothing stays behind."""
-        self.spec, declarations, self._names = compile_together(self.programs, self.debugging)
+        self.spec, declarations, self._names = compile_together(self.programs, self.debugging, self.may_goto)
         try:
             for name, spec in self.spec.maps.items():
                 declaration = declarations.get(name)
@@ -171,7 +172,7 @@ class Collection:
         self.close()
 
 
-def _reachable(programs: Iterable[Program], debugging: bool) -> list[Program]:
+def _reachable(programs: Iterable[Program], debugging: bool, may_goto: bool) -> list[Program]:
     """The programs, and those in the program arrays they use."""
     found: list[Program] = []
     work = list(programs)
@@ -180,7 +181,7 @@ def _reachable(programs: Iterable[Program], debugging: bool) -> list[Program]:
         if program in found:
             continue
         found.append(program)
-        for declaration in program.compiled(debugging).declarations.values():
+        for declaration in program.compiled(debugging, may_goto).declarations.values():
             if isinstance(declaration, ProgArray):
                 work += declaration.entries.values()
     return found

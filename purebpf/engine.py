@@ -90,6 +90,9 @@ class Engine(Protocol):
 
     @property
     def possible_cpus(self) -> int: ...
+    def has(self, feature: str) -> bool:
+        """Whether it takes programs with a feature, such as "may_goto"."""
+
     def create_map(self, spec: MapSpec) -> EngineMap:
         """Create it, write its contents, freeze it if it is to be frozen."""
 

@@ -34,8 +34,7 @@ class Program:
         self.hook = hook
         self.options = Options()
         self.collection: Collection | None = None
-        self._compiled: Compiled | None = None
-        self._for_python: Compiled | None = None
+        self._compiled: dict[Options, Compiled] = {}
         self.__name__ = function.__name__
         self.__doc__ = function.__doc__
         self.__module__ = function.__module__
@@ -49,31 +48,30 @@ class Program:
     def license(self) -> str:
         return str(self.function.__globals__.get("__bpf_license__", "GPL"))
 
-    def compiled(self, debugging: bool = False) -> Compiled:
+    def compiled(self, debugging: bool = False, may_goto: bool = True) -> Compiled:
         """The compiled program; compiled once. `debugging`: if that fails, without what serves a debugger only, such as
-        `breakpoint()`. Raises CompileError."""
-        if self._compiled is None and self._for_python is None:
-            try:
-                self._compiled = self._compile(self.options)
-            except CompileError:
-                if not debugging:
-                    raise
-                self._for_python = self._compile(replace(self.options, debugging=True))
-        if self._compiled is None and not debugging:
-            self._compiled = self._compile(self.options)
-        found = self._compiled or self._for_python
-        assert found is not None
-        return found
+        `breakpoint()`. `may_goto`: whether it can be used, if the program's options allow it. Raises CompileError."""
+        options = self.options if may_goto else replace(self.options, may_goto=False)
+        for_python = replace(options, debugging=True)
+        if debugging and for_python in self._compiled:
+            return self._compiled[for_python]
+        try:
+            return self._compile(options)
+        except CompileError:
+            if not debugging:
+                raise
+        return self._compile(for_python)
 
     def _compile(self, options: Options) -> Compiled:
-        from purebpf.compiler.pipeline import compile_program
+        if options not in self._compiled:
+            from purebpf.compiler.pipeline import compile_program
 
-        made = compile_program(self.function, self.kind, self.hook, self.license, options)
-        for warning in made.warnings:
-            import sys
+            self._compiled[options] = compile_program(self.function, self.kind, self.hook, self.license, options)
+            for warning in self._compiled[options].warnings:
+                import sys
 
-            print(warning, file=sys.stderr)
-        return made
+                print(warning, file=sys.stderr)
+        return self._compiled[options]
 
     def spec(self) -> CollectionSpec:
         """The program and its maps as plain data."""

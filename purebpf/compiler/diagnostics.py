@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from purebpf.errors import CompileError
+from purebpf.errors import CompileError, Unsupported
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,10 @@ class ProgramError(CompileError):
         self.place = place
         self.label = label
         self.hint = hint
+
+
+class UnsupportedProgram(ProgramError, Unsupported):
+    """A program that a later kernel would take than the one it is compiled for."""
 
 
 def place_of(node: ast.AST, file: str, lines: list[str], first_line: int = 1) -> Place:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from purebpf.engine import EngineMap, EngineProgram
-from purebpf.errors import Error
+from purebpf.errors import Error, KernelError
 from purebpf.kernel import cpus
 from purebpf.kernel.link import attach
 from purebpf.kernel.link.base import KernelLink
 from purebpf.kernel.map import KernelMap, create_map
 from purebpf.kernel.perf import DEFAULT_BYTES, PerfReader
+from purebpf.kernel.probe import has_feature
 from purebpf.kernel.program import KernelProgram, load_program
 from purebpf.kernel.reader import Reader
 from purebpf.kernel.ring import RingReader
@@ -27,6 +28,14 @@ class KernelEngine:
     def possible_cpus(self) -> int:
         """How many values a per-CPU map has."""
         return cpus.possible()
+
+    def has(self, feature: str) -> bool:
+        """Whether the kernel takes programs with a feature: see `purebpf.kernel.probe.FEATURES`. True where that cannot be
+        found out: what is really wrong then will show."""
+        try:
+            return has_feature(feature)
+        except KernelError:
+            return True
 
     def create_map(self, spec: MapSpec) -> KernelMap:
         """Create it, write its contents, freeze it if it is to be frozen. Raises KernelError and Unsupported."""

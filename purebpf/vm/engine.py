@@ -64,6 +64,10 @@ class VmEngine:
         """How many values a per-CPU map has."""
         return self.machine.cpus
 
+    def has(self, feature: str) -> bool:
+        """Whether it takes programs with a feature: all of them."""
+        return True
+
     @property
     def trace(self) -> Trace:
         """What programs printed."""

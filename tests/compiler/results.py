@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 import purebpf as bpf
+from purebpf.compiler.options import Options
 from tests.compiler.as_python import both
 
 FRAME = bytes(64)
@@ -35,8 +36,9 @@ class Table:
         return lambda test: engines(rows(test))
 
 
-def check(function: Function, expected: int, packet: bytes, engine: str) -> None:
+def check(function: Function, expected: int, packet: bytes, engine: str, options: Options | None = None) -> None:
     program = bpf.xdp(function)
+    program.options = options or program.options
     if engine == "python":
         bytecode, python = both(program, packet)
         if function.__name__ in TIMED:

@@ -218,6 +218,15 @@ def ends_that_the_verifier_cannot_see(ctx):  # type: ignore[no-untyped-def]
     return n * 2 + total - 1
 
 
+@case(64)
+def checks_that_fail_and_go_on(ctx):  # type: ignore[no-untyped-def]
+    count = 0
+    for i in range(300):
+        if ctx.packet.at(i, u8) is not None:
+            count += 1
+    return count
+
+
 @case(9)
 def ten_values_in_rotation(ctx):  # type: ignore[no-untyped-def]
     n = len(ctx.packet)

@@ -74,7 +74,8 @@ class Stream:
 
 def first_kernel(message: str) -> tuple[int, int]:
     """The kernel that brought what a message says is missing; (0, 0) when it tells none."""
-    found = re.search(r"which Linux (\d+)\.(\d+) brought|\(Linux (\d+)\.(\d+)(?: does)?; this is ", message)
+    words = r"which Linux VERSION brought|\(Linux VERSION(?: does)?; this is |came with Linux VERSION"
+    found = re.search(words.replace("VERSION", r"(\d+)\.(\d+)"), message)
     major, minor = filter(None, found.groups()) if found else ("0", "0")
     return int(major), int(minor)
 

@@ -167,6 +167,7 @@ def test_the_plugin_tells_what_came_of_each_test(tmp_path: Path) -> None:
             "'x' calls the helper h, which this kernel does not give to programs of this type (Linux 6.18 does; this is 5.10).",
             (6, 18),
         ),
+        ("error: the kernel cannot see that this loop ends\n3 | while x: ^^^ such loops came with Linux 6.9", (6, 9)),
         ("The program 'x' needs luck.", (0, 0)),
     ],
 )

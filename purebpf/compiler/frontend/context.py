@@ -28,7 +28,7 @@ from purebpf.compiler.frontend.values import (
     known,
 )
 from purebpf.compiler.frontend.values import named as type_named
-from purebpf.compiler.ir.ops import BOOL, I64, Op, Ptr
+from purebpf.compiler.ir.ops import BOOL, I32, I64, Op, Ptr
 from purebpf.errors import Error
 from purebpf.lang.types import ArrayType, BytesType, CharsType, IntType, Type, type_of
 from purebpf.tables.enums import ProgramType
@@ -210,7 +210,17 @@ def at(cx: Lowering, node: ast.Call, packet: Packet) -> Value:
     why = f"the packet may be too short for `{ast.unparse(node.args[1])}` at {ast.unparse(node.args[0])}"
     if cx.unit.kind.packet == "copy":
         return _copied(cx, node, packet, offset, layout, why)
+    if not offset.op.is_const and not cx.unit.options.may_goto and any(frame.loops for frame in cx.frames):
+        offset = _blurred(cx, offset)
     return _direct(cx, node, packet, offset, layout, why)
+
+
+def _blurred(cx: Lowering, offset: IntValue) -> IntValue:
+    """The offset plus a zero that the verifier does not know. Where it walks through a loop, an offset that it knows tells it
+    how long the packet is at least; no trip is then like another, and the ways through the loop multiply."""
+    place = cx.builder.emit("map_value", Ptr("map_value"), [], (cx.unit.zero_name, 0))
+    zero = cx.builder.emit("load", I32, [place], (1, 0, 0))
+    return replace(offset, op=cx.builder.emit("add", offset.op.type, [offset.op, zero]))
 
 
 def _direct(cx: Lowering, node: ast.Call, packet: Packet, offset: IntValue, layout: Type, why: str) -> Value:

@@ -10,6 +10,7 @@ import ast
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+from purebpf.compiler.diagnostics import UnsupportedProgram
 from purebpf.compiler.frontend import comparing, conditions, iteration, scopes
 from purebpf.compiler.frontend.arithmetic import width
 from purebpf.compiler.frontend.bounds import provable
@@ -20,6 +21,7 @@ from purebpf.compiler.frontend.names import assigned_names
 from purebpf.compiler.frontend.records import keep_records
 from purebpf.compiler.frontend.statements import assign
 from purebpf.compiler.frontend.steps import origin, reached
+from purebpf.compiler.frontend.trips import forks
 from purebpf.compiler.frontend.values import (
     S64_HIGH,
     S64_LOW,
@@ -160,7 +162,11 @@ def _counted(cx: Lowering, node: ast.For, over: iteration.Counted) -> None:
         op = comparing.integer_compare(cx, "<" if step > 0 else ">", at, stop)
         yes, no = cx.branch(op)
         cx.go(yes)
-        inside = cx.builder.emit("guard", at.op.type, [at.op], ("range", low, high)) if not at.op.is_const else at.op
+        inside = at.op
+        if plain and not stop.op.is_const and not cx.unit.options.may_goto:
+            inside = _fenced(cx, inside, low, high)
+        if not inside.is_const:
+            inside = cx.builder.emit("guard", inside.type, [inside], ("range", low, high))
         value = IntValue(inside, low, high, low < 0)
         yes.names[counter] = value
         assign(cx, node.iter, node.target, over.at(value))
@@ -176,6 +182,17 @@ def _counted(cx: Lowering, node: ast.For, over: iteration.Counted) -> None:
     run(cx, node, loop, node.orelse)
     if cx.current is not None:
         cx.flow.names.pop(counter, None)
+
+
+def _fenced(cx: Lowering, counter: Op, low: int, high: int) -> Op:
+    """A counter that never leaves low..high, with a comparison that says so: before Linux 6.8 the verifier learns nothing from
+    one with an end that it does not know itself, and would walk on for ever."""
+    if low >= 0:
+        return provable(cx, counter, high)
+    yes, no = cx.branch(cx.builder.emit("sle", BOOL, [counter, cx.const(high)]))
+    scopes.never(cx, no)
+    cx.go(yes)
+    return counter
 
 
 def run(cx: Lowering, node: ast.stmt, loop: Parts, orelse: list[ast.stmt]) -> None:
@@ -272,6 +289,8 @@ def _attempt(
     goes_back = any(not end.dead for end in ends)
     trip = max(1, cx.cost - cost_before)
     limit = WALKED if cx.unit.options.may_goto else WALKED_AT_MOST
+    if cx.unit.options.may_goto and loop.trips and any(forks(header, end.block) for end in ends):
+        trip *= loop.trips
     if goes_back and (nested or loop.trips is None or loop.trips * trip > limit):
         no = _budgeted(cx, node, spent, header, budget, no)
         _hide(cx, entry, header)
@@ -298,11 +317,11 @@ def _budgeted(cx: Lowering, node: ast.stmt, spent: Flow, header: Block, inner: B
     """Put a `may_goto` at the head of a loop whose end the verifier cannot see: the kernel leaves it when its budget is
     used up."""
     if not cx.unit.options.may_goto:
-        cx.fail(
-            node,
+        raise UnsupportedProgram(
             "the kernel cannot see that this loop ends",
-            "",
-            "give it a bound: `for i in range(1000):` with a `break`, or build for Linux 6.9 and later",
+            cx.place(node),
+            "such loops came with Linux 6.9",
+            "give it a bound: `for i in range(1000):` with a `break`",
         )
     inner.ops, header.ops = header.ops, []
     for op in inner.ops:

@@ -1,0 +1,109 @@
+"""Loops where the kernel has no `may_goto` (before Linux 6.9): the verifier walks through every trip, and must see the end."""
+
+from __future__ import annotations
+
+import pytest
+
+import purebpf as bpf
+from purebpf import u8, u16, u32
+from purebpf.compiler.options import Options
+from purebpf.errors import CompileError, Unsupported
+from purebpf.kernel import probe
+from tests.compiler.results import Function, Table, check
+
+case = Table()
+PACKET = bytes(range(64))
+
+
+@case(64, PACKET)
+def checks_that_fail_and_go_on(ctx):  # type: ignore[no-untyped-def]
+    count = 0
+    for i in range(900):
+        if ctx.packet.at(i, u8) is not None:
+            count += 1
+    return count
+
+
+@case(61, PACKET)
+def offsets_below_zero(ctx):  # type: ignore[no-untyped-def]
+    count = 0
+    for i in range(-5, 200):
+        if ctx.packet.at(i, u32) is not None:
+            count += 1
+    return count
+
+
+@case(sum(PACKET), PACKET)
+def a_way_out_of_the_loop(ctx):  # type: ignore[no-untyped-def]
+    total: u16 = 0
+    for i in range(1500):
+        byte = ctx.packet.at(i, u8)
+        if byte is None:
+            break
+        total += byte
+    return total
+
+
+@case(sum(range(4)) + sum(range(1, 6)) + 8, PACKET)
+def ends_known_when_it_runs(ctx):  # type: ignore[no-untyped-def]
+    n = len(ctx.packet)
+    total = 0
+    for i in range(n % 10):
+        total += i
+    for i in range(n % 59, 0, -1):
+        total += i
+    for _ in range(-4, n % 20):
+        total += 1
+    return total
+
+
+@case(100 + 9 * 4, PACKET)  # bytes 59, 61, 62 and 63
+def loops_in_each_other(ctx):  # type: ignore[no-untyped-def]
+    total = 100
+    for i in range(40):
+        for j in range(4):
+            byte = ctx.packet.at(i * 4 + j, u8)
+            if byte is not None and byte % 16 > 7 and byte > 60 - j:
+                total += 9
+    return total
+
+
+@pytest.fixture
+def no_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if this kernel knew no may_goto."""
+    monkeypatch.setitem(probe._known, "may_goto", False)
+
+
+@case.parametrize()
+def test_a_program_gives(function: Function, expected: int, packet: bytes, engine: str) -> None:
+    check(function, expected, packet, engine, Options(may_goto=False))
+
+
+def endless(ctx):  # type: ignore[no-untyped-def]
+    n = len(ctx.packet)
+    while n > 1:
+        n //= 2
+    return n
+
+
+@pytest.mark.kernel
+def test_an_old_kernel_gets_loops_without_budgets(no_budgets: None) -> None:
+    program = bpf.xdp(checks_that_fail_and_go_on)
+    assert program.spec().programs[program.name].requires == ("may_goto",)
+    with program.load("kernel") as collection:
+        assert collection.spec.programs[program.name].requires == ()
+        assert program.run(packet=PACKET).value == 64
+    with program.load("vm") as collection:
+        assert collection.spec.programs[program.name].requires == ("may_goto",)
+
+
+@pytest.mark.kernel
+def test_a_loop_without_an_end_names_the_line_and_the_kernel(no_budgets: None) -> None:
+    program = bpf.xdp(endless)
+    with pytest.raises(
+        Unsupported, match=r"while n > 1:\n.* such loops came with Linux 6\.9\n.*= help: give it a bound"
+    ) as refused:
+        program.load("kernel")
+    assert isinstance(refused.value, CompileError)
+    assert program.run(packet=PACKET, engine="vm").value == 1
+    program.close()
