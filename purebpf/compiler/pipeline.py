@@ -22,6 +22,7 @@ from purebpf.compiler.passes.demand import drop_unread_bits
 from purebpf.compiler.passes.facts import propagate_facts
 from purebpf.compiler.passes.fold import fold
 from purebpf.compiler.passes.memory import forward_memory
+from purebpf.compiler.passes.sink import sink_operations
 from purebpf.compiler.passes.stores import merge_stores
 from purebpf.compiler.target import allocation_check, layout, regalloc
 from purebpf.compiler.target.legalize import legalize
@@ -45,7 +46,9 @@ PASSES: tuple[tuple[str, Pass], ...] = (  # each with the reason for its place
     ("cfg again", simplify_cfg),  # branches that facts decided
     ("memory", forward_memory),  # wants long blocks
     ("checks", merge_checks),  # wants edges that go straight
-    ("fold again", fold),  # forwarded constants
+    ("sink", sink_operations),
+    ("fold again", fold),  # forwarded constants, operations that came together
+    ("facts again", propagate_facts),  # of values loaded once
     ("dce", remove_dead),  # blocks without work go away
     ("cfg last", simplify_cfg),
     ("fold last", fold),  # what threading made plain

@@ -31,6 +31,8 @@ def verifier_range(op: Op) -> Range:
         case "guard" if op.imm[0] == "range":
             low, high = verifier_range(op.args[0])
             return (max(low, op.imm[1]), min(high, op.imm[2])) if op.imm[1] >= 0 else (low, high)
+        case "param" if op.imm:  # where ways join: it follows each of them
+            return int(op.imm[0]), int(op.imm[1])
         case "low32":
             low, high = verifier_range(op.args[0])
             return (low, high) if high < 1 << 32 else (0, (1 << 32) - 1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from purebpf.compiler.frontend.bounds import verifier_range
 from purebpf.compiler.frontend.values import (
     NONE,
     S64_HIGH,
@@ -253,7 +254,11 @@ def _merge(
         if same is not None:
             ops.append(same)
             continue
-        ops.append(builder.add_param(block, _column_type(shape, i, [row[i] for row in rows])))
+        param = builder.add_param(block, _column_type(shape, i, [row[i] for row in rows]))
+        if not isinstance(param.type, Ptr):
+            ranges = [verifier_range(row[i]) for row in rows]
+            param.imm = min(low for low, _ in ranges), max(high for _, high in ranges)
+        ops.append(param)
         for row, column in zip(rows, columns, strict=True):
             column.append(row[i])
     return rebuilt(shape, ops)
