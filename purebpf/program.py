@@ -153,7 +153,8 @@ class Program:
 
     def __call__(self, *args: object) -> Any:
         raise Error(
-            f"`{self.name}` is a kernel program: use `{self.name}.run(...)`, `{self.name}.python(...)` or `{self.name}.attach(...)`"
+            f"`{self.name}` is a kernel program: use `{self.name}.run(...)`, `{self.name}.python(...)` or "
+            f"`{self.name}.attach(...)`"
         )
 
     def __repr__(self) -> str:
