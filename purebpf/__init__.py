@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from purebpf.lang.records import bytes_ as bytes  # noqa: F401  as bpf.bytes; not in __all__, where it would hide the builtin
     from purebpf.lang.rings import RingBuf
     from purebpf.lang.scalars import be16, be32, be64, s8, s16, s32, s64, u8, u16, u32, u64
+    from purebpf.lang.sums import checksum, checksum_update, jhash
     from purebpf.program import Attachment, Program, load, perf_event, raw_tracepoint, socket_filter, tc, tracepoint, xdp
 
 __version__ = "0.1.0"
@@ -45,6 +46,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.records": "array bits chars struct bytes=bytes_",
     "lang.rings": "RingBuf",
     "lang.scalars": "be16 be32 be64 s8 s16 s32 s64 u8 u16 u32 u64",
+    "lang.sums": "checksum checksum_update jhash",
     "program": "Attachment Program load perf_event raw_tracepoint socket_filter tc tracepoint xdp",
 }
 
@@ -85,10 +87,13 @@ __all__ = [
     "be64",
     "bits",
     "chars",
+    "checksum",
+    "checksum_update",
     "cpu",
     "current",
     "every",
     "helpers",
+    "jhash",
     "ktime",
     "license",
     "load",

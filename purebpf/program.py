@@ -152,7 +152,10 @@ class Program:
             self.collection.close()
 
     def __call__(self, *args: object) -> Any:
-        raise Error(f"`{self.name}` is a kernel program: use `{self.name}.run(...)` or `{self.name}.attach(...)`")
+        raise Error(
+            f"`{self.name}` is a kernel program: use `{self.name}.run(...)`, `{self.name}.python(...)` or "
+            f"`{self.name}.attach(...)`"
+        )
 
     def __repr__(self) -> str:
         return f"<bpf.{self.kind.decorator} program {self.name}{'' if self.collection is None else ', loaded'}>"

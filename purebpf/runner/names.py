@@ -11,6 +11,7 @@ from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from purebpf.compiler.frontend import pure
+from purebpf.errors import Error
 from purebpf.lang.types import StructType, type_of
 from purebpf.runner.views import Record, place_of, store
 
@@ -99,6 +100,9 @@ class Namespace(ModuleType):
         member = seen(self.__dict__["?runner"], getattr(self.__dict__["?of"], name))
         self.__dict__[name] = member
         return member
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise Error(f"`{self.__name__}` cannot be assigned to in a program")
 
     def __repr__(self) -> str:
         return repr(self.__dict__["?of"])

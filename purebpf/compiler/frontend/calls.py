@@ -21,6 +21,7 @@ from purebpf.compiler.frontend import (
     numeric,
     pure,
     reductions,
+    sums,
 )
 from purebpf.compiler.frontend.lower import Lowering, lowers
 from purebpf.compiler.frontend.values import Bound, Const, Context, IntValue, Packet, Ref, TupleValue, Value, describe, named
@@ -238,5 +239,6 @@ def _len(cx: Lowering, node: ast.Call) -> Value:
 
 
 BUILTINS: dict[Any, Callable[[Lowering, ast.Call], Value]] = {
-    **numeric.BUILTINS, any: reductions.any_, all: reductions.all_, sum: reductions.sum_, len: _len, print: intrinsics.printk,
+    **numeric.BUILTINS, **sums.CALLS, any: reductions.any_, all: reductions.all_, sum: reductions.sum_, len: _len,
+    print: intrinsics.printk,
 }  # fmt: skip

@@ -1,0 +1,43 @@
+"""Whatever has a short name in a program has a meaning in Python, and names are as the program has them."""
+
+from __future__ import annotations
+
+import pytest
+
+import purebpf as bpf
+from purebpf import u32
+from purebpf.compiler.frontend.intrinsics import INTRINSICS
+from purebpf.runner.names import OBJECTS
+from purebpf.runner.session import runner_of
+
+
+class Settings:
+    limit = 7
+    counts = bpf.Hash[u32, u32](max_entries=4)
+
+
+tables = [Settings.counts, Settings.counts]
+
+
+@bpf.xdp
+def program(ctx: bpf.XdpContext) -> bpf.XdpAction:
+    Settings.counts[1] += Settings.limit
+    tables[1][2] += 1
+    return bpf.XDP_PASS
+
+
+def test_every_short_name_has_a_meaning_in_python() -> None:
+    missing = [function.__qualname__ for function in INTRINSICS if id(function) not in OBJECTS]
+    assert not missing, "register them with @stands_for, in purebpf/runner/idioms.py"
+
+
+def test_classes_and_lists_are_looked_through_and_not_written() -> None:
+    program.python(packet=bytes(64))
+    assert program.collection is not None
+    scope = runner_of(program.collection, program).function(program.function).__globals__
+    assert dict(Settings.counts.items()) == {1: 7, 2: 1}
+    assert scope["Settings"].limit == 7
+    assert scope["tables"][0] is scope["Settings"].counts
+    with pytest.raises(bpf.Error, match="`Settings` cannot be assigned"):
+        scope["Settings"].limit = 8
+    program.close()
