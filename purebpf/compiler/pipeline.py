@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import FunctionType
 
 from purebpf.compiler.frontend import functions
+from purebpf.compiler.frontend.bounds import forget_bounds
 from purebpf.compiler.frontend.lower import Unit
 from purebpf.compiler.ir.ops import Function
 from purebpf.compiler.meaning import Meaning
@@ -86,6 +87,7 @@ def compile_ir(
     unit = Unit(name or function.__name__, kind, hook, options, license, {} if maps is None else maps)
     functions.lower_program(unit, function)
     for fn in unit.functions.values():
+        forget_bounds(fn)
         remove_unreachable(fn)
         for _, apply in PASSES:
             apply(fn)

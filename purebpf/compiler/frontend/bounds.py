@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.ir.ops import BOOL, I32, Op
+from purebpf.compiler.ir.ops import BOOL, I32, Function, Op
 
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
@@ -73,3 +73,10 @@ def provable(cx: Lowering, op: Op, high: int) -> Op:
     scopes.never(cx, no)
     cx.go(yes)
     return cx.builder.emit("guard", op.type if op.type != BOOL else I32, [op], ("range", 0, high))
+
+
+def forget_bounds(fn: Function) -> None:
+    """The bounds of joined values (see `flow.join`) serve while lowering only."""
+    for block in fn.blocks:
+        for param in block.params:
+            param.imm = ()

@@ -71,7 +71,7 @@ _CMP = Flag.PURE | Flag.COMPARE
 
 OPS: dict[str, OpInfo] = {
     "const": OpInfo(0, _P, ("value",), "an integer, kept signed: -2**63 <= value < 2**63"),
-    "param": OpInfo(0, Flag.NONE, (), "a block's or the function's argument; `imm` may hold bounds that the verifier knows"),
+    "param": OpInfo(0, Flag.NONE, (), "a block's or the function's argument"),
     "add": OpInfo(2, _P | _C, (), "sum; of a pointer and an integer: the pointer moved"),
     "sub": OpInfo(2, _P, (), "difference; of two pointers of one kind: the distance"),
     "mul": OpInfo(2, _P | _C, (), "product"),

@@ -178,11 +178,12 @@ def thread_edges(fn: Function) -> bool:
             readers, idom = _all_readers(fn), immediate_dominators(fn)
         if not _closed(block, readers, edges, idom):
             continue
-        _close(block, readers, idom)
+        _close(block, readers, edges, idom)
         for _, target, outcome in known:
             onward = last.targets[0 if outcome else 1]
             mapping = dict(zip(block.params, target.args, strict=True))
             target.block, target.args = onward.block, [mapping.get(arg, arg) for arg in onward.args]
+            around.update(arg.block for arg in target.args if arg.block is not None)  # these have new readers
         stale |= around
     return bool(stale)
 
@@ -236,9 +237,11 @@ def _closed(block: Block, readers: Readers, edges: dict[Block, list[tuple[Block,
     return all(any(len(edges[t]) == 1 and dominated(idom, reader, t) for t in targets) for reader in outside)
 
 
-def _close(block: Block, readers: Readers, idom: dict[Block, Block]) -> None:
+def _close(block: Block, readers: Readers, edges: dict[Block, list[tuple[Block, Target]]], idom: dict[Block, Block]) -> None:
     """Hand the parameters on to the targets, so that nobody beyond them reads the block's own."""
     for target in block.ops[-1].targets:
+        if len(edges[target.block]) != 1:
+            continue
         for param in block.params:
             beyond = [(b, op) for b, op in readers.get(param, ()) if b is not block and dominated(idom, b, target.block)]
             if not beyond:
