@@ -24,7 +24,8 @@ if TYPE_CHECKING:
         XdpAction,
         XdpContext,
     )
-    from purebpf.lang.idioms import cpu, current, every, helpers, ktime, license, printk, random, raw, redirect
+    from purebpf.lang.idioms import cpu, current, every, helpers, ktime, license, loop, printk, random, raw, redirect
+    from purebpf.lang.locks import SpinLock, Timer
     from purebpf.lang.maps import Array, DevMap, Hash, LruHash, PerCpuArray, PerCpuHash, PerfEventArray, ProgArray
     from purebpf.lang.records import array, bits, chars, struct
     from purebpf.lang.records import bytes_ as bytes  # noqa: F401  as bpf.bytes; not in __all__, where it would hide the builtin
@@ -41,7 +42,8 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.atomic": "atomic",
     "lang.contexts": "Packet PerfEventContext RawTracepointContext SocketFilterContext TcAction TcContext TracepointContext "
     "XdpAction XdpContext",
-    "lang.idioms": "cpu current every helpers ktime license printk random raw redirect",
+    "lang.idioms": "cpu current every helpers ktime license loop printk random raw redirect",
+    "lang.locks": "SpinLock Timer",
     "lang.maps": "Array DevMap Hash LruHash PerCpuArray PerCpuHash PerfEventArray ProgArray",
     "lang.records": "array bits chars struct bytes=bytes_",
     "lang.rings": "RingBuf",
@@ -72,8 +74,10 @@ __all__ = [
     "RawTracepointContext",
     "RingBuf",
     "SocketFilterContext",
+    "SpinLock",
     "TcAction",
     "TcContext",
+    "Timer",
     "TracepointContext",
     "Unsupported",
     "VerifierError",
@@ -97,6 +101,7 @@ __all__ = [
     "ktime",
     "license",
     "load",
+    "loop",
     "perf_event",
     "printk",
     "random",

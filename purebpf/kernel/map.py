@@ -6,10 +6,12 @@ import ctypes
 import errno
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from purebpf.errors import Error
 from purebpf.kernel import cpus, privileges
+from purebpf.kernel.btf import load_btf, types_of
 from purebpf.kernel.descriptor import Descriptor
 from purebpf.kernel.errors import failure, minimum
 from purebpf.kernel.info import MapInfo, map_info
@@ -200,7 +202,8 @@ def create_map(spec: MapSpec) -> KernelMap:
     def attempt(name: bytes) -> int:
         return with_memlock(lambda: bpf(Command.MAP_CREATE, {**fields, "map_name": name}))
 
-    answer = with_name(spec.name, attempt)
+    with _types(spec, what, fields):
+        answer = with_name(spec.name, attempt)
     if answer < 0:
         raise failure(
             -answer,
@@ -220,6 +223,17 @@ def create_map(spec: MapSpec) -> KernelMap:
         made.close()
         raise
     return made
+
+
+@contextmanager
+def _types(spec: MapSpec, what: str, fields: dict[str, int | bytes]) -> Iterator[None]:
+    """While it lasts the fields tell what is inside (Linux 4.18), where the kernel must know."""
+    if spec.types is None:
+        yield
+        return
+    with load_btf(types_of(spec.types), what) as btf:
+        fields |= {"btf_fd": btf.number, "btf_key_type_id": spec.types.key, "btf_value_type_id": spec.types.value}
+        yield
 
 
 def freeze(map: KernelMap) -> None:

@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform, overload
 
 from purebpf.errors import Error
 from purebpf.lang import declaring
-from purebpf.lang.types import ArrayType, BytesType, CharsType, Field, IntType, StructType, Type, type_of
+from purebpf.lang.types import (
+    ArrayType,
+    BytesType,
+    CharsType,
+    Field,
+    IntType,
+    KernelType,
+    StructType,
+    Type,
+    kept_fields,
+    type_of,
+)
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
@@ -104,7 +115,7 @@ def _declare(cls: type, packed: bool, names: dict[str, Any], local: Any) -> type
     for name, method in _METHODS.items():
         if name not in vars(cls):
             setattr(record, name, method)
-    setattr(record, "__match_args__", tuple(f.name for f in fields))  # noqa: B010  a type checker knows no such attribute
+    setattr(record, "__match_args__", tuple(f.name for f in layout.values))  # noqa: B010  a type checker knows no such attribute
     return record
 
 
@@ -134,6 +145,13 @@ def _lay_out(cls: type, packed: bool, names: dict[str, Any], local: Any) -> tupl
                 float: "there are no floats in the kernel",
             }.get(annotation, "use u8 to s64, be16 to be64, bool, a @bpf.struct, or a specifier such as bpf.chars(16)")
             raise Error(f"{where}: `{getattr(annotation, '__name__', annotation)}` has no layout; {hint}")
+        if isinstance(layout, KernelType) and (packed or default is not _MISSING):
+            why = "cannot lie in a packed record" if packed else "takes no default"
+            raise Error(f"{where}: `{layout}` {why}")
+        if kept_fields(layout.element if isinstance(layout, ArrayType) else layout):
+            raise Error(f"{where}: a record with a lock or timer is the value of a map itself, not a part of one")
+        if isinstance(layout, KernelType) and any(field.type == layout for field in fields):
+            raise Error(f"{where}: a record has at most one `{layout}`")
         unit = layout.size * 8
         step = 8 if packed else layout.align * 8
         if width:
@@ -146,13 +164,13 @@ def _lay_out(cls: type, packed: bool, names: dict[str, Any], local: Any) -> tupl
             end += width
         else:
             end = -(-end // step) * step
-            required = default is _MISSING
-            if not required and specifier is None:
+            required = default is _MISSING and not isinstance(layout, KernelType)
+            if not required and specifier is None and not isinstance(layout, KernelType):
                 try:
                     layout.encode(default)
                 except (TypeError, ValueError) as error:
                     raise Error(f"{where}: the default {default!r} does not fit: {error}") from None
-            value = layout.zero() if specifier else None if required else default
+            value = layout.zero() if specifier else None if required or isinstance(layout, KernelType) else default
             fields.append(Field(name, layout, end // 8, 0, 0, value, required and specifier is None))
             end += unit
         alignment = max(alignment, step // 8)
@@ -175,7 +193,7 @@ _MISSING = _Missing()
 
 def _init(self: Any, /, **values: Any) -> None:
     layout: StructType = type(self).__bpf_type__
-    for field in layout.fields:
+    for field in layout.values:
         if field.name in values:
             setattr(self, field.name, values.pop(field.name))
         elif field.required:
@@ -186,20 +204,20 @@ def _init(self: Any, /, **values: Any) -> None:
                 value = field.type.decode(field.type.encode(value))
             setattr(self, field.name, value)
     if values:
-        known = ", ".join(f.name for f in layout.fields)
+        known = ", ".join(f.name for f in layout.values)
         raise TypeError(f"{layout.name} has no field `{next(iter(values))}`; its fields are {known}")
 
 
 def _repr(self: Any) -> str:
     layout: StructType = type(self).__bpf_type__
-    return f"{layout.name}({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in layout.fields)})"
+    return f"{layout.name}({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in layout.values)})"
 
 
 def _eq(self: Any, other: Any) -> Any:
     if type(self) is not type(other):
         return NotImplemented
     layout: StructType = type(self).__bpf_type__
-    return all(getattr(self, f.name) == getattr(other, f.name) for f in layout.fields)
+    return all(getattr(self, f.name) == getattr(other, f.name) for f in layout.values)
 
 
 def _hash(self: Any) -> int:

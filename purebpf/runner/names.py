@@ -116,7 +116,7 @@ class RecordClass(type):
         runner, layout = cls.__bpf_runner__, cls.__bpf_type__
         made = runner.zeroed(layout)
         block, _, _ = place_of(made)
-        for field in layout.fields:
+        for field in layout.values:
             if field.name in values:
                 setattr(made, field.name, values.pop(field.name))
             elif field.required:
@@ -141,5 +141,5 @@ class RecordClass(type):
 
 def record_class(runner: Runner, layout: StructType) -> type:
     """The program's side of a record's class."""
-    body = {"__bpf_runner__": runner, "__bpf_type__": layout, "__match_args__": tuple(f.name for f in layout.fields)}
+    body = {"__bpf_runner__": runner, "__bpf_type__": layout, "__match_args__": tuple(f.name for f in layout.values)}
     return RecordClass(layout.name, (), body)

@@ -19,7 +19,7 @@ from purebpf.errors import Error, VmError
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.program_types import ProgramKind
 from purebpf.lang.types import BoolType, IntType, Type
-from purebpf.runner import calls, idioms, maps, names, places, rings  # noqa: F401 (some register themselves)
+from purebpf.runner import callbacks, calls, idioms, locks, maps, names, places, rings  # noqa: F401 (some register themselves)
 from purebpf.runner.context import ProgramContext
 from purebpf.runner.maps import TailCall
 from purebpf.runner.transform import Transformer, hidden, transformed

@@ -19,13 +19,15 @@ from purebpf.vm.memory import Buffer
 @dataclass(slots=True, eq=False)
 class Block:
     """Some memory. `address` is where the machine has it, None until something asks for it. `shared`: others may write it at
-    the same time, so sums in it are atomic. `methods` makes an author's method one that can be run."""
+    the same time, so sums in it are atomic. `owner` is the map whose value it is. `methods` makes an author's method one that
+    can be run."""
 
     data: Buffer
     methods: Callable[[FunctionType], FunctionType]
     address: int | None = None
     writable: bool = True
     shared: bool = False
+    owner: object = None
 
 
 class View:

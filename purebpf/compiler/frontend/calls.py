@@ -16,6 +16,7 @@ from purebpf.compiler.frontend import (
     functions,
     helpers,
     intrinsics,
+    locks,
     maps,
     memory,
     numeric,
@@ -24,10 +25,22 @@ from purebpf.compiler.frontend import (
     sums,
 )
 from purebpf.compiler.frontend.lower import Lowering, lowers
-from purebpf.compiler.frontend.values import Bound, Const, Context, IntValue, Packet, Ref, TupleValue, Value, describe, named
+from purebpf.compiler.frontend.values import (
+    Bound,
+    Const,
+    Context,
+    IntValue,
+    LocalFunction,
+    Packet,
+    Ref,
+    TupleValue,
+    Value,
+    describe,
+    named,
+)
 from purebpf.lang.idioms import HelperName
 from purebpf.lang.maps import MapDeclaration
-from purebpf.lang.types import BytesType, CharsType, IntType, StructType, type_of
+from purebpf.lang.types import BytesType, CharsType, IntType, KernelType, StructType, type_of
 
 RECORDS = "purebpf.lang.records"  # whose methods, such as `to_bytes`, are for user space
 
@@ -43,6 +56,12 @@ def call(cx: Lowering, node: ast.Call) -> Value:
     target = cx.expression(node.func)
     if isinstance(target, Bound):
         return _method(cx, node, target)
+    if isinstance(target, LocalFunction):
+        cx.fail(
+            node,
+            f"`{target.node.name}` is defined inside the program: it can be handed to `bpf.loop` and `for_each` only",
+            hint="define it at module level to call it",
+        )
     if not isinstance(target, Const):
         cx.usable(node.func, target)
         cx.fail(node.func, f"{describe(target)} cannot be called")
@@ -116,6 +135,8 @@ def _method(cx: Lowering, node: ast.Call, method: Bound) -> Value:
             return context.packet_method(cx, node, packet, method.name)
         case Context() as ctx:
             return context.method(cx, node, ctx, method.name)
+        case Ref(type=KernelType()) as kept:
+            return locks.timer_method(cx, node, kept, method.name)
         case Ref(type=StructType() as type) as record:
             return _record_method(cx, node, record, type, method.name)
         case IntValue() as number if method.name in numeric.METHODS and not node.args and not node.keywords:
@@ -171,16 +192,19 @@ def given_fields(cx: Lowering, node: ast.Call, type: StructType) -> dict[str, tu
         cx.fail(
             node.args[0],
             f"`{type}` takes its fields by keyword",
-            hint=f"{type}({', '.join(f.name + '=...' for f in type.fields)})",
+            hint=f"{type}({', '.join(f.name + '=...' for f in type.values)})",
         )
     given: dict[str, tuple[ast.expr, Value]] = {}
     for keyword in node.keywords:
         assert keyword.arg is not None
-        if type.field(keyword.arg) is None:
+        field = type.field(keyword.arg)
+        if field is not None and isinstance(field.type, KernelType):
+            cx.fail(keyword, f"`{keyword.arg}` is the kernel's and cannot be given", hint="it starts at zero by itself")
+        if field is None:
             cx.fail(
                 keyword,
                 f"`{type}` has no field `{keyword.arg}`",
-                hint=f"its fields are: {', '.join(f.name for f in type.fields)}",
+                hint=f"its fields are: {', '.join(f.name for f in type.values)}",
             )
         given[keyword.arg] = (keyword.value, cx.expression(keyword.value))
     return given

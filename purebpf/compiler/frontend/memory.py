@@ -15,7 +15,18 @@ from purebpf.compiler.frontend.arithmetic import narrow
 from purebpf.compiler.frontend.bounds import provable
 from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value, describe, named
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Op, Ptr
-from purebpf.lang.types import ArrayType, BoolType, BytesType, CharsType, Field, IntType, StructType, Type
+from purebpf.lang.types import (
+    ArrayType,
+    BoolType,
+    BytesType,
+    CharsType,
+    Field,
+    IntType,
+    KernelType,
+    StructType,
+    Type,
+    kept_fields,
+)
 
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
@@ -195,9 +206,21 @@ def step(ref: Ref) -> int:
     return base if ref.offset % 8 == 0 else min(base, ref.offset & -ref.offset)
 
 
+def whole(cx: Lowering, node: ast.AST, ref: Ref) -> None:
+    """Refuse to copy what the kernel keeps inside of a map's value."""
+    kept = (ref.type.name,) if isinstance(ref.type, KernelType) else tuple(f.name for f in kept_fields(ref.type))
+    if kept and ref.region == "map_value":
+        cx.fail(
+            node,
+            f"{named(ref.type)} in a map cannot be copied: its `{kept[0]}` is the kernel's",
+            hint="copy the fields that you need",
+        )
+
+
 def copy(cx: Lowering, node: ast.AST, to: Ref, source: Ref) -> None:
     """Copy a record, array or text: all loads first, so that overlapping places and swaps come out right."""
     cx.usable(node, source)
+    whole(cx, node, source)
     if not to.writable:
         cx.fail(node, "this memory cannot be written", "it is read-only for this program type")
     pieces = list(chunks(to.type.size, min(alignment(to), alignment(source))))
@@ -247,6 +270,7 @@ def materialized(cx: Lowering, node: ast.AST, value: Value, type: Type, name: st
     """The value in memory, as a helper wants it: where it is, if it already lies there in this shape, else on the stack."""
     if isinstance(value, Ref) and value.type == type and not isinstance(type, IntType | BoolType):
         cx.usable(node, value)
+        whole(cx, node, value)
         return value
     place = temporary(cx, type, name)
     if not isinstance(type, IntType | BoolType | StructType):

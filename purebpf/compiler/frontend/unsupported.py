@@ -8,7 +8,6 @@ UNSUPPORTED: dict[type[ast.AST], tuple[str, str, str]] = {  # message, label, hi
     ast.Try: ("exceptions do not exist in the kernel", "", "test before: `v = m.get(k)`, `if v is not None:`"),
     ast.Raise: ("exceptions do not exist in the kernel", "", "return an error value instead"),
     ast.ClassDef: ("a class cannot be defined inside a program", "", "define it at module level with @bpf.struct"),
-    ast.FunctionDef: ("a function cannot be defined inside a program", "", "define it at module level and call it"),
     ast.AsyncFunctionDef: ("`async` does not exist in the kernel", "", "write a plain function"),
     ast.AsyncFor: ("`async` does not exist in the kernel", "", "write a plain `for`"),
     ast.AsyncWith: ("`async` does not exist in the kernel", "", "write a plain block"),

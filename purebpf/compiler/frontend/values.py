@@ -6,6 +6,7 @@ ops and put it together again, which is how values pass through the parameters o
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -53,6 +54,7 @@ class Ref(Value):
     shared: bool = False
     generation: int = 0
     writable: bool = True
+    owner: object = None  # the declaration of the map, of a map's value
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,13 @@ class Bound(Value):
 
     receiver: Value
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFunction(Value):
+    """A function defined inside the program, for the kernel to call back."""
+
+    node: ast.FunctionDef
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +210,8 @@ def describe(value: Value) -> str:
             return f"the method `{n}`"
         case Fill(type=t):
             return named(t)
+        case LocalFunction(node=node):
+            return f"the function `{node.name}`"
         case Unset(name=n):
             return f"`{n}`, which may be unset"
         case Conflict(first=a, second=b):
