@@ -193,13 +193,14 @@ class Field:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class StructType:
-    """A record declared with `@bpf.struct`; `record` is the class."""
+    """A record declared with `@bpf.struct` or, with all fields at offset 0, `@bpf.union`; `record` is the class."""
 
     name: str
     fields: tuple[Field, ...]
     size: int
     align: int
     record: type
+    union: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -220,6 +221,9 @@ class StructType:
     def encode(self, value: Any) -> bytes:
         if not isinstance(value, self.record):
             raise TypeError(f"a {self.name} is wanted, not {type(value).__name__}")
+        if self.union:
+            raw: bytes = value.to_bytes()  # type: ignore[attr-defined]
+            return raw
         data = bytearray(self.size)
         for field in self.values:
             item = getattr(value, field.name)
@@ -235,6 +239,9 @@ class StructType:
 
     def decode(self, data: bytes) -> Any:
         value: Any = object.__new__(self.record)
+        if self.union:
+            value.__bpf_bytes__ = bytearray(data)
+            return value
         for field in self.values:
             item = field.type.decode(data[field.offset : field.offset + field.type.size])
             if field.bits:

@@ -116,9 +116,13 @@ class RecordClass(type):
         runner, layout = cls.__bpf_runner__, cls.__bpf_type__
         made = runner.zeroed(layout)
         block, _, _ = place_of(made)
+        if layout.union and len(values) > 1:
+            raise TypeError(f"{layout.name} is a union: give one of {', '.join(values)}")
         for field in layout.values:
             if field.name in values:
                 setattr(made, field.name, values.pop(field.name))
+            elif layout.union:
+                continue
             elif field.required:
                 raise TypeError(f"{layout.name}() needs `{field.name}`")
             elif field.default and field.bits:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from types import FunctionType
 from typing import Any, NoReturn
 
-from purebpf.compiler.frontend import loops, patterns, subprograms  # noqa: F401 (loops and patterns register themselves)
+from purebpf.compiler.frontend import loops, owned, patterns, subprograms  # noqa: F401 (loops and patterns register themselves)
 from purebpf.compiler.frontend.annotations import annotation_type, check_context
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.lower import Frame, Lowering, Unit
@@ -290,7 +290,7 @@ def inline(
     loc = cx.builder.loc
     cx.flow.names = {}
     for name, (at, value) in arguments.items():
-        bind(cx, at, name, value, frame.types)
+        bind(cx, at, name, owned.argument(cx, frame, at, name, value), frame.types)
     cx.frames.append(frame)
     cx.last = cx.current
     cx.statements(source.node.body)

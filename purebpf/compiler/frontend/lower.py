@@ -70,6 +70,7 @@ class Unit:
     later: dict[object, str] = field(default_factory=dict)  # functions of timers
     active: list[object] = field(default_factory=list)  # code objects of subprograms being lowered
     call_counts: dict[object, int] = field(default_factory=dict)
+    unions: bool = False  # whether a field of a union was named: fields of different names may share bytes
     warnings: list[str] = field(default_factory=list)
     requires: dict[str, None] = field(default_factory=dict)  # features, in order
     costs: dict[str, int] = field(default_factory=dict)  # of subprograms: see `Lowering.cost`
@@ -176,6 +177,7 @@ class Lowering:
         self.context: Op | None = None
         self.places: dict[ast.AST, Ref] = {}
         self.here: ast.AST = ast.Pass()  # whose ops are being made
+        self.pieces: list[Op] = []  # of stack memory, in the order they were made
         self.scopes: list[Scope] = []  # open `with` blocks
         self.never: list[Flow] = []  # ways that are never taken but must lead somewhere: they join the returns
 
@@ -393,7 +395,8 @@ class Lowering:
 
     def stack(self, size: int, align: int, name: str = "") -> Op:
         """Memory on the stack."""
-        return self.builder.entry_op("alloca", Ptr("stack"), [], (size, align, name))
+        self.pieces.append(self.builder.entry_op("alloca", Ptr("stack"), [], (size, align, name)))
+        return self.pieces[-1]
 
     @property
     def held_lock(self) -> str:

@@ -23,7 +23,6 @@ UNSUPPORTED: dict[type[ast.AST], tuple[str, str, str]] = {  # message, label, hi
     ),
     ast.Nonlocal: ("`nonlocal` has no meaning here", "", "return the value instead"),
     ast.Lambda: ("a lambda cannot be used in a program", "", "write a plain function at module level"),
-    ast.List: ("a list lives on the heap, which a program does not have", "", "use a tuple of constants, or a map"),
     ast.Dict: ("a dict lives on the heap, which a program does not have", "", "use a map: `bpf.Hash[K, V](max_entries=...)`"),
     ast.Set: ("a set lives on the heap, which a program does not have", "", "use a tuple: `x in (1, 2, 3)`"),
     ast.ListComp: ("a comprehension makes a heap object, which a program cannot have", "", "write a `for` loop"),

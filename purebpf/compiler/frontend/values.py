@@ -81,6 +81,11 @@ class TupleValue(Value):
 
 
 @dataclass(frozen=True, slots=True)
+class ListValue(TupleValue):
+    """`[a, b]` where it is written: to fill an array, compare with one, look into or go over. No name can hold it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Context(Value):
     """The program's context."""
 
@@ -200,6 +205,8 @@ def describe(value: Value) -> str:
             return f"{named(r.type)} or None"
         case MaybeInt():
             return "an integer or None"
+        case ListValue():
+            return "a list"
         case TupleValue():
             return "a tuple"
         case Context():
