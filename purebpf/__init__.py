@@ -24,13 +24,17 @@ if TYPE_CHECKING:
         XdpAction,
         XdpContext,
     )
-    from purebpf.lang.idioms import cpu, current, every, helpers, ktime, license, printk, random, raw, redirect
+    from purebpf.lang.data import config
+    from purebpf.lang.data import globals_ as globals  # noqa: F401  as bpf.globals; not in __all__, as `bytes`
+    from purebpf.lang.idioms import cpu, current, every, helpers, ktime, license, loop, printk, random, raw, redirect
+    from purebpf.lang.locks import SpinLock, Timer
     from purebpf.lang.maps import Array, DevMap, Hash, LruHash, PerCpuArray, PerCpuHash, PerfEventArray, ProgArray
     from purebpf.lang.records import array, bits, chars, struct
     from purebpf.lang.records import bytes_ as bytes  # noqa: F401  as bpf.bytes; not in __all__, where it would hide the builtin
     from purebpf.lang.rings import RingBuf
     from purebpf.lang.scalars import be16, be32, be64, s8, s16, s32, s64, u8, u16, u32, u64
     from purebpf.lang.sums import checksum, checksum_update, jhash
+    from purebpf.lang.unions import union
     from purebpf.program import Attachment, Program, load, perf_event, raw_tracepoint, socket_filter, tc, tracepoint, xdp
 
 __version__ = "0.1.0"
@@ -41,12 +45,15 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.atomic": "atomic",
     "lang.contexts": "Packet PerfEventContext RawTracepointContext SocketFilterContext TcAction TcContext TracepointContext "
     "XdpAction XdpContext",
-    "lang.idioms": "cpu current every helpers ktime license printk random raw redirect",
+    "lang.data": "config globals=globals_",
+    "lang.idioms": "cpu current every helpers ktime license loop printk random raw redirect",
+    "lang.locks": "SpinLock Timer",
     "lang.maps": "Array DevMap Hash LruHash PerCpuArray PerCpuHash PerfEventArray ProgArray",
     "lang.records": "array bits chars struct bytes=bytes_",
     "lang.rings": "RingBuf",
     "lang.scalars": "be16 be32 be64 s8 s16 s32 s64 u8 u16 u32 u64",
     "lang.sums": "checksum checksum_update jhash",
+    "lang.unions": "union",
     "program": "Attachment Program load perf_event raw_tracepoint socket_filter tc tracepoint xdp",
 }
 
@@ -72,8 +79,10 @@ __all__ = [
     "RawTracepointContext",
     "RingBuf",
     "SocketFilterContext",
+    "SpinLock",
     "TcAction",
     "TcContext",
+    "Timer",
     "TracepointContext",
     "Unsupported",
     "VerifierError",
@@ -89,6 +98,7 @@ __all__ = [
     "chars",
     "checksum",
     "checksum_update",
+    "config",
     "cpu",
     "current",
     "every",
@@ -97,6 +107,7 @@ __all__ = [
     "ktime",
     "license",
     "load",
+    "loop",
     "perf_event",
     "printk",
     "random",
@@ -117,6 +128,7 @@ __all__ = [
     "u16",
     "u32",
     "u64",
+    "union",
     "xdp",
 ]
 
@@ -128,7 +140,7 @@ def __getattr__(name: str) -> Any:
             known, _, original = export.partition("=")
             if known == name:
                 value = getattr(import_module(f"purebpf.{module}"), original or known)
-                globals()[name] = value
+                setattr(import_module(__name__), name, value)  # `globals()` would be ours
                 return value
     if name.isupper():
         from purebpf.tables.constants import constant

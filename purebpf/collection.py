@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from purebpf.engine import Engine, EngineLink, EngineMap, EngineProgram
 from purebpf.errors import Error, NotLoaded
+from purebpf.lang.data import DataMap
 from purebpf.lang.maps import MapDeclaration, ProgArray
-from purebpf.spec import CollectionSpec, ProgramSpec
+from purebpf.spec import CollectionSpec, ProgramSpec, VariableSpec
 
 if TYPE_CHECKING:
     from purebpf.kernel.trace_pipe import TracePipe
@@ -92,7 +93,12 @@ def compile_together(
         specs[name], names[program] = made.program, name
         maps |= made.maps
         shared |= made.declarations
-    return CollectionSpec(specs, maps), shared, names
+    variables: dict[str, VariableSpec] = {}
+    for map_name, declaration in shared.items():
+        if isinstance(declaration, DataMap):
+            maps[map_name] = declaration.describe(map_name)  # settings may have changed since it was compiled
+            variables |= declaration.variables(map_name)
+    return CollectionSpec(specs, maps, variables), shared, names
 
 
 class Collection:

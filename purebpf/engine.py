@@ -49,6 +49,9 @@ class EngineMap(Protocol):
     def next_key(self, key: bytes | None) -> bytes | None:
         """The key after `key` (the first for None), or None at the end."""
 
+    def memory(self) -> memoryview:
+        """The only value of an array as writable memory that programs see too. Release it before the map is closed."""
+
     def close(self) -> None: ...
 
 

@@ -9,14 +9,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from purebpf.btf.types import Type
 from purebpf.isa.instruction import Instruction
 from purebpf.tables.enums import AttachType, MapType, ProgramType
 
 
 @dataclass(frozen=True, slots=True)
+class MapTypes:
+    """BTF of a map's key and value, which the kernel wants for locks and timers: types by number from 1 on, and the numbers."""
+
+    types: tuple[Type, ...]
+    key: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
 class MapSpec:
     """A map to be created. Sizes are bytes. `contents` are (key, value) pairs written before the first program is loaded;
-    a map that is `frozen` can afterwards not be written from user space."""
+    a map that is `frozen` can afterwards not be written from user space. `types` tells what is inside, where the kernel must
+    know."""
 
     name: str
     type: MapType
@@ -26,6 +37,7 @@ class MapSpec:
     flags: int = 0
     contents: tuple[tuple[bytes, bytes], ...] = ()
     frozen: bool = False
+    types: MapTypes | None = None
 
     @property
     def per_cpu(self) -> bool:

@@ -6,7 +6,7 @@ Passes run in the order of `PASSES`, each once; `compile_ir` stops before the ta
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FunctionType
 
 from purebpf.compiler.frontend import functions
@@ -31,8 +31,8 @@ from purebpf.compiler.target.lengths import ask_for_lengths
 from purebpf.compiler.target.repeats import drop_repeated_values
 from purebpf.compiler.target.select import select
 from purebpf.errors import CompileError
-from purebpf.isa.instruction import Instruction
-from purebpf.isa.opcodes import MAY_GOTO_OPCODE
+from purebpf.isa.instruction import WIDE_LOAD, Instruction
+from purebpf.isa.opcodes import MAY_GOTO_OPCODE, PSEUDO_FUNC
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.program_types import ProgramKind
 from purebpf.spec import CollectionSpec, FunctionSpec, MapSpec, ProgramSpec
@@ -102,7 +102,7 @@ def _called(functions: dict[str, Function], first: str) -> list[Function]:
         name = work.pop()
         if name not in wanted:
             wanted[name] = None
-            work += [op.imm[0] for block in functions[name].blocks for op in block.ops if op.kind == "callsub"]
+            work += [op.imm[0] for block in functions[name].blocks for op in block.ops if op.kind in ("callsub", "func")]
     return [fn for name, fn in functions.items() if name in wanted]
 
 
@@ -170,17 +170,29 @@ def link(emitted: list[layout.Emitted]) -> tuple[list[Instruction], dict[str, in
             if instruction.opcode == 0x85 and instruction.src == 1 and instruction.symbol is not None:
                 distance = starts[instruction.symbol] - at
                 instruction = Instruction(0x85, 0, 1, 0, distance, instruction.symbol, instruction.source)
+            elif _refers(instruction) and instruction.symbol is not None:
+                distance = starts[instruction.symbol] - at + 1  # from the second slot of the two
+                instruction = replace(instruction, imm=distance & 0xFFFF_FFFF)
             out.append(instruction)
     return out, starts
+
+
+def _refers(instruction: Instruction) -> bool:
+    """Whether it loads the address of a function."""
+    return instruction.opcode == WIDE_LOAD and instruction.src == PSEUDO_FUNC
 
 
 def _deepest(emitted: list[layout.Emitted]) -> int:
     """Bytes of stack on the deepest chain of calls; each frame is rounded up as the verifier does."""
     frames = {e.name: max(-(-e.stack // 32) * 32, 32) if len(emitted) > 1 else e.stack for e in emitted}
-    calls = {e.name: {i.symbol for i in e.instructions if i.opcode == 0x85 and i.src == 1 and i.symbol} for e in emitted}
+    calls = {
+        e.name: {i.symbol for i in e.instructions if i.symbol and ((i.opcode, i.src) == (0x85, 1) or _refers(i))}
+        for e in emitted
+    }
 
-    def depth(name: str) -> int:
-        return frames[name] + max((depth(callee) for callee in calls[name]), default=0)
+    def depth(name: str, above: tuple[str, ...] = ()) -> int:
+        below = calls[name] - {*above, name}  # a timer's function may name itself, for the next time
+        return frames[name] + max((depth(callee, (*above, name)) for callee in below), default=0)
 
     deepest = depth(emitted[0].name)
     if deepest > layout.STACK_LIMIT:

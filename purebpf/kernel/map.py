@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import mmap
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from purebpf.errors import Error
 from purebpf.kernel import cpus, privileges
+from purebpf.kernel.btf import load_btf, types_of
 from purebpf.kernel.descriptor import Descriptor
 from purebpf.kernel.errors import failure, minimum
 from purebpf.kernel.info import MapInfo, map_info
@@ -21,6 +24,7 @@ from purebpf.tables.attr import INTEGERS, SIZES
 from purebpf.tables.enums import Command, MapType
 
 BY_CPU = frozenset({MapType.PERF_EVENT_ARRAY, MapType.CPUMAP})
+BPF_F_RDONLY_PROG, BPF_F_MMAPABLE = 1 << 7, 1 << 10
 SPARES = 8  # working memory kept for the next operations; more threads than that at once get their own for a while
 
 CREATE_REASONS = {
@@ -74,6 +78,7 @@ class KernelMap:
         self.descriptor = descriptor
         self.value_bytes = (spec.value_size + 7) // 8 * 8 * cpus.possible() if spec.per_cpu else spec.value_size
         self._spare: list[Slot] = []
+        self._mapped: mmap.mmap | None = None
         self._call = bpf_call()
 
     def _take(self) -> Slot:
@@ -170,8 +175,24 @@ class KernelMap:
     def info(self) -> MapInfo:
         return map_info(self.descriptor)
 
+    def memory(self) -> memoryview:
+        """The only value of an array as writable memory, which programs see too (Linux 5.5). Release it before closing the map.
+
+        The map must have been created with BPF_F_MMAPABLE. Raises KernelError.
+        """
+        if self._mapped is None:
+            size = -(-self.spec.value_size // mmap.PAGESIZE) * mmap.PAGESIZE
+            try:
+                self._mapped = mmap.mmap(self.descriptor.number, size)
+            except OSError as error:
+                raise failure(error.errno or 0, f"Mapping {self.descriptor.what} into memory", first=(5, 5)) from None
+        return memoryview(self._mapped)[: self.spec.value_size]
+
     def close(self) -> None:
         """Give up this process's reference; the map lives on while a program uses it."""
+        if self._mapped is not None:
+            self._mapped.close()
+            self._mapped = None
         self.descriptor.close()
 
     def __enter__(self) -> KernelMap:
@@ -200,14 +221,16 @@ def create_map(spec: MapSpec) -> KernelMap:
     def attempt(name: bytes) -> int:
         return with_memlock(lambda: bpf(Command.MAP_CREATE, {**fields, "map_name": name}))
 
-    answer = with_name(spec.name, attempt)
+    with _types(spec, what, fields):
+        answer = with_name(spec.name, attempt)
     if answer < 0:
+        first, feature = _newest(spec)
         raise failure(
             -answer,
             f"Creating {what} with keys of {spec.key_size} and values of {spec.value_size} bytes, {spec.max_entries} entries",
             needs=privileges.for_map(spec.type),
-            first=minimum(spec.type),
-            feature=f"maps of type {spec.type.name.lower()}",
+            first=first,
+            feature=feature,
             reasons=CREATE_REASONS,
         )
     made = KernelMap(spec, Descriptor(answer, what))
@@ -220,6 +243,26 @@ def create_map(spec: MapSpec) -> KernelMap:
         made.close()
         raise
     return made
+
+
+@contextmanager
+def _types(spec: MapSpec, what: str, fields: dict[str, int | bytes]) -> Iterator[None]:
+    """While it lasts the fields tell what is inside (Linux 4.18), where the kernel must know."""
+    if spec.types is None:
+        yield
+        return
+    with load_btf(types_of(spec.types), what) as btf:
+        fields |= {"btf_fd": btf.number, "btf_key_type_id": spec.types.key, "btf_value_type_id": spec.types.value}
+        yield
+
+
+def _newest(spec: MapSpec) -> tuple[tuple[int, int] | None, str]:
+    """What the map has that came last: its first kernel and its name."""
+    if spec.flags & BPF_F_MMAPABLE:
+        return (5, 5), "an array that is mapped into memory (BPF_F_MMAPABLE), as globals are"
+    if spec.flags & BPF_F_RDONLY_PROG:
+        return (5, 2), "maps that programs only read (BPF_F_RDONLY_PROG), as constants and settings are"
+    return minimum(spec.type), f"maps of type {spec.type.name.lower()}"
 
 
 def freeze(map: KernelMap) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 from purebpf.engine import EngineMap, RunResult
 from purebpf.errors import Error, KernelError, VerifierError
 from purebpf.isa.codec import encode
-from purebpf.isa.instruction import Instruction
+from purebpf.isa.instruction import WIDE_LOAD, Instruction
+from purebpf.isa.opcodes import PSEUDO_FUNC
 from purebpf.kernel import testrun, verifier
+from purebpf.kernel.btf import FUNC_INFO_BYTES, function_types, load_btf
 from purebpf.kernel.descriptor import Descriptor
 from purebpf.kernel.errors import failure, minimum
 from purebpf.kernel.info import ProgramInfo, program_info
@@ -93,6 +96,7 @@ def load_program(spec: ProgramSpec, maps: Mapping[str, EngineMap], log_level: in
         "prog_flags": spec.flags,
         "expected_attach_type": int(spec.attach_type or 0),
     }
+    functions = _functions(spec, what, fields)
     log = ""
 
     def attempt(name: bytes) -> int:
@@ -102,10 +106,27 @@ def load_program(spec: ProgramSpec, maps: Mapping[str, EngineMap], log_level: in
 
     if lacking := unseen(spec):
         raise lacking
-    answer = with_name(spec.name, attempt)
+    with functions:
+        answer = with_name(spec.name, attempt)
     if answer < 0:
         raise _rejected(-answer, spec, what, log)
     return KernelProgram(spec, Descriptor(answer, what), log if log_level else "")
+
+
+@contextmanager
+def _functions(spec: ProgramSpec, what: str, fields: verifier.Fields) -> Iterator[None]:
+    """While it lasts the fields tell the functions' types, which the kernel wants for callbacks (Linux 5.13)."""
+    if not any(i.opcode == WIDE_LOAD and i.src == PSEUDO_FUNC for i in spec.instructions):
+        yield
+        return
+    data, records = function_types(spec)
+    pinned = pin(records)
+    with load_btf(data, what) as btf:
+        fields["prog_btf_fd"] = btf.number
+        fields["func_info_rec_size"] = FUNC_INFO_BYTES
+        fields["func_info"] = address(pinned)
+        fields["func_info_cnt"] = len(records) // FUNC_INFO_BYTES
+        yield
 
 
 def _resolved(instruction: Instruction, spec: ProgramSpec, maps: Mapping[str, EngineMap]) -> Instruction:

@@ -49,6 +49,12 @@ def redirect(ifindex: int, flags: int = 0) -> int:
     _only_in_a_program("redirect()")
 
 
+def loop(n: int, f: Callable[[int], bool | None]) -> int:
+    """Call `f(0)` to `f(n - 1)` until one gives True; how many calls were made (helper loop, Linux 5.17). `n` is at most 2**23;
+    beyond it the kernel makes none and the result is -7 (E2BIG)."""
+    _only_in_a_program("loop()")
+
+
 class Current:
     """The task that the program runs in."""
 

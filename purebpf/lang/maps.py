@@ -7,13 +7,13 @@ The declaration describes itself as a `MapSpec`; `collection.py` binds it to the
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from purebpf.engine import Engine, EngineMap, EngineProgram, Event, EventReader
 from purebpf.errors import Error, NotLoaded
 from purebpf.lang import declaring
-from purebpf.lang.types import IntType, Type, type_of
+from purebpf.lang.types import IntType, KernelType, Type, kept_fields, type_of
 from purebpf.spec import MapSpec
 from purebpf.tables.enums import MapType
 
@@ -24,6 +24,10 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 KEY32 = IntType(32)
+KEEPERS = {  # map types whose values may hold these
+    "bpf_spin_lock": (MapType.HASH, MapType.ARRAY),
+    "bpf_timer": (MapType.HASH, MapType.LRU_HASH, MapType.ARRAY),
+}
 
 
 class MapDeclaration:
@@ -87,6 +91,11 @@ class MapDeclaration:
         return cast("tuple[Type, ...]", layouts)
 
     @property
+    def has_types(self) -> bool:
+        """Whether the brackets are there."""
+        return hasattr(self, "__orig_class__")
+
+    @property
     def key_type(self) -> Type:
         return self.types[0] if self.parameters == 2 else KEY32
 
@@ -96,7 +105,18 @@ class MapDeclaration:
 
     def describe(self, name: str) -> MapSpec:
         """The map as plain data, under the name it has in its collection."""
-        return MapSpec(name, self.kind, self.key_type.size, self.value_type.size, self.max_entries, self.flags)
+        key, value = self.key_type, self.value_type
+        if not (kept := kept_fields(value)) and not kept_fields(key):
+            return MapSpec(name, self.kind, key.size, value.size, self.max_entries, self.flags)
+        for field in kept_fields(key) or kept:
+            allowed = KEEPERS[field.type.name] if isinstance(field.type, KernelType) and not kept_fields(key) else ()
+            if self.kind not in allowed:
+                where = "a key" if kept_fields(key) else f"{type(self).__name__}"
+                raise Error(f"`{name}`: {where} cannot hold `{field.type}`; a value in Hash and Array can")
+        from purebpf.lang.map_types import map_types
+
+        types = map_types(key, value)
+        return MapSpec(name, self.kind, key.size, value.size, self.max_entries, self.flags, types=types)
 
     def bind(self, live: EngineMap | None, engine: Engine | None) -> None:
         """Connect the declaration with a live map, or disconnect it (None)."""
@@ -156,6 +176,16 @@ class KeyedMap(MapDeclaration, Generic[K, V]):
         get -errno."""
         self.live.update(self.key_type.encode(key), self._encode(value), flags)
         return 0
+
+    def for_each(self, f: Callable[[K, V], bool | None]) -> int:
+        """In a program: call `f(key, value)` for each entry until one gives True; how many were visited (helper
+        for_each_map_elem, Linux 5.13). In user space the same over a snapshot of each entry."""
+        visited = 0
+        for key, value in self.items():
+            visited += 1
+            if f(key, value):
+                break
+        return visited
 
     def __delitem__(self, key: K) -> None:
         if not self.live.delete(self.key_type.encode(key)):
@@ -336,6 +366,11 @@ class EventMap(MapDeclaration, Generic[V]):
         if live is not None and engine is not None:
             self._reader = engine.open_events(live)
 
+    def plain(self, name: str) -> None:
+        """Raise Error for records with a lock or timer."""
+        if kept := kept_fields(self.value_type):
+            raise Error(f"`{name}`: a record that is sent cannot hold `{kept[0].type}`")
+
     def read(self, timeout: float | None = None) -> list[V]:
         """The records that are there, waiting up to `timeout` seconds for the first (None: without end; [] when none came, or
         when another thread closed it)."""
@@ -377,4 +412,5 @@ class PerfEventArray(EventMap[V], Generic[V]):
         super().__init__(1, name=name)
 
     def describe(self, name: str) -> MapSpec:
+        self.plain(name)
         return MapSpec(name, self.kind, 4, 4, 0, self.flags)

@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform, overload
 
 from purebpf.errors import Error
 from purebpf.lang import declaring
-from purebpf.lang.types import ArrayType, BytesType, CharsType, Field, IntType, StructType, Type, type_of
+from purebpf.lang.types import (
+    ArrayType,
+    BytesType,
+    CharsType,
+    Field,
+    IntType,
+    KernelType,
+    StructType,
+    Type,
+    kept_fields,
+    type_of,
+)
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
@@ -89,26 +100,33 @@ def _declare(cls: type, packed: bool, names: dict[str, Any], local: Any) -> type
         raise Error(f"@bpf.struct decorates a class, not {cls!r}")
     if cls.__bases__ != (object,):
         raise Error(f"{cls.__name__}: a struct inherits nothing; make {cls.__bases__[0].__name__} the type of a field instead")
-    fields, size, align = _lay_out(cls, packed, names, local)
+    fields, size, align = lay_out(cls, packed, names, local)
     if not fields:
         raise Error(f"{cls.__name__}: a struct needs at least one field, such as `pid: u32`")
-    members = {k: v for k, v in vars(cls).items() if k not in ("__dict__", "__weakref__") and k not in {f.name for f in fields}}
-    record = type(cls.__name__, cls.__bases__, members | {"__slots__": tuple(f.name for f in fields)})
-    for member in members.values():  # a method that says `__class__` means the class it ends up in
-        for cell in getattr(getattr(member, "__func__", member), "__closure__", None) or ():
-            with suppress(ValueError):  # a cell that is still empty, such as that of the class's own name
-                if cell.cell_contents is cls:
-                    cell.cell_contents = record
+    names_of_fields = tuple(f.name for f in fields)
+    record = record_class(cls, set(names_of_fields), names_of_fields)
     layout = StructType(cls.__name__, tuple(fields), size, align, record)
     record.__bpf_type__ = layout  # type: ignore[attr-defined]
     for name, method in _METHODS.items():
         if name not in vars(cls):
             setattr(record, name, method)
-    setattr(record, "__match_args__", tuple(f.name for f in fields))  # noqa: B010  a type checker knows no such attribute
+    setattr(record, "__match_args__", tuple(f.name for f in layout.values))  # noqa: B010  a type checker knows no such attribute
     return record
 
 
-def _lay_out(cls: type, packed: bool, names: dict[str, Any], local: Any) -> tuple[list[Field], int, int]:
+def record_class(cls: type, fields: set[str], slots: tuple[str, ...]) -> type:
+    """The class again, with slots and without the fields' defaults."""
+    members = {k: v for k, v in vars(cls).items() if k not in ("__dict__", "__weakref__") and k not in fields}
+    record = type(cls.__name__, cls.__bases__, members | {"__slots__": slots})
+    for member in members.values():  # a method that says `__class__` means the class it ends up in
+        for cell in getattr(getattr(member, "__func__", member), "__closure__", None) or ():
+            with suppress(ValueError):  # a cell that is still empty, such as that of the class's own name
+                if cell.cell_contents is cls:
+                    cell.cell_contents = record
+    return record
+
+
+def lay_out(cls: type, packed: bool, names: dict[str, Any], local: Any) -> tuple[list[Field], int, int]:
     fields: list[Field] = []
     end = 0  # in bits, so that bit fields share integers as in C
     alignment = 1
@@ -125,6 +143,8 @@ def _lay_out(cls: type, packed: bool, names: dict[str, Any], local: Any) -> tupl
         specifier = default if isinstance(default, Specifier) else None
         width = specifier.bits if specifier else 0
         layout = specifier.__bpf_type__ if specifier and not width else type_of(annotation)
+        if specifier and layout is not None and not width:
+            _check_annotation(where, annotation, layout)
         if layout is None:
             hint = {
                 str: "a text field is `name: str = bpf.chars(16)`",
@@ -134,25 +154,37 @@ def _lay_out(cls: type, packed: bool, names: dict[str, Any], local: Any) -> tupl
                 float: "there are no floats in the kernel",
             }.get(annotation, "use u8 to s64, be16 to be64, bool, a @bpf.struct, or a specifier such as bpf.chars(16)")
             raise Error(f"{where}: `{getattr(annotation, '__name__', annotation)}` has no layout; {hint}")
+        if isinstance(layout, KernelType) and (packed or default is not _MISSING):
+            why = "cannot lie in a packed record" if packed else "takes no default"
+            raise Error(f"{where}: `{layout}` {why}")
+        if kept_fields(layout.element if isinstance(layout, ArrayType) else layout):
+            raise Error(f"{where}: a record with a lock or timer is the value of a map itself, not a part of one")
+        if isinstance(layout, KernelType) and any(field.type == layout for field in fields):
+            raise Error(f"{where}: a record has at most one `{layout}`")
         unit = layout.size * 8
         step = 8 if packed else layout.align * 8
         if width:
             if not isinstance(layout, IntType) or layout.big or width > unit:
                 raise Error(f"{where}: bpf.bits({width}) does not fit `{layout}`; a bit field is part of a u8 to u64")
             if end // unit != (end + width - 1) // unit:
+                if packed:
+                    raise Error(
+                        f"{where}: in a packed struct C lays these {width} bits across the border of a `{layout}`, which is "
+                        f"not available; use a wider integer, or put padding bits before it"
+                    )
                 end = -(-end // unit) * unit
             start = end // unit * unit
             fields.append(Field(name, layout, start // 8, width, end - start, 0))
             end += width
         else:
             end = -(-end // step) * step
-            required = default is _MISSING
-            if not required and specifier is None:
+            required = default is _MISSING and not isinstance(layout, KernelType)
+            if not required and specifier is None and not isinstance(layout, KernelType):
                 try:
                     layout.encode(default)
                 except (TypeError, ValueError) as error:
                     raise Error(f"{where}: the default {default!r} does not fit: {error}") from None
-            value = layout.zero() if specifier else None if required else default
+            value = layout.zero() if specifier else None if required or isinstance(layout, KernelType) else default
             fields.append(Field(name, layout, end // 8, 0, 0, value, required and specifier is None))
             end += unit
         alignment = max(alignment, step // 8)
@@ -166,6 +198,37 @@ def _lay_out(cls: type, packed: bool, names: dict[str, Any], local: Any) -> tupl
     return fields, size, alignment
 
 
+def _check_annotation(where: str, annotation: Any, layout: Type) -> None:
+    """What a type checker is told must be what a specifier makes."""
+    origin = getattr(annotation, "__origin__", annotation)
+    wanted = {CharsType: str, BytesType: bytes, ArrayType: list}[layout.__class__]
+    if origin is not wanted and origin is not Any:
+        said = getattr(annotation, "__name__", annotation)
+        raise Error(f"{where}: annotated `{said}`, but `bpf.{layout}` makes {_SHOWN[wanted]}; annotate `{_written(layout)}`")
+    element = (getattr(annotation, "__args__", ()) or (Any,))[0]
+    if isinstance(layout, ArrayType) and element is not Any:
+        plain = {CharsType: str, BytesType: bytes, ArrayType: list}.get(layout.element.__class__)
+        named = type_of(element)
+        if getattr(element, "__origin__", element) is not plain and element is not int and named != layout.element:
+            said = getattr(element, "__name__", element)
+            raise Error(f"{where}: annotated as a list of `{said}`, but `bpf.{layout}` holds `{layout.element}`")
+
+
+_SHOWN = {str: "a text", bytes: "bytes", list: "a list"}
+
+
+def _written(layout: Type) -> str:
+    """A type as an annotation says it."""
+    match layout:
+        case CharsType():
+            return "str"
+        case BytesType():
+            return "bytes"
+        case ArrayType(element=element):
+            return f"list[{_written(element)}]"
+    return str(layout)
+
+
 class _Missing:
     pass
 
@@ -175,7 +238,7 @@ _MISSING = _Missing()
 
 def _init(self: Any, /, **values: Any) -> None:
     layout: StructType = type(self).__bpf_type__
-    for field in layout.fields:
+    for field in layout.values:
         if field.name in values:
             setattr(self, field.name, values.pop(field.name))
         elif field.required:
@@ -186,20 +249,20 @@ def _init(self: Any, /, **values: Any) -> None:
                 value = field.type.decode(field.type.encode(value))
             setattr(self, field.name, value)
     if values:
-        known = ", ".join(f.name for f in layout.fields)
+        known = ", ".join(f.name for f in layout.values)
         raise TypeError(f"{layout.name} has no field `{next(iter(values))}`; its fields are {known}")
 
 
 def _repr(self: Any) -> str:
     layout: StructType = type(self).__bpf_type__
-    return f"{layout.name}({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in layout.fields)})"
+    return f"{layout.name}({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in layout.values)})"
 
 
 def _eq(self: Any, other: Any) -> Any:
     if type(self) is not type(other):
         return NotImplemented
     layout: StructType = type(self).__bpf_type__
-    return all(getattr(self, f.name) == getattr(other, f.name) for f in layout.fields)
+    return all(getattr(self, f.name) == getattr(other, f.name) for f in layout.values)
 
 
 def _hash(self: Any) -> int:

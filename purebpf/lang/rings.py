@@ -34,6 +34,7 @@ class RingBuf(EventMap[V], Generic[V]):
         """Where programs count the records that found no room."""
 
     def describe(self, name: str) -> MapSpec:
+        self.plain(name)
         if self.value_type.size + HEADER >= self.max_entries:
             raise Error(f"a record of {self.value_type.size} bytes never fits the ring `{name}` of {self.max_entries}")
         return MapSpec(name, self.kind, 0, 0, self.max_entries, self.flags)

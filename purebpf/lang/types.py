@@ -158,6 +158,27 @@ class ArrayType:
 
 
 @dataclass(frozen=True, slots=True)
+class KernelType:
+    """What the kernel keeps inside of a map's value, such as a lock: zeros at first, out of reach. `name` is its struct's."""
+
+    name: str
+    size: int
+    align: int
+
+    def __str__(self) -> str:
+        return self.name
+
+    def encode(self, value: Any) -> bytes:
+        return bytes(self.size)
+
+    def decode(self, data: bytes) -> Any:
+        return None
+
+    def zero(self) -> Any:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """A member of a record. A bit field has `bits` > 0 and starts at bit `shift` of the integer at `offset`."""
 
@@ -172,16 +193,27 @@ class Field:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class StructType:
-    """A record declared with `@bpf.struct`; `record` is the class."""
+    """A record declared with `@bpf.struct` or, with all fields at offset 0, `@bpf.union`; `record` is the class."""
 
     name: str
     fields: tuple[Field, ...]
     size: int
     align: int
     record: type
+    union: bool = False
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def values(self) -> tuple[Field, ...]:
+        """The fields that a record has in user space: all but the kernel's own."""
+        return tuple(field for field in self.fields if not isinstance(field.type, KernelType))
+
+    @property
+    def kept(self) -> tuple[Field, ...]:
+        """The kernel's own fields: locks and timers."""
+        return tuple(field for field in self.fields if isinstance(field.type, KernelType))
 
     def field(self, name: str) -> Field | None:
         return next((field for field in self.fields if field.name == name), None)
@@ -189,8 +221,11 @@ class StructType:
     def encode(self, value: Any) -> bytes:
         if not isinstance(value, self.record):
             raise TypeError(f"a {self.name} is wanted, not {type(value).__name__}")
+        if self.union:
+            raw: bytes = value.to_bytes()  # type: ignore[attr-defined]
+            return raw
         data = bytearray(self.size)
-        for field in self.fields:
+        for field in self.values:
             item = getattr(value, field.name)
             end = field.offset + field.type.size
             try:
@@ -204,7 +239,10 @@ class StructType:
 
     def decode(self, data: bytes) -> Any:
         value: Any = object.__new__(self.record)
-        for field in self.fields:
+        if self.union:
+            value.__bpf_bytes__ = bytearray(data)
+            return value
+        for field in self.values:
             item = field.type.decode(data[field.offset : field.offset + field.type.size])
             if field.bits:
                 item = item >> field.shift & ((1 << field.bits) - 1)
@@ -215,7 +253,7 @@ class StructType:
         return self.decode(bytes(self.size))
 
 
-Type = IntType | BoolType | CharsType | BytesType | ArrayType | StructType
+Type = IntType | BoolType | CharsType | BytesType | ArrayType | StructType | KernelType
 
 
 def encode_bits(data: bytearray, field: Field, value: int) -> None:
@@ -226,6 +264,11 @@ def encode_bits(data: bytearray, field: Field, value: int) -> None:
     unit = int.from_bytes(data[field.offset : end], "little")
     unit = unit & ~(((1 << field.bits) - 1) << field.shift) | value << field.shift
     data[field.offset : end] = unit.to_bytes(field.type.size, "little")
+
+
+def kept_fields(type: Type) -> tuple[Field, ...]:
+    """The locks and timers in a value of this type."""
+    return type.kept if isinstance(type, StructType) else ()
 
 
 def type_of(annotation: object) -> Type | None:

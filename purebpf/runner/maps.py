@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from purebpf.lang.maps import DevMap, KeyedMap, MapDeclaration, PerfEventArray, ProgArray
@@ -59,10 +60,21 @@ class Keyed(ProgramMap):
         address = live.find(key, machine.cpu)
         if not address:
             return None
-        data = machine.memory.readable[address >> SHIFT]
+        return self._value_place(address)
+
+    def _value_place(self, address: int) -> tuple[Block, int, Any]:
+        data = self._runner.machine.memory.readable[address >> SHIFT]
         shared = self._runner.shared(self._declaration)
-        block = Block(data, self._runner.function, address & ~OFFSET_MASK, live.writable, shared)
+        block = Block(data, self._runner.function, address & ~OFFSET_MASK, self.live.writable, shared, self)
         return block, address & OFFSET_MASK, self._declaration.value_type
+
+    def value_at(self, address: int) -> Any:
+        """The value at an address of the machine."""
+        return load(*self._value_place(address))
+
+    def key_at(self, key: bytes) -> Any:
+        """A key as a callback gets it: its own copy."""
+        return load(Block(bytearray(key), self._runner.function, writable=False), 0, self._declaration.key_type)
 
     def get(self, key: Any, default: Any = None) -> Any:
         found = self.place(self.key(key))
@@ -73,6 +85,29 @@ class Keyed(ProgramMap):
         if found is None:
             raise KeyError(key)
         return load(*found)
+
+    def items(self) -> Iterator[tuple[Any, Any]]:
+        """Keys and values as a callback gets them."""
+        for key, address in self.live.walk():
+            yield self.key_at(key), self.value_at(address)
+
+    def keys(self) -> Iterator[Any]:
+        return (key for key, _ in self.items())
+
+    def values(self) -> Iterator[Any]:
+        return (value for _, value in self.items())
+
+    def __iter__(self) -> Iterator[Any]:
+        return self.keys()
+
+    def for_each(self, f: Callable[[Any, Any], Any]) -> int:
+        """`f(key, value)` for each entry until one gives True; how many were visited."""
+        visited = 0
+        for key, value in self.items():
+            visited += 1
+            if f(key, value):
+                break
+        return visited
 
     def __contains__(self, key: Any) -> bool:
         return self.place(self.key(key)) is not None

@@ -116,9 +116,13 @@ class RecordClass(type):
         runner, layout = cls.__bpf_runner__, cls.__bpf_type__
         made = runner.zeroed(layout)
         block, _, _ = place_of(made)
-        for field in layout.fields:
+        if layout.union and len(values) > 1:
+            raise TypeError(f"{layout.name} is a union: give one of {', '.join(values)}")
+        for field in layout.values:
             if field.name in values:
                 setattr(made, field.name, values.pop(field.name))
+            elif layout.union:
+                continue
             elif field.required:
                 raise TypeError(f"{layout.name}() needs `{field.name}`")
             elif field.default and field.bits:
@@ -141,5 +145,5 @@ class RecordClass(type):
 
 def record_class(runner: Runner, layout: StructType) -> type:
     """The program's side of a record's class."""
-    body = {"__bpf_runner__": runner, "__bpf_type__": layout, "__match_args__": tuple(f.name for f in layout.fields)}
+    body = {"__bpf_runner__": runner, "__bpf_type__": layout, "__match_args__": tuple(f.name for f in layout.values)}
     return RecordClass(layout.name, (), body)

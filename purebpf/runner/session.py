@@ -19,11 +19,21 @@ from purebpf.errors import Error, VmError
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.program_types import ProgramKind
 from purebpf.lang.types import BoolType, IntType, Type
-from purebpf.runner import calls, idioms, maps, names, places, rings  # noqa: F401 (some register themselves)
+from purebpf.runner import (  # noqa: F401 (some register themselves)
+    callbacks,
+    calls,
+    idioms,
+    locks,
+    maps,
+    names,
+    places,
+    rings,
+    variables,
+)
 from purebpf.runner.context import ProgramContext
 from purebpf.runner.maps import TailCall
 from purebpf.runner.transform import Transformer, hidden, transformed
-from purebpf.runner.views import Block, Record, View, copied, narrow, place_of, view
+from purebpf.runner.views import Block, Record, View, copied, narrow, own, own_text, place_of, view
 from purebpf.spec import PER_CPU_MAPS
 from purebpf.tables.enums import ProgramType
 from purebpf.vm.engine import VmProgram
@@ -185,7 +195,7 @@ class Runner:
         """The runner's own functions, under names that no source can write."""
         functions: dict[str, Any] = {
             "floor": places.floor_divide, "modulo": places.modulo, "item": places.item, "member": places.member,
-            "finish": places.finish, "copies": _copies, "shown": _shown, "wrap": self._wrap,
+            "finish": places.finish, "copies": _copies, "own": own, "text": own_text, "shown": _shown, "wrap": self._wrap,
         }  # fmt: skip
         narrowing = {f"to {type}": _narrower(type) for type in SCALARS}
         return {hidden(name): function for name, function in (functions | narrowing).items()}

@@ -19,6 +19,7 @@ from typing import Any
 from purebpf.compiler.frontend.names import assigned_names
 from purebpf.compiler.frontend.source import Source
 from purebpf.compiler.meaning import Annotation, Spot, Way, spot
+from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.types import BoolType, IntType
 
 U64, SIGN = (1 << 64) - 1, 1 << 63
@@ -121,8 +122,19 @@ class Transformer(ast.NodeTransformer):
                 return _call("member", self.visit(target.value), ast.Constant(target.attr), ast.Constant(op))
         return self.visit(target)  # type: ignore[no-any-return]
 
+    def kept(self, target: ast.expr, value: ast.expr) -> ast.expr:
+        """The value for a name: a copy of a text, bytes or an array that is another place's, but for entries of maps."""
+        if isinstance(target, ast.Tuple | ast.List) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
+            value.elts = [self.kept(t, v) for t, v in zip(target.elts, value.elts, strict=True)]
+            return value
+        places = ast.Attribute | ast.Subscript | ast.Name | ast.IfExp
+        entry = isinstance(value, ast.Subscript) and isinstance(self.resolve(value.value), MapDeclaration)
+        if not isinstance(target, ast.Name) or not isinstance(value, places) or entry:
+            return self.visit(value)  # type: ignore[no-any-return]
+        return _call("own", self.visit(value))
+
     def visit_Assign(self, node: ast.Assign) -> Any:
-        node.value = self.visit(node.value)
+        node.value = self.kept(node.targets[0], node.value)
         targets = node.targets
         for target in targets:
             if isinstance(target, ast.Tuple | ast.List) and any(not isinstance(t, ast.Name) for t in target.elts):
@@ -137,7 +149,9 @@ class Transformer(ast.NodeTransformer):
     def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
         if node.value is None or not isinstance(node.target, ast.Name):
             return ast.copy_location(ast.Pass(), node)
-        return ast.copy_location(ast.Assign([node.target], self.narrowed(node.target.id, self.visit(node.value))), node)
+        return ast.copy_location(
+            ast.Assign([node.target], self.narrowed(node.target.id, self.kept(node.target, node.value))), node
+        )
 
     def visit_AugAssign(self, node: ast.AugAssign) -> Any:
         if isinstance(node.target, ast.Name):
@@ -150,7 +164,7 @@ class Transformer(ast.NodeTransformer):
         )
 
     def visit_NamedExpr(self, node: ast.NamedExpr) -> ast.expr:
-        node.value = self.narrowed(node.target.id, self.visit(node.value))
+        node.value = self.narrowed(node.target.id, self.kept(node.target, node.value))
         return node
 
     def visit_Return(self, node: ast.Return) -> ast.Return:
@@ -186,12 +200,20 @@ class Transformer(ast.NodeTransformer):
 
 
 def _narrow_name(name: str, type: IntType | BoolType, where: ast.AST) -> ast.stmt:
-    made = ast.Assign([ast.Name(name, ast.Store())], _narrow(type, ast.Name(name, ast.Load())))
+    return _on_line(ast.Assign([ast.Name(name, ast.Store())], _narrow(type, ast.Name(name, ast.Load()))), where)
+
+
+def _on_line(made: ast.stmt, where: ast.AST) -> ast.stmt:
     for part in ast.walk(made):
         if isinstance(part, ast.expr | ast.stmt):
             ast.copy_location(part, where)
             part.end_lineno, part.end_col_offset = part.lineno, part.col_offset
     return made
+
+
+def _own_text(name: str, where: ast.AST) -> ast.stmt:
+    """A parameter keeps the text it was given."""
+    return _on_line(ast.Assign([ast.Name(name, ast.Store())], _call("text", ast.Name(name, ast.Load()))), where)
 
 
 def _constant(value: Any) -> ast.expr:
@@ -230,6 +252,7 @@ def transformed(function: FunctionType, source: Source, make: Callable[[], Trans
     body = [part for each in node.body[documented:] for part in _statements(transformer.visit(each))]
     at_start = [ast.Name(argument.arg, ast.Store()) for argument in arguments]
     first: list[ast.stmt] = transformer.narrowing(body[0], list(at_start)) if body else []
+    first = [_own_text(name.id, body[0]) for name in at_start if name.id not in transformer.types and body] + first
     node.body = [*node.body[:documented], *first, *body]
     ast.fix_missing_locations(node)
     module = compile(ast.Module([node], []), source.file, "exec", dont_inherit=True)

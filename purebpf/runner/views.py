@@ -19,13 +19,15 @@ from purebpf.vm.memory import Buffer
 @dataclass(slots=True, eq=False)
 class Block:
     """Some memory. `address` is where the machine has it, None until something asks for it. `shared`: others may write it at
-    the same time, so sums in it are atomic. `methods` makes an author's method one that can be run."""
+    the same time, so sums in it are atomic. `owner` is the map whose value it is. `methods` makes an author's method one that
+    can be run."""
 
     data: Buffer
     methods: Callable[[FunctionType], FunctionType]
     address: int | None = None
     writable: bool = True
     shared: bool = False
+    owner: object = None
 
 
 class View:
@@ -77,11 +79,22 @@ class Indexed(View):
             raise IndexError(f"index {index} is outside `{self._bpf_type}`")
         return self._bpf_block, self._bpf_at + index % count * element.size, element
 
-    def __getitem__(self, index: int) -> Any:
-        return load(*self._bpf_place(index))
+    def _bpf_part(self, bounds: slice) -> tuple[Block, int, Type]:
+        element, count = self._bpf_element()
+        start, stop, _ = bounds.indices(count)
+        kind = ArrayType(element, stop - start) if isinstance(self, Array) else BytesType(stop - start)
+        return self._bpf_block, self._bpf_at + start * element.size, kind
 
-    def __setitem__(self, index: int, value: Any) -> None:
-        store(*self._bpf_place(index), value)
+    def __getitem__(self, index: int | slice) -> Any:
+        return load(*(self._bpf_part(index) if isinstance(index, slice) else self._bpf_place(index)))
+
+    def __setitem__(self, index: int | slice, value: Any) -> None:
+        store(*(self._bpf_part(index) if isinstance(index, slice) else self._bpf_place(index)), value)
+
+    def startswith(self, prefix: Any) -> bool:
+        """Whether it begins so; a text or bytes."""
+        wanted = prefix.encode("utf-8", "surrogateescape") if isinstance(prefix, str) else prefix
+        return bytes(self).startswith(wanted)
 
     def __len__(self) -> int:
         return self._bpf_element()[1]
@@ -98,8 +111,13 @@ class Array(Indexed):
 
     __slots__ = ()
 
+    __hash__ = None  # type: ignore[assignment]
+
     def _bpf_element(self) -> tuple[Type, int]:
         return self._bpf_type.element, self._bpf_type.count
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Array | list) and plain(self) == plain(other)
 
 
 Sequence.register(Array)  # for `case [a, b]`
@@ -124,6 +142,15 @@ class Text(Indexed):
     def __bool__(self) -> bool:
         return self._bpf_block.data[self._bpf_at] != 0
 
+    def __len__(self) -> int:
+        return len(bytes(self).split(b"\0", 1)[0])
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if not isinstance(index, slice):
+            return super().__getitem__(index)
+        kept = bytes(self)[index][: self._bpf_type.size - 1]
+        return view(Block(bytearray(kept + b"\0"), self._bpf_block.methods), 0, CharsType(len(kept) + 1))
+
     def __str__(self) -> str:
         return str(self._bpf_type.decode(bytes(self)))
 
@@ -145,6 +172,10 @@ class Record(View):
     """A reference to a `@bpf.struct`: reading an integer gives a value, anything else a reference."""
 
     __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Record) and plain(self) == plain(other)
 
     def __getattr__(self, name: str) -> Any:
         block, at, type = place_of(self)
@@ -217,6 +248,10 @@ def encoded(type: Type, value: Any) -> bytes:
         if len(data) != type.size:
             raise TypeError(f"`{type}` cannot be assigned from `{place_of(value)[2]}`")
         return data
+    if isinstance(type, ArrayType) and isinstance(value, list | tuple):
+        if len(value) != type.count:
+            raise TypeError(f"{len(value)} values do not fit `{type}`")
+        return b"".join(encoded(type.element, item) for item in value)
     if isinstance(type, IntType | BoolType):
         if not isinstance(value, int):
             raise TypeError(f"`{type}` cannot be assigned from {value!r}")
@@ -227,6 +262,23 @@ def encoded(type: Type, value: Any) -> bytes:
 def store(block: Block, offset: int, type: Type, value: Any) -> None:
     """Write a value to a place, narrowed to its type; records, texts and arrays are copied."""
     put(block, offset, encoded(type, value))
+
+
+def plain(value: Any) -> Any:
+    """What a reference refers to, as user space would have it."""
+    if isinstance(value, View):
+        return place_of(value)[2].decode(bytes(value))
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+def own(value: Any) -> Any:
+    """What a name gets that is assigned a place: a copy of a text, bytes or array, a reference to a record."""
+    return copied(value) if isinstance(value, Indexed) else value
+
+
+def own_text(value: Any) -> Any:
+    """What a parameter gets: a copy of a text."""
+    return copied(value) if isinstance(value, Text) else value
 
 
 def copied(value: Any) -> Any:

@@ -95,6 +95,11 @@ class Array(Indexed):
         for index in range(self.spec.max_entries):
             yield self.machine.bytes(index, 4), self.value_address(index, cpu)
 
+    def memory(self) -> memoryview:
+        if self.spec.max_entries != 1 or self.spec.per_cpu or self.frozen:
+            return super().memory()
+        return self.value(0, 0)
+
     def direct(self, offset: int) -> int:
         if self.spec.max_entries != 1 or self.spec.per_cpu:
             return super().direct(offset)

@@ -12,7 +12,10 @@ from importlib import import_module
 
 from purebpf.vm.translate import TAIL_CALL, Calls
 
-MODULES = ("map_helpers", "system_helpers", "memory_helpers", "text_helpers", "packet_helpers", "xdp_helpers", "rings")
+MODULES = (
+    *("map_helpers", "system_helpers", "memory_helpers", "text_helpers", "packet_helpers", "xdp_helpers"),
+    *("rings", "lock_helpers"),
+)
 
 
 @cache

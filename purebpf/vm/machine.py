@@ -21,6 +21,7 @@ from purebpf.vm.trace import Task, Trace
 if TYPE_CHECKING:
     from purebpf.isa.codec import ByteOrder
     from purebpf.tables.contexts import ContextField
+    from purebpf.vm.lock_helpers import Timer
     from purebpf.vm.maps import VmMap
     from purebpf.vm.packet import Packet
 
@@ -86,6 +87,9 @@ class Machine:
         self.redirect: Redirect | None = None
         self.cookie = 0
         self.running = False
+        self.held_lock = 0  # the address of the spin lock that the program holds
+        self.timers: dict[int, Timer] = {}  # by address, those that were prepared
+        self.timer_clock = 0  # simulated nanoseconds
         self._ended: list[Callable[[], None]] = []
         self._next_frame: dict[int, tuple[int, bytearray]] = {}
         self._first = self._make_frames()
@@ -110,6 +114,7 @@ class Machine:
         self.left = self.budget
         self.tail_calls = 0
         self.redirect = None
+        self.held_lock = 0
         self.running = True
         pointer, frame = self._first
         frame[:] = NO_FRAME

@@ -101,6 +101,10 @@ class VmMap:
             self._permit(BPF_F_WRONLY, f"Walking the keys of {self.what}")
             return self._answer(lambda: self.following(key), f"Walking the keys of {self.what}")
 
+    def memory(self) -> memoryview:
+        """The only value of an array as writable memory that programs see too. Raises Error for any other map."""
+        raise Error(f"{self.what} has no memory to share; an array with one entry has".capitalize())
+
     def freeze(self) -> None:
         """From now on the map cannot be written from user space."""
         self.frozen = True

@@ -19,6 +19,7 @@ from purebpf.tables.contexts import ContextKind, context
 from purebpf.tables.enums import ProgramType
 from purebpf.vm import contexts
 from purebpf.vm.facts import EINVAL, fact, kernel_error
+from purebpf.vm.lock_helpers import fire
 from purebpf.vm.machine import Machine
 from purebpf.vm.memory import CONTEXT, SHIFT
 from purebpf.vm.packet import ETHERNET, FRAME_INFO, HEADROOM, SkbPacket, XdpPacket
@@ -100,6 +101,7 @@ def run(code: Runnable, spec: ProgramSpec, data: bytes | None, given: bytes | No
             value = code.run(main, CONTEXT_ADDRESS)
         duration = (perf_counter_ns() - begun) // repeat
         packet, after = finish()
+        fire(code.machine, code)
     finally:
         end(code.machine)
     return RunResult(value & 0xFFFF_FFFF, packet, b"" if given is None else after, duration, code.machine.trace.since(lines))

@@ -7,6 +7,10 @@ from collections.abc import Callable
 import pytest
 
 import purebpf as bpf
+from purebpf.compiler.ir.check import check_module
+from purebpf.compiler.ir.environment import Environment
+from purebpf.compiler.ir.interp import Interpreter
+from purebpf.compiler.ir.ops import Module
 from purebpf.compiler.options import Options
 from tests.compiler.as_python import both
 
@@ -48,3 +52,13 @@ def check(function: Function, expected: int, packet: bytes, engine: str, options
         return
     with program.load(engine):
         assert program.run(packet=packet).value == expected & 0xFFFFFFFF
+
+
+def check_ir(function: Function, expected: int, packet: bytes) -> None:
+    """The same in the IR interpreter, after the IR has been checked."""
+    made = bpf.xdp(function).compiled()
+    module = Module(made.functions)
+    check_module(module)
+    env = Environment(made.maps.values(), context=bytes(24), pointers={0: "packet", 4: "packet_end"}, packet=packet)
+    result = Interpreter(module, env).run()
+    assert result is not None and result & 0xFFFFFFFF == expected & 0xFFFFFFFF

@@ -10,7 +10,7 @@ import pytest
 import purebpf as bpf
 from purebpf import be32, s32, s64, u8, u32, u64
 from purebpf.compiler.options import Options
-from tests.compiler.results import ENGINES, Table, check
+from tests.compiler.results import ENGINES, Table, check, check_ir
 
 ALL = (1 << 64) - 1
 
@@ -156,6 +156,11 @@ def a_spin_lock_made_by_hand(ctx: bpf.XdpContext) -> int:
 @case.parametrize()
 def test_result(function: Callable[..., object], expected: int, packet: bytes, engine: str) -> None:
     check(function, expected, packet, engine)
+
+
+@pytest.mark.parametrize("function, expected, packet", case.rows, ids=[row[0].__name__ for row in case.rows])
+def test_result_of_the_ir(function: Callable[..., object], expected: int, packet: bytes) -> None:
+    check_ir(function, expected, packet)
 
 
 tickets = bpf.Array[u32](max_entries=1)

@@ -22,7 +22,7 @@ class Record:
     b: Pair = Pair()
     ps: list[Pair] = bpf.array(Pair, 3)
     items: list[u32] = bpf.array(u32, 4)
-    grid: list[u8] = bpf.array(bpf.bytes(4), 3)
+    grid: list[bytes] = bpf.array(bpf.bytes(4), 3)
     n: u32 = 0
     s: s16 = 0
     small: u8 = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import pytest
 
@@ -130,3 +131,48 @@ def test_formats_of_events() -> None:
 def test_a_damaged_format_is_a_clean_error(text: str) -> None:
     with pytest.raises(bpf.Error):
         parse_format(text)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "field", "message"),
+    [
+        (u32, bpf.chars(4), r"annotated `u32`, but `bpf\.chars\(4\)` makes a text; annotate `str`"),
+        (bytes, bpf.chars(4), "annotated `bytes`.* annotate `str`"),
+        (str, bpf.bytes(4), "annotated `str`.* makes bytes; annotate `bytes`"),
+        (bytes, bpf.array(u8, 4), r"makes a list; annotate `list\[u8\]`"),
+        (list[u16], bpf.array(u32, 4), r"annotated as a list of `u16`, but `bpf\.array\(u32, 4\)` holds `u32`"),
+        (list[u8], bpf.array(bpf.chars(8), 4), r"holds `chars\(8\)`"),
+    ],
+)
+def test_an_annotation_must_fit_its_specifier(annotation: Any, field: Any, message: str) -> None:
+    with pytest.raises(bpf.Error, match=message):
+        bpf.struct(type("A", (), {"__annotations__": {"a": annotation}, "a": field}))
+
+
+def test_annotations_that_fit_their_specifiers() -> None:
+    @bpf.struct
+    class A:
+        a: list[list[u8]] = bpf.array(bpf.array(u8, 3), 4)
+        b: Any = bpf.chars(4)
+        c: list[str] = bpf.array(bpf.chars(5), 2)
+        d: list[int] = bpf.array(u8, 2)
+        e: list = bpf.array(u8, 2)  # type: ignore[type-arg]
+
+    assert len(A().to_bytes()) == 12 + 4 + 10 + 2 + 2
+
+
+def test_bits_across_a_border_of_a_packed_struct_are_refused() -> None:
+    with pytest.raises(bpf.Error, match=r"A\.b: in a packed struct C lays these 5 bits across the border of a `u8`"):
+
+        @bpf.struct(packed=True)
+        class A:
+            a: u8 = bpf.bits(5)
+            b: u8 = bpf.bits(5)
+
+    @bpf.struct(packed=True)
+    class B:
+        z: u8
+        a: u32 = bpf.bits(20)
+        c: u16
+
+    assert B(z=1, a=0xABCDE, c=0x1234).to_bytes().hex() == "01debc0a3412"  # as GCC lays it out

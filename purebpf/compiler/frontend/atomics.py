@@ -98,6 +98,7 @@ def _checked(cx: Lowering, node: ast.AST, ref: Ref, name: str) -> IntType:
         cx.fail(node, f"`{name}` works on 4 or 8 bytes, and {named(type)} has {type.size}", hint="make the place a u32 or u64")
     if ref.region not in REGIONS:
         cx.fail(node, f"`{name}` works on map values, not on the {ref.region.replace('ctx', 'context')}")
+    memory.check_writable(cx, node, ref)
     if not _possible(ref):
         cx.fail(node, f"`{name}` needs a place that is aligned to its {type.size} bytes", hint="leave out `packed=True`")
     return type

@@ -16,18 +16,32 @@ from purebpf.compiler.frontend import (
     functions,
     helpers,
     intrinsics,
+    locks,
     maps,
     memory,
     numeric,
     pure,
     reductions,
     sums,
+    text_methods,
 )
 from purebpf.compiler.frontend.lower import Lowering, lowers
-from purebpf.compiler.frontend.values import Bound, Const, Context, IntValue, Packet, Ref, TupleValue, Value, describe, named
+from purebpf.compiler.frontend.values import (
+    Bound,
+    Const,
+    Context,
+    IntValue,
+    LocalFunction,
+    Packet,
+    Ref,
+    TupleValue,
+    Value,
+    describe,
+    named,
+)
 from purebpf.lang.idioms import HelperName
 from purebpf.lang.maps import MapDeclaration
-from purebpf.lang.types import BytesType, CharsType, IntType, StructType, type_of
+from purebpf.lang.types import BytesType, CharsType, IntType, KernelType, StructType, type_of
 
 RECORDS = "purebpf.lang.records"  # whose methods, such as `to_bytes`, are for user space
 
@@ -43,6 +57,12 @@ def call(cx: Lowering, node: ast.Call) -> Value:
     target = cx.expression(node.func)
     if isinstance(target, Bound):
         return _method(cx, node, target)
+    if isinstance(target, LocalFunction):
+        cx.fail(
+            node,
+            f"`{target.node.name}` is defined inside the program: it can be handed to `bpf.loop` and `for_each` only",
+            hint="define it at module level to call it",
+        )
     if not isinstance(target, Const):
         cx.usable(node.func, target)
         cx.fail(node.func, f"{describe(target)} cannot be called")
@@ -116,6 +136,11 @@ def _method(cx: Lowering, node: ast.Call, method: Bound) -> Value:
             return context.packet_method(cx, node, packet, method.name)
         case Context() as ctx:
             return context.method(cx, node, ctx, method.name)
+        case Ref(type=KernelType()) as kept:
+            return locks.timer_method(cx, node, kept, method.name)
+        case Ref(type=CharsType() | BytesType()) as text if method.name == "startswith":
+            cx.usable(node.func, text)
+            return text_methods.starts_with(cx, node, text)
         case Ref(type=StructType() as type) as record:
             return _record_method(cx, node, record, type, method.name)
         case IntValue() as number if method.name in numeric.METHODS and not node.args and not node.keywords:
@@ -171,16 +196,19 @@ def given_fields(cx: Lowering, node: ast.Call, type: StructType) -> dict[str, tu
         cx.fail(
             node.args[0],
             f"`{type}` takes its fields by keyword",
-            hint=f"{type}({', '.join(f.name + '=...' for f in type.fields)})",
+            hint=f"{type}({', '.join(f.name + '=...' for f in type.values)})",
         )
     given: dict[str, tuple[ast.expr, Value]] = {}
     for keyword in node.keywords:
         assert keyword.arg is not None
-        if type.field(keyword.arg) is None:
+        field = type.field(keyword.arg)
+        if field is not None and isinstance(field.type, KernelType):
+            cx.fail(keyword, f"`{keyword.arg}` is the kernel's and cannot be given", hint="it starts at zero by itself")
+        if field is None:
             cx.fail(
                 keyword,
                 f"`{type}` has no field `{keyword.arg}`",
-                hint=f"its fields are: {', '.join(f.name for f in type.fields)}",
+                hint=f"its fields are: {', '.join(f.name for f in type.values)}",
             )
         given[keyword.arg] = (keyword.value, cx.expression(keyword.value))
     return given
@@ -188,6 +216,8 @@ def given_fields(cx: Lowering, node: ast.Call, type: StructType) -> dict[str, tu
 
 def write_fields(cx: Lowering, node: ast.Call, type: StructType, place: Ref, given: dict[str, tuple[ast.expr, Value]]) -> None:
     """Write a record whole: the given fields, the defaults of the others, zeros between them."""
+    if type.union:
+        return _write_union(cx, node, type, place, given)
     covered = 0
     whole = any(f.bits for f in type.fields)
     if whole:
@@ -214,13 +244,22 @@ def write_fields(cx: Lowering, node: ast.Call, type: StructType, place: Ref, giv
         memory.store_bytes(cx, node, replace(place, type=BytesType(type.size)), bytes(type.size), covered)
 
 
+def _write_union(cx: Lowering, node: ast.Call, type: StructType, place: Ref, given: dict[str, tuple[ast.expr, Value]]) -> None:
+    """Zeros, and over them the one field that is given."""
+    if len(given) > 1:
+        cx.fail(node, f"`{type}` is a union: one of its fields can be given", ", ".join(given))
+    memory.zero(cx, node, place)
+    for name, (at, value) in given.items():
+        memory.store_member(cx, at, place, name, value)
+
+
 # -- builtins
 
 
 def _len(cx: Lowering, node: ast.Call) -> Value:
     if len(node.args) != 1 or node.keywords:
         cx.fail(node, "len() takes one value")
-    value = cx.expression(node.args[0])
+    value = memory.in_memory(cx, cx.expression(node.args[0]))
     match value:
         case Const(v) if not isinstance(v, MapDeclaration):
             return Const(cx.python(node, lambda: len(v)))
@@ -232,8 +271,9 @@ def _len(cx: Lowering, node: ast.Call) -> Value:
             return Const(type.count)
         case Ref(type=BytesType() as type):
             return Const(type.size)
-        case Ref(type=CharsType()):
-            cx.fail(node, "the length of a text in memory is not available yet", hint="keep its length in a field")
+        case Ref(type=CharsType()) as text:
+            cx.usable(node.args[0], text)
+            return text_methods.length(cx, node, text)
     cx.usable(node.args[0], value)
     cx.fail(node, f"{describe(value)} has no len() in a program")
 

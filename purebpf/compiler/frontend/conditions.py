@@ -10,7 +10,7 @@ import ast
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend import containers, memory, text
+from purebpf.compiler.frontend import containers, equality, memory, text
 from purebpf.compiler.frontend.comparing import OPPOSITE, PYTHON, SWAPPED, Split, learn, split_compare
 from purebpf.compiler.frontend.flow import Flow, as_int
 from purebpf.compiler.frontend.values import (
@@ -176,6 +176,8 @@ def compare(
     if isinstance(left, Const) and isinstance(right, Const):
         holds = cx.python(node, lambda: PYTHON[symbol](left.value, right.value))
         return cx.branch(cx.builder.const(int(holds), BOOL))
+    if equality.applies(left, right) and NONE not in (left, right):
+        return equality.compare(cx, node, left, symbol, right)
     if isinstance(left, TupleValue) or isinstance(right, TupleValue):
         return containers.compare_tuples(cx, node, left, symbol, right)
     if NONE in (left, right) and symbol in ("==", "!="):

@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-from purebpf.compiler.frontend import advice, arithmetic, conditions, context, maps, memory, rings
+from purebpf.compiler.frontend import advice, arithmetic, conditions, context, data, maps, memory, rings, slices
 from purebpf.compiler.frontend.lower import Lowering, lowers
 from purebpf.compiler.frontend.values import (
     NONE,
@@ -19,6 +19,7 @@ from purebpf.compiler.frontend.values import (
     Const,
     Context,
     IntValue,
+    ListValue,
     Packet,
     Ref,
     TupleValue,
@@ -28,6 +29,7 @@ from purebpf.compiler.frontend.values import (
     known,
 )
 from purebpf.lang import idioms
+from purebpf.lang.data import ArrayView, RecordView
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.rings import RingBuf
 from purebpf.lang.types import StructType
@@ -96,6 +98,8 @@ def external(cx: Lowering, node: ast.AST, name: str, value: Any) -> Value:
     """An object of the Python around the program."""
     if isinstance(value, MapDeclaration):
         value.name = value.name or name
+    if isinstance(value, RecordView | ArrayView):
+        return data.reference(cx, node, value)
     if isinstance(value, float | complex):
         cx.fail(
             node,
@@ -107,7 +111,7 @@ def external(cx: Lowering, node: ast.AST, name: str, value: Any) -> Value:
 
 @lowers(ast.Attribute)
 def attribute(cx: Lowering, node: ast.Attribute) -> Value:
-    base = cx.expression(node.value)
+    base = memory.in_memory(cx, cx.expression(node.value))
     match base:
         case Const(value):
             return _python_attribute(cx, node, value)
@@ -177,10 +181,13 @@ def idioms_current(cx: Lowering, node: ast.Attribute) -> Value:
 
 @lowers(ast.Subscript)
 def subscript(cx: Lowering, node: ast.Subscript) -> Value:
-    base = cx.expression(node.value)
+    base = memory.in_memory(cx, cx.expression(node.value))
     if isinstance(base, Const) and isinstance(base.value, MapDeclaration):
         return maps.item(cx, node, base.value)
     if isinstance(node.slice, ast.Slice):
+        if isinstance(base, Ref):
+            cx.usable(node.value, base)
+            return slices.read(cx, node, base)
         if isinstance(base, Const):
             bounds = [
                 cx.expression(b) if b is not None else Const(None)
@@ -242,11 +249,11 @@ def _table(cx: Lowering, node: ast.Subscript, values: Any, index: Value) -> Valu
             f"test it first: `if {ast.unparse(node.slice)} < {len(values)}:`",
         )
     layout = ArrayType(element, len(values))
-    data = layout.encode(values)
+    encoded = layout.encode(values)
     padding = -len(cx.unit.rodata) % element.size
-    if data not in cx.unit.literals and padding:
+    if encoded not in cx.unit.literals and padding:
         cx.unit.rodata += bytes(padding)
-    base = cx.builder.emit("map_value", Ptr("map_value"), [], (cx.unit.rodata_name, cx.unit.literal(data)))
+    base = cx.builder.emit("map_value", Ptr("map_value"), [], (cx.unit.rodata_name, cx.unit.literal(encoded)))
     ref = Ref(base, 0, layout, "map_value", writable=False)
     loaded = memory.load(cx, node, memory.element(cx, node, ref, number))
     return replace(loaded, low=low, high=high, signed=low < 0) if isinstance(loaded, IntValue) else loaded
@@ -261,6 +268,8 @@ def operate(
     cx: Lowering, node: ast.AST, op: ast.operator, left_node: ast.AST, left: Value, right_node: ast.AST, right: Value
 ) -> Value:
     symbol = arithmetic.SYMBOLS[type(op)]
+    if isinstance(left, ListValue) or isinstance(right, ListValue):
+        return _list_operation(cx, node, symbol, left, right)
     if isinstance(right, Const):
         _check_operand(cx, node, symbol, left, right.value)
     for at, operand in ((left_node, left), (right_node, right)):
@@ -278,6 +287,17 @@ def operate(
             result_value = arithmetic.binary(cx, node, "*", base, result_value)
         return result_value
     return arithmetic.binary(cx, node, symbol, cx.integer(left_node, left), cx.integer(right_node, right))
+
+
+def _list_operation(cx: Lowering, node: ast.AST, symbol: str, left: Value, right: Value) -> Value:
+    """`[0] * 4`, `[a] + [b]`."""
+    times = known(right) if isinstance(left, ListValue) else known(left)
+    items = left if isinstance(left, ListValue) else right
+    if symbol == "*" and times is not None and isinstance(items, ListValue):
+        return ListValue(items.items * times)
+    if symbol == "+" and isinstance(left, ListValue) and isinstance(right, ListValue):
+        return ListValue(left.items + right.items)
+    cx.fail(node, f"{describe(left)} and {describe(right)} have no `{symbol}` in a program")
 
 
 def _check_operand(cx: Lowering, node: ast.AST, symbol: str, left: Value, right: Any) -> None:
@@ -394,11 +414,18 @@ def conditional(cx: Lowering, node: ast.IfExp) -> Value:
 
 @lowers(ast.NamedExpr)
 def walrus(cx: Lowering, node: ast.NamedExpr) -> Value:
+    from purebpf.compiler.frontend.owned import own
     from purebpf.compiler.frontend.statements import assign
 
+    made = len(cx.pieces)
     value = cx.expression(node.value)
-    assign(cx, node, node.target, value)
+    assign(cx, node, node.target, own(cx, node.value, node.target, value, made))
     return cx.flow.names[node.target.id]
+
+
+@lowers(ast.List)
+def list_(cx: Lowering, node: ast.List) -> Value:
+    return ListValue(tuple(cx.expression(item) for item in node.elts))
 
 
 @lowers(ast.Tuple)

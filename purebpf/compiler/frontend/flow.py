@@ -85,7 +85,8 @@ def unify(builder: Builder, name: str, a: Value, b: Value) -> tuple[Value, Value
     if maybe is not None:
         return maybe
     if isinstance(a, Ref) and isinstance(b, Ref) and (a.type, a.region, a.generation) == (b.type, b.region, b.generation):
-        shape_ref = replace(a, shared=a.shared or b.shared, writable=a.writable and b.writable)
+        owner = a.owner if a.owner is b.owner else None
+        shape_ref = replace(a, shared=a.shared or b.shared, writable=a.writable and b.writable, owner=owner)
         if a.offset == b.offset:
             return shape_ref, a, b
         return replace(shape_ref, offset=0), replace(a, offset=0), replace(b, offset=0)
@@ -131,7 +132,8 @@ def _unify_maybe(
             != (q.ref.type, q.ref.region, q.ref.offset, q.ref.generation)
         ):
             return None
-        shape_ref = replace(ref, shared=p.ref.shared or q.ref.shared)
+        owner = ref.owner if p.ref.owner is q.ref.owner else None
+        shape_ref = replace(ref, shared=p.ref.shared or q.ref.shared, owner=owner)
         return MaybeRef(p.op, shape_ref, p.why if a != NONE else q.why), p, q
     inner = [v.inner if isinstance(v, MaybeInt) else i for v, i in ((a, x), (b, y))]
     if (inner[0] is None and a != NONE) or (inner[1] is None and b != NONE):

@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from types import FunctionType
 from typing import Any, NoReturn
 
-from purebpf.compiler.frontend import loops, patterns, subprograms  # noqa: F401 (loops and patterns register themselves)
+from purebpf.compiler.frontend import loops, owned, patterns, subprograms  # noqa: F401 (loops and patterns register themselves)
 from purebpf.compiler.frontend.annotations import annotation_type, check_context
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.lower import Frame, Lowering, Unit
-from purebpf.compiler.frontend.names import assigned_names
+from purebpf.compiler.frontend.names import assigned_names, walk
 from purebpf.compiler.frontend.source import Source, source_of
 from purebpf.compiler.frontend.statements import bind
 from purebpf.compiler.frontend.values import NONE, Conflict, Const, Context, IntValue, Value, count, known
@@ -40,7 +40,7 @@ def frame_for(cx: Lowering, function: FunctionType, source: Source) -> Frame:
     local = frozenset(assigned_names(node.body)) | frozenset(parameters)
     frame = Frame(function, source, local)
     cx.frames.append(frame)
-    for inner in ast.walk(node):
+    for inner in (inner for statement in node.body for inner in walk(statement)):
         if isinstance(inner, ast.AnnAssign) and isinstance(inner.target, ast.Name):
             layout = annotation_type(cx, inner.annotation)
             if layout is not None:
@@ -290,7 +290,7 @@ def inline(
     loc = cx.builder.loc
     cx.flow.names = {}
     for name, (at, value) in arguments.items():
-        bind(cx, at, name, value, frame.types)
+        bind(cx, at, name, owned.argument(cx, frame, at, name, value), frame.types)
     cx.frames.append(frame)
     cx.last = cx.current
     cx.statements(source.node.body)

@@ -26,7 +26,7 @@ from purebpf.compiler.frontend.values import (
 )
 from purebpf.compiler.ir.ops import I32, I64, Op, Ptr
 from purebpf.lang.maps import MapDeclaration
-from purebpf.lang.types import BoolType, BytesType, IntType
+from purebpf.lang.types import BoolType, BytesType, IntType, kept_fields
 from purebpf.spec import PER_CPU_MAPS
 
 if TYPE_CHECKING:
@@ -222,10 +222,29 @@ def _pointer(cx: Lowering, ref: Ref) -> Op:
     return op
 
 
+def _holds_what_it_may(cx: Lowering, node: ast.AST, declaration: MapDeclaration) -> None:
+    """Programs that trace the kernel cannot use maps with locks or timers (check_map_prog_compatibility)."""
+    from purebpf.tables.enums import ProgramType
+
+    tracing = (ProgramType.KPROBE, ProgramType.TRACEPOINT, ProgramType.PERF_EVENT, ProgramType.RAW_TRACEPOINT)
+    for field in kept_fields(declaration.value_type) if declaration.parameters and declaration.has_types else ():
+        refused = (*tracing, ProgramType.SOCKET_FILTER) if str(field.type) == "bpf_spin_lock" else tracing
+        if cx.unit.kind.type in refused and not cx.flow.dead:
+            cx.fail(
+                node,
+                f"a program of type `{cx.unit.kind.decorator}` cannot use a map with `{field.type}`",
+                f"`{declaration.name}` has one in its records",
+                "change a field with one atomic instruction instead: `record.count += 1`"
+                if str(field.type) == "bpf_spin_lock"
+                else "keep the time in the record, and look at it when the entry is used next",
+            )
+
+
 def map_op(cx: Lowering, node: ast.AST, declaration: MapDeclaration) -> Op:
     """The map's address."""
     from purebpf.errors import Error
 
+    _holds_what_it_may(cx, node, declaration)
     try:
         name = cx.unit.map_name(declaration, declaration.name or "map")
         declaration.describe(name)

@@ -17,7 +17,7 @@ from purebpf.compiler.frontend.bounds import provable
 from purebpf.compiler.frontend.flow import Flow, as_int, unify
 from purebpf.compiler.frontend.lower import ZEROS, Loop, Lowering, lowers
 from purebpf.compiler.frontend.maps import HASH_ENTRY
-from purebpf.compiler.frontend.names import assigned_names
+from purebpf.compiler.frontend.names import assigned_names, nonlocals
 from purebpf.compiler.frontend.records import keep_records
 from purebpf.compiler.frontend.statements import assign
 from purebpf.compiler.frontend.steps import origin, reached
@@ -29,6 +29,7 @@ from purebpf.compiler.frontend.values import (
     Conflict,
     Const,
     IntValue,
+    LocalFunction,
     MaybeInt,
     MaybeRef,
     Ref,
@@ -111,6 +112,10 @@ def _known(cx: Lowering, node: ast.expr) -> int | None:
 
 @lowers(ast.For)
 def for_(cx: Lowering, node: ast.For) -> None:
+    from purebpf.compiler.frontend import each
+
+    if (seen := each.view(cx, node.iter)) is not None:
+        return each.for_map(cx, node, *seen)
     sequence = iteration.over(cx, node.iter)
     if isinstance(sequence, iteration.Items):
         _unrolled(cx, node, list(sequence.values))
@@ -198,6 +203,7 @@ def _fenced(cx: Lowering, counter: Op, low: int, high: int) -> Op:
 def run(cx: Lowering, node: ast.stmt, loop: Parts, orelse: list[ast.stmt]) -> None:
     """Lower a loop: find what its header can assume, then its body, its `else`, and what follows."""
     entry = cx.flow
+    loop.assigned |= reassigned(cx, node)
     assumed: dict[str, Value] = {name: entry.names[name] for name in sorted(loop.assigned) if name in entry.names}
     mark = _Mark(cx, entry)
     changing = False
@@ -235,6 +241,16 @@ def run(cx: Lowering, node: ast.stmt, loop: Parts, orelse: list[ast.stmt]) -> No
         cx.last = exits
         cx.statements(orelse)
     cx.go(cx.join(cx.current, *breaks))
+
+
+def reassigned(cx: Lowering, node: ast.AST) -> set[str]:
+    """The names that functions assign which this code mentions, and so may have called back."""
+    found: set[str] = set()
+    for inner in ast.walk(node):
+        local = cx.flow.names.get(inner.id) if isinstance(inner, ast.Name) else None
+        if isinstance(local, LocalFunction):
+            found |= nonlocals(local.node)
+    return found
 
 
 def _attempt(

@@ -67,8 +67,10 @@ class Unit:
     literals: dict[bytes, int] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
     subprograms: dict[object, Subprogram | None] = field(default_factory=dict)  # by function and arguments; None: inlined
+    later: dict[object, str] = field(default_factory=dict)  # functions of timers
     active: list[object] = field(default_factory=list)  # code objects of subprograms being lowered
     call_counts: dict[object, int] = field(default_factory=dict)
+    unions: bool = False  # whether a field of a union was named: fields of different names may share bytes
     warnings: list[str] = field(default_factory=list)
     requires: dict[str, None] = field(default_factory=dict)  # features, in order
     costs: dict[str, int] = field(default_factory=dict)  # of subprograms: see `Lowering.cost`
@@ -140,6 +142,7 @@ class Frame:
     call: ast.AST | None = None  # where it is inlined
     loops: list[Loop] = field(default_factory=list)
     returns: list[tuple[Flow, Value, ast.AST]] = field(default_factory=list)
+    shared: frozenset[str] = frozenset()  # declared `nonlocal`
 
 
 EXPRESSIONS: dict[type[ast.expr], Callable[[Lowering, Any], Value]] = {}
@@ -173,6 +176,8 @@ class Lowering:
         self.frames: list[Frame] = []
         self.context: Op | None = None
         self.places: dict[ast.AST, Ref] = {}
+        self.here: ast.AST = ast.Pass()  # whose ops are being made
+        self.pieces: list[Op] = []  # of stack memory, in the order they were made
         self.scopes: list[Scope] = []  # open `with` blocks
         self.never: list[Flow] = []  # ways that are never taken but must lead somewhere: they join the returns
 
@@ -197,13 +202,13 @@ class Lowering:
     @contextmanager
     def at(self, node: ast.AST) -> Iterator[None]:
         """Ops made inside belong to this node's source position."""
-        before = self.builder.loc
+        before, self.here = (self.builder.loc, self.here), node
         place = self.place(node)
         self.builder.loc = SourceLine(place.file, place.line, place.column + 1, place.text.strip("\n"))
         try:
             yield
         finally:
-            self.builder.loc = before
+            self.builder.loc, self.here = before
 
     # -- errors
 
@@ -390,10 +395,27 @@ class Lowering:
 
     def stack(self, size: int, align: int, name: str = "") -> Op:
         """Memory on the stack."""
-        return self.builder.entry_op("alloca", Ptr("stack"), [], (size, align, name))
+        self.pieces.append(self.builder.entry_op("alloca", Ptr("stack"), [], (size, align, name)))
+        return self.pieces[-1]
+
+    @property
+    def held_lock(self) -> str:
+        """The lock that is held here, in words; "" for none."""
+        return next((scope.what for scope in self.scopes if scope.what.startswith("the lock")), "")
+
+    def refuse_call(self, what: str) -> None:
+        """While a lock is held nothing can be called."""
+        if (held := self.held_lock) and not self.flow.dead:
+            self.fail(
+                self.here,
+                f"{what} cannot be called while {held.removeprefix('the lock ')} is held",
+                "the kernel allows no call there",
+                "do it before or behind the `with`",
+            )
 
     def call(self, helper: str, args: list[Op], result: Any = I64) -> Op:
         """A helper call, unchecked. Forgets what was known of memory that others can write."""
+        self.refuse_call(f"helper `{helper}`")
         self.forget()
         return self.builder.emit("call", result, args, (helper,))
 

@@ -80,7 +80,7 @@ def _map(cx: Lowering, node: ast.AST, declaration: MapDeclaration) -> Op:
 def value_ref(cx: Lowering, declaration: MapDeclaration, op: Op) -> Ref:
     from purebpf.compiler.frontend.helpers import is_shared
 
-    return Ref(op, 0, declaration.value_type, "map_value", shared=is_shared(cx, declaration))
+    return Ref(op, 0, declaration.value_type, "map_value", shared=is_shared(cx, declaration), owner=declaration)
 
 
 def lookup(
@@ -409,7 +409,15 @@ def _reserve(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value
 
 
 Method = Callable[["Lowering", ast.Call, MapDeclaration], Value]
-KEYED_METHODS: dict[str, Method] = {"get": get, "set": _set, "delete": _delete_method}
+
+
+def _for_each(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
+    from purebpf.compiler.frontend.each import for_each
+
+    return for_each(cx, node, declaration)
+
+
+KEYED_METHODS: dict[str, Method] = {"get": get, "set": _set, "delete": _delete_method, "for_each": _for_each}
 
 
 def _methods_of(declaration: MapDeclaration) -> dict[str, Method]:
@@ -423,7 +431,9 @@ def _methods_of(declaration: MapDeclaration) -> dict[str, Method]:
         case RingBuf():
             return {"emit": rings.emit, "discard": rings.discard, "reserve": _reserve}
         case KeyedMap():
-            return KEYED_METHODS if declaration.kind not in ARRAYS else {"get": get, "set": _set}
+            return (
+                KEYED_METHODS if declaration.kind not in ARRAYS else {k: m for k, m in KEYED_METHODS.items() if k != "delete"}
+            )
     return {}
 
 

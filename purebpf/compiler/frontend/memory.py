@@ -13,9 +13,20 @@ from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend.arithmetic import narrow
 from purebpf.compiler.frontend.bounds import provable
-from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value, describe, named
+from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, TupleValue, Value, describe, named
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Op, Ptr
-from purebpf.lang.types import ArrayType, BoolType, BytesType, CharsType, Field, IntType, StructType, Type
+from purebpf.lang.types import (
+    ArrayType,
+    BoolType,
+    BytesType,
+    CharsType,
+    Field,
+    IntType,
+    KernelType,
+    StructType,
+    Type,
+    kept_fields,
+)
 
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
@@ -64,6 +75,7 @@ def member(cx: Lowering, node: ast.AST, ref: Ref, name: str) -> tuple[Ref, Field
     if field is None:
         known = ", ".join(f.name for f in ref.type.fields)
         cx.fail(node, f"`{ref.type}` has no field `{name}`", hint=f"its fields are: {known}")
+    cx.unit.unions = cx.unit.unions or ref.type.union
     return replace(ref, offset=ref.offset + field.offset, type=field.type), field
 
 
@@ -135,12 +147,41 @@ def store(cx: Lowering, node: ast.AST, ref: Ref, value: Value) -> None:
             cx.fail(node, f"{describe(value)} does not fit {named(type)}", str(error))
     if isinstance(value, Ref) and value.type == type:
         return copy(cx, node, ref, value)
+    if isinstance(value, Ref) and isinstance(type, CharsType) and isinstance(value.type, CharsType):
+        return _store_text(cx, node, ref, value)
+    if isinstance(value, TupleValue) and isinstance(type, ArrayType):
+        return _store_items(cx, node, ref, type, value)
     cx.fail(node, f"{named(type)} cannot be assigned from {describe(value)}")
 
 
+def _store_text(cx: Lowering, node: ast.AST, ref: Ref, text: Ref) -> None:
+    """A text into a longer place; one that may not fit is an error."""
+    room, size = ref.type.size, text.type.size
+    if size > room:
+        hint = f"keep what fits: `[:{room - 1}]`"
+        cx.fail(node, f"{describe(text)} may not fit {named(ref.type)}", f"up to {size - 1} bytes for {room - 1}", hint)
+    copy(cx, node, replace(ref, type=text.type), text)
+    zero(cx, node, ref, size)
+
+
+def _store_items(cx: Lowering, node: ast.AST, ref: Ref, type: ArrayType, items: TupleValue) -> None:
+    """A list or tuple of run-time values into an array; all of them are read before the first is written."""
+    if len(items.items) != type.count:
+        cx.fail(node, f"{len(items.items)} values do not fit {named(type)}", f"it has {type.count}")
+    read: list[Value] = []
+    for item in items.items:
+        cx.usable(node, item)
+        if isinstance(item, Ref):
+            place = temporary(cx, item.type)
+            copy(cx, node, place, item, apart=True)
+            item = place
+        read.append(item)
+    for i, item in enumerate(read):
+        store(cx, node, replace(ref, offset=ref.offset + i * type.element.size, type=type.element), item)
+
+
 def _store(cx: Lowering, node: ast.AST, ref: Ref, op: Op) -> None:
-    if not ref.writable:
-        cx.fail(node, "this memory cannot be written", "it is read-only for this program type")
+    check_writable(cx, node, ref)
     cx.forget()
     if ref.region == "stack" and alignment(ref) < ref.type.size:
         for offset, size in chunks(ref.type.size, alignment(ref)):
@@ -148,6 +189,14 @@ def _store(cx: Lowering, node: ast.AST, ref: Ref, op: Op) -> None:
             cx.builder.emit("store", VOID, [ref.op, piece], (size, ref.offset + offset))
         return
     cx.builder.emit("store", VOID, [ref.op, op], (ref.type.size, ref.offset))
+
+
+def check_writable(cx: Lowering, node: ast.AST, ref: Ref) -> None:
+    """Refuse to write to settings, constant tables, and what the program's type may only read."""
+    if not ref.writable:
+        constant = ref.region == "map_value"
+        why = "settings and tables are constant while a program runs" if constant else "it is read-only for this program type"
+        cx.fail(node, "this memory cannot be written", why, "keep what changes in a `@bpf.globals` class" if constant else "")
 
 
 def _place(cx: Lowering, whole: int, offset: int, size: int) -> int:
@@ -195,12 +244,38 @@ def step(ref: Ref) -> int:
     return base if ref.offset % 8 == 0 else min(base, ref.offset & -ref.offset)
 
 
-def copy(cx: Lowering, node: ast.AST, to: Ref, source: Ref) -> None:
-    """Copy a record, array or text: all loads first, so that overlapping places and swaps come out right."""
+def whole(cx: Lowering, node: ast.AST, ref: Ref) -> None:
+    """Refuse to copy what the kernel keeps inside of a map's value."""
+    kept = (ref.type.name,) if isinstance(ref.type, KernelType) else tuple(f.name for f in kept_fields(ref.type))
+    if kept and ref.region == "map_value":
+        cx.fail(
+            node,
+            f"{named(ref.type)} in a map cannot be copied: its `{kept[0]}` is the kernel's",
+            hint="copy the fields that you need",
+        )
+
+
+def root(op: Op) -> Op:
+    """What a pointer was made from."""
+    while op.kind in ("add", "guard"):
+        op = op.args[0]
+    return op
+
+
+def copy(cx: Lowering, node: ast.AST, to: Ref, source: Ref, apart: bool = False) -> None:
+    """Copy a record, array or text: all loads first, so that overlapping places and swaps come out right; piece by piece
+    where they are known to lie apart."""
     cx.usable(node, source)
-    if not to.writable:
-        cx.fail(node, "this memory cannot be written", "it is read-only for this program type")
+    whole(cx, node, source)
+    check_writable(cx, node, to)
     pieces = list(chunks(to.type.size, min(alignment(to), alignment(source))))
+    if apart:
+        cx.forget()
+        for offset, width in pieces:
+            kind = I64 if width == 8 else I32
+            value = cx.builder.emit("load", kind, [source.op], (width, 0, source.offset + offset))
+            cx.builder.emit("store", VOID, [to.op, value], (width, to.offset + offset))
+        return
     values = [
         cx.builder.emit("load", I64 if width == 8 else I32, [source.op], (width, 0, source.offset + offset))
         for offset, width in pieces
@@ -212,8 +287,7 @@ def copy(cx: Lowering, node: ast.AST, to: Ref, source: Ref) -> None:
 
 def store_bytes(cx: Lowering, node: ast.AST, ref: Ref, data: bytes, start: int = 0) -> None:
     """Write constant bytes, from `start` on."""
-    if not ref.writable:
-        cx.fail(node, "this memory cannot be written", "it is read-only for this program type")
+    check_writable(cx, node, ref)
     cx.forget()
     offset = start
     while offset < len(data):
@@ -243,10 +317,20 @@ def temporary(cx: Lowering, type: Type, name: str = "") -> Ref:
     return Ref(cx.stack(type.size, max(align, type.align), name), 0, type, "stack")
 
 
+def in_memory(cx: Lowering, value: Value) -> Value:
+    """What a helper would write in place, such as the task's name, as a place of its own."""
+    if not isinstance(value, Fill):
+        return value
+    place = temporary(cx, value.type)
+    value.write(place)
+    return place
+
+
 def materialized(cx: Lowering, node: ast.AST, value: Value, type: Type, name: str = "") -> Ref:
     """The value in memory, as a helper wants it: where it is, if it already lies there in this shape, else on the stack."""
     if isinstance(value, Ref) and value.type == type and not isinstance(type, IntType | BoolType):
         cx.usable(node, value)
+        whole(cx, node, value)
         return value
     place = temporary(cx, type, name)
     if not isinstance(type, IntType | BoolType | StructType):

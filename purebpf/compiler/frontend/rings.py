@@ -200,6 +200,10 @@ def discard(cx: Lowering, node: ast.Call, ring: Any) -> Value:
         cx.fail(node, "`discard` takes (record)")
     value = cx.expression(node.args[0])
     cx.usable(node.args[0], value)
+    from purebpf.compiler.frontend.lower import NeedsInlining
+
+    if isinstance(value, Ref) and origin(value.op).kind == "param" and cx.unit.active:
+        raise NeedsInlining  # the record was reserved by the caller
     record = origin(value.op) if isinstance(value, Ref) and value.offset == 0 else None
     if not isinstance(value, Ref) or record is None or not is_record(record) or value.type != ring.value_type:
         cx.fail(node.args[0], f"`discard` takes the record that `with {ring.name}.reserve()` gave, not {describe(value)}")

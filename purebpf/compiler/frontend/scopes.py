@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.lower import Lowering, lowers
-from purebpf.compiler.frontend.values import Bound, Const, Value
+from purebpf.compiler.frontend.values import Bound, Const, Ref, Value
 from purebpf.compiler.ir.ops import Op
 from purebpf.lang.rings import RingBuf
 
@@ -90,7 +90,7 @@ def with_(cx: Lowering, node: ast.With) -> None:
 
 
 def _open(cx: Lowering, item: ast.withitem) -> None:
-    from purebpf.compiler.frontend import rings
+    from purebpf.compiler.frontend import locks, rings
 
     value = item.context_expr
     if isinstance(value, ast.Call):
@@ -99,6 +99,11 @@ def _open(cx: Lowering, item: ast.withitem) -> None:
             ring = _ring(target.receiver)
             assert ring is not None
             return rings.reserve(cx, value, ring, item.optional_vars)
+    else:
+        place = cx.expression(value)
+        if isinstance(place, Ref) and locks.is_lock(place):
+            return locks.hold(cx, value, place, item.optional_vars)
+        cx.usable(value, place)
     _refuse(cx, value)
 
 
@@ -107,4 +112,8 @@ def _ring(value: Value) -> RingBuf[object] | None:
 
 
 def _refuse(cx: Lowering, node: ast.expr) -> NoReturn:
-    cx.fail(node, "this `with` has no meaning in a program", hint="there is `with ring.reserve() as record:`")
+    cx.fail(
+        node,
+        "this `with` has no meaning in a program",
+        hint="there are `with ring.reserve() as record:` and `with record.lock:`",
+    )

@@ -6,7 +6,20 @@ import ast
 from collections.abc import Mapping
 from dataclasses import replace
 
-from purebpf.compiler.frontend import advice, atomics, calls, conditions, copies, maps, memory, pure, scopes, verdicts
+from purebpf.compiler.frontend import (
+    advice,
+    atomics,
+    calls,
+    conditions,
+    copies,
+    maps,
+    memory,
+    owned,
+    pure,
+    scopes,
+    slices,
+    verdicts,
+)
 from purebpf.compiler.frontend.annotations import check_kind, check_result
 from purebpf.compiler.frontend.expressions import operate
 from purebpf.compiler.frontend.flow import Flow
@@ -17,6 +30,7 @@ from purebpf.compiler.frontend.values import (
     Const,
     Fill,
     IntValue,
+    ListValue,
     MaybeInt,
     MaybeRef,
     Packet,
@@ -28,7 +42,7 @@ from purebpf.compiler.frontend.values import (
 )
 from purebpf.compiler.meaning import Annotation
 from purebpf.lang.maps import MapDeclaration
-from purebpf.lang.types import BoolType, IntType, StructType
+from purebpf.lang.types import BoolType, CharsType, IntType, StructType
 from purebpf.tables.enums import MapType
 
 
@@ -74,9 +88,10 @@ def _asks_only(target: Value) -> bool:
 
 @lowers(ast.Assign)
 def assignment(cx: Lowering, node: ast.Assign) -> None:
+    made = len(cx.pieces)
     value = cx.expression(node.value)
     for target in node.targets:
-        assign(cx, node.value, target, value)
+        assign(cx, node.value, target, owned.own(cx, node.value, target, value, made))
 
 
 @lowers(ast.AnnAssign)
@@ -84,7 +99,9 @@ def annotated(cx: Lowering, node: ast.AnnAssign) -> None:
     if not isinstance(node.target, ast.Name):
         cx.fail(node, "only a plain name can be annotated in a program")
     if node.value is not None:
-        assign(cx, node.value, node.target, cx.expression(node.value))
+        made = len(cx.pieces)
+        value = cx.expression(node.value)
+        assign(cx, node.value, node.target, owned.own(cx, node.value, node.target, value, made))
 
 
 def assign(cx: Lowering, node: ast.AST, target: ast.expr, value: Value) -> None:
@@ -114,7 +131,12 @@ def assign(cx: Lowering, node: ast.AST, target: ast.expr, value: Value) -> None:
             base = cx.expression(base_node)
             if isinstance(base, Const) and isinstance(base.value, MapDeclaration):
                 return maps.assign(cx, target, base.value, value)
-            if isinstance(base, Ref) and not isinstance(target.slice, ast.Slice):
+            if isinstance(base, Ref) and isinstance(target.slice, ast.Slice):
+                cx.usable(base_node, base)
+                if isinstance(base.type, CharsType):
+                    cx.fail(target, "a part of a text cannot be assigned", hint="assign the whole text")
+                return memory.store(cx, node, slices.part(cx, target, base), value)
+            if isinstance(base, Ref):
                 cx.usable(base_node, base)
                 return memory.store(cx, node, memory.element(cx, target, base, cx.expression(target.slice)), value)
             cx.usable(base_node, base)
@@ -148,6 +170,7 @@ def _snapshot(cx: Lowering, node: ast.AST, target: ast.expr, value: Value) -> Va
 
 def bind(cx: Lowering, node: ast.AST, name: str, value: Value, types: Mapping[str, Annotation] | None = None) -> None:
     """Give a name a value, narrowed to its annotation (in `types`, the current function's by default) if it has one."""
+    _no_list(cx, node, value)
     wanted = (cx.frame.types if types is None else types).get(name)
     if isinstance(value, Fill):
         place = memory.temporary(cx, value.type, name)
@@ -162,6 +185,18 @@ def bind(cx: Lowering, node: ast.AST, name: str, value: Value, types: Mapping[st
         if kind != wanted and value != NONE and not hasattr(value, "ref"):
             cx.fail(node, f"`{name}` is annotated `{wanted}` and cannot be {describe(value)}")
     cx.flow.names[name] = cx.held(value)
+
+
+def _no_list(cx: Lowering, node: ast.AST, value: Value) -> None:
+    """A list is there where it is written; no name and no result can hold it."""
+    if isinstance(value, ListValue):
+        cx.fail(
+            node,
+            "a list lives on the heap, which a program does not have",
+            hint="make an array and fill it: `v = bpf.array(u32, 4)`, `v[:] = [1, 2, 3, 4]`, or use a tuple",
+        )
+    for item in value.items if isinstance(value, TupleValue) else ():
+        _no_list(cx, node, item)
 
 
 def _narrowed(cx: Lowering, node: ast.AST, value: Value, wanted: IntType | BoolType) -> Value:
@@ -250,6 +285,7 @@ def _result(cx: Lowering, node: ast.Return) -> Value:
     """What is returned, narrowed to the annotation of the result."""
     assert node.value is not None
     value, wanted = cx.expression(node.value), cx.frame.result
+    _no_list(cx, node.value, value)
     check_result(cx, node, value)
     verdicts.check_action(cx, node.value, value)
     if isinstance(wanted, type):

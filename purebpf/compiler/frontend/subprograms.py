@@ -18,7 +18,7 @@ from purebpf.compiler.frontend.statements import bind
 from purebpf.compiler.frontend.values import NONE, Conflict, Const, Context, IntValue, MaybeRef, Ref, Value, parts, rebuilt
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Function, Op, Ptr, Type
 from purebpf.lang.maps import MapDeclaration
-from purebpf.lang.types import BoolType, IntType
+from purebpf.lang.types import BoolType, IntType, kept_fields
 
 MOST_ARGUMENTS = 5
 REGIONS = ("stack", "map_value", "packet", "mem")
@@ -39,6 +39,7 @@ def call(cx: Lowering, node: ast.Call, function: FunctionType, frame: Frame, arg
         return None
     passed = [_passed(cx, arguments[name][0], value, frame.types.get(name)) for name, value in values.items()]
     ops = [op for op in passed if op is not None]
+    cx.refuse_call(f"`{function.__name__}`")
     cx.forget()
     cx.repeated += cx.unit.costs.get(made.name, 0)
     maps.changed(cx)
@@ -72,9 +73,9 @@ def _kind(value: Value, annotated: object) -> object | None:
         case Const(MapDeclaration() | FunctionType() | type() as known):
             return ("constant", id(known))
         case Ref() if value.region in REGIONS and (value.region != "stack" or memory.alignment(value) >= value.type.align):
-            return (value.type, value.region, value.shared, value.writable)
+            return (value.type, value.region, value.shared, value.writable, id(value.owner) if kept_fields(value.type) else 0)
         case MaybeRef(ref=ref) if ref.region == "map_value" and not ref.offset:
-            return ("maybe", ref.type, ref.shared, ref.writable)
+            return ("maybe", ref.type, ref.shared, ref.writable, id(ref.owner) if kept_fields(ref.type) else 0)
     return None
 
 

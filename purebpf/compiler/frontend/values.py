@@ -6,6 +6,7 @@ ops and put it together again, which is how values pass through the parameters o
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -53,6 +54,7 @@ class Ref(Value):
     shared: bool = False
     generation: int = 0
     writable: bool = True
+    owner: object = None  # the declaration of the map, of a map's value
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,11 @@ class TupleValue(Value):
 
 
 @dataclass(frozen=True, slots=True)
+class ListValue(TupleValue):
+    """`[a, b]` where it is written: to fill an array, compare with one, look into or go over. No name can hold it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Context(Value):
     """The program's context."""
 
@@ -98,6 +105,13 @@ class Bound(Value):
 
     receiver: Value
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFunction(Value):
+    """A function defined inside the program, for the kernel to call back."""
+
+    node: ast.FunctionDef
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +205,8 @@ def describe(value: Value) -> str:
             return f"{named(r.type)} or None"
         case MaybeInt():
             return "an integer or None"
+        case ListValue():
+            return "a list"
         case TupleValue():
             return "a tuple"
         case Context():
@@ -201,6 +217,8 @@ def describe(value: Value) -> str:
             return f"the method `{n}`"
         case Fill(type=t):
             return named(t)
+        case LocalFunction(node=node):
+            return f"the function `{node.name}`"
         case Unset(name=n):
             return f"`{n}`, which may be unset"
         case Conflict(first=a, second=b):

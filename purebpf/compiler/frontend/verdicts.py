@@ -37,7 +37,7 @@ FAMILIES = re.compile(r"(XDP|TC_ACT|SK|NF)_[A-Z]+")
 def check_action(cx: Lowering, node: ast.expr, value: Value) -> None:
     """Judge what the program itself returns."""
     actions = ACTIONS.get(cx.unit.kind.decorator)
-    if actions is None or len(cx.frames) > 1:
+    if actions is None or len(cx.frames) > 1 or cx.unit.active:
         return
     if isinstance(node, ast.IfExp):
         for side in (node.body, node.orelse):

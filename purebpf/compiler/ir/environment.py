@@ -90,6 +90,15 @@ class MapPlace(Place):
             self.set(key, value)
         return 0
 
+    def walk(self) -> list[tuple[bytes, Memory]]:
+        """All entries as they are now; an array's in order."""
+        if self.spec.type in FULL_ARRAYS:
+            order: Literal["little", "big"] = "big" if self.big_endian else "little"
+            for index in range(self.spec.max_entries):
+                self.lookup(index.to_bytes(4, order))
+            return sorted(self.entries.items(), key=lambda entry: self._index(entry[0]))
+        return list(self.entries.items())
+
     def delete(self, key: bytes) -> int:
         if self.spec.type in FULL_ARRAYS:
             return -EINVAL

@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from purebpf.compiler.ir.environment import ENOENT, Environment, MapPlace
+from purebpf.compiler.ir.environment import E2BIG, ENOENT, Environment, MapPlace
 from purebpf.compiler.ir.interp import TailCall
-from purebpf.compiler.ir.memory import IrRuntimeError, Memory, Pointer, Value, integer, pointer
+from purebpf.compiler.ir.memory import Callee, IrRuntimeError, Memory, Pointer, Value, integer, pointer
 from purebpf.compiler.ir.ops import signed64
 from purebpf.tables.enums import MapType
 
 EFAULT, EINVAL = 14, 22
 ETHERNET_HEADER = 14
+MOST_LOOPS = 1 << 23  # BPF_MAX_LOOPS
 CONVERSION = re.compile(r"%(?P<flags>[-+ #0]*)(?P<width>\d*)(?P<long>l{0,2})(?P<letter>[a-zA-Z%])")
 U32, U64 = (1 << 32) - 1, (1 << 64) - 1
 
@@ -296,6 +297,56 @@ def skb_store_bytes(env: Environment, ctx: Value, offset: Value, source: Value, 
     return 0
 
 
+def called(value: Value) -> Callee:
+    place = pointer(value, "the callback").place
+    if not isinstance(place, Callee):
+        raise IrRuntimeError(f"a subprogram is wanted, not a pointer to {value}")
+    return place
+
+
+def goes_on(answer: Value | None) -> bool:
+    """Whether a callback's result asks for more."""
+    number = integer(answer if answer is not None else 0, "the callback's result")
+    if number not in (0, 1):
+        raise IrRuntimeError(f"a callback gives 0 or 1, not {number}")
+    return number == 0
+
+
+def loop(env: Environment, count: Value, callback: Value, context: Value, flags: Value) -> Value:
+    trips = number(count, "the count") & U32
+    if number(flags, "the flags"):
+        return -EINVAL
+    if trips > MOST_LOOPS:
+        return -E2BIG
+    for index in range(trips):
+        if not goes_on(called(callback).call([index, context])):
+            return index + 1
+    return trips
+
+
+def for_each_map_elem(env: Environment, where: Value, callback: Value, context: Value, flags: Value) -> Value:
+    place = map_of(where)
+    if number(flags, "the flags"):
+        return -EINVAL
+    visited = 0
+    for key, value in place.walk():
+        visited += 1
+        data = Memory("mem", "key", key, writable=False, big_endian=env.big_endian)
+        again = goes_on(called(callback).call([where, Pointer(data), Pointer(value), context]))
+        data.gone = "the callback has returned"
+        if not again:
+            break
+    return visited
+
+
+def spin_lock(env: Environment, lock: Value) -> Value:
+    return 0
+
+
+def spin_unlock(env: Environment, lock: Value) -> Value:
+    return 0
+
+
 def _model(function: Callable[..., Value]) -> Model:
     """The helper with its number of arguments checked."""
     code = function.__code__
@@ -316,7 +367,7 @@ HELPERS: dict[str, Model] = {
         *(ktime_get_ns, get_prandom_u32, get_smp_processor_id, get_current_pid_tgid, get_current_uid_gid, get_current_comm),
         *(trace_printk, trace_vprintk, perf_event_output, ringbuf_output, ringbuf_reserve, ringbuf_submit, ringbuf_discard),
         *(probe_read, probe_read_str, redirect, redirect_map, xdp_adjust_head, xdp_adjust_tail, xdp_adjust_meta),
-        *(skb_load_bytes, skb_store_bytes),
+        *(skb_load_bytes, skb_store_bytes, loop, for_each_map_elem, spin_lock, spin_unlock),
     )
 }
 HELPERS |= {f"ktime_get_{clock}_ns": HELPERS["ktime_get_ns"] for clock in ("boot", "coarse", "tai")}

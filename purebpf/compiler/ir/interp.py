@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from purebpf.compiler.ir.fold import ARITHMETIC, COMPARE, evaluate
-from purebpf.compiler.ir.memory import IrRuntimeError, Memory, PacketMemory, Pointer, Value, extended, integer, pointer
+from purebpf.compiler.ir.memory import Callee, IrRuntimeError, Memory, PacketMemory, Pointer, Value, extended, integer, pointer
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Block, Flag, Function, Module, Op, Ptr, Target
 from purebpf.compiler.ir.text import Names, format_op
 
@@ -214,6 +214,9 @@ class Interpreter:
     def map_value(self, op: Op, frame: Frame) -> Value:
         return self.env.map_value(*op.imm)
 
+    def func(self, op: Op, frame: Frame) -> Value:
+        return Pointer(Callee(op.imm[0], lambda args: self._call(self._callee(op.imm[0]), args, frame.depth + 1)))
+
     def alloca(self, op: Op, frame: Frame) -> Value:
         size, _, name = op.imm
         memory = Memory("stack", name, bytes(size), blank=True, big_endian=self.env.big_endian)
@@ -264,10 +267,13 @@ class Interpreter:
         return self.env.call(op.imm[0], [read(frame, arg) for arg in op.args])
 
     def callsub(self, op: Op, frame: Frame) -> Value | None:
-        callee = self._functions.get(op.imm[0])
+        return self._call(self._callee(op.imm[0]), [read(frame, arg) for arg in op.args], frame.depth + 1)
+
+    def _callee(self, name: str) -> Function:
+        callee = self._functions.get(name)
         if callee is None:
-            raise IrRuntimeError(f"there is no function `{op.imm[0]}`")
-        return self._call(callee, [read(frame, arg) for arg in op.args], frame.depth + 1)
+            raise IrRuntimeError(f"there is no function `{name}`")
+        return callee
 
 
 def _computed(fn: Function) -> frozenset[Op]:
@@ -350,7 +356,20 @@ HANDLERS: dict[str, Callable[[Interpreter, Op, Frame], Value | None]] = {
     **dict.fromkeys(("low32", "sext", "tobe"), Interpreter.arithmetic),
     **{
         kind: getattr(Interpreter, kind)
-        for kind in ("const", "guard", "map", "map_value", "alloca", "load", "store", "atomic", "cmpxchg", "call", "callsub")
+        for kind in (
+            "const",
+            "guard",
+            "map",
+            "map_value",
+            "func",
+            "alloca",
+            "load",
+            "store",
+            "atomic",
+            "cmpxchg",
+            "call",
+            "callsub",
+        )
     },
 }
 """How each kind of op that is no terminator runs."""

@@ -6,6 +6,7 @@ access outside its place, of bytes nobody wrote, or through a pointer that is no
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -54,6 +55,14 @@ class Place:
     def write(self, offset: int, data: bytes) -> None:
         """Bytes from a helper."""
         raise IrRuntimeError(f"a {self.kind} has no bytes to be written")
+
+
+class Callee(Place):
+    """A subprogram that helpers can call; `call` runs it."""
+
+    def __init__(self, name: str, call: Callable[[Sequence[Value]], Value | None]) -> None:
+        super().__init__("func", name)
+        self.call = call
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,7 @@ OPS: dict[str, OpInfo] = {
     "guard": OpInfo(1, _P, ("what", "low", "high"), "the operand, known here to be within a range, not null, or checked"),
     "map": OpInfo(0, _P, ("name",), "a map by name"),
     "map_value": OpInfo(0, _P, ("name", "offset"), "the address inside the only value of an array map"),
+    "func": OpInfo(0, _P, ("function",), "the address of a subprogram, for a helper that calls it"),
     "alloca": OpInfo(0, Flag.NONE, ("size", "align", "name"), "memory on the stack for this call of the function"),
     "load": OpInfo(1, _R, ("size", "signed", "offset"), "`size` bytes at pointer + offset"),
     "store": OpInfo(2, _W, ("size", "offset"), "the low `size` bytes of the second operand to pointer + offset"),

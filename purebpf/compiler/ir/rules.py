@@ -231,6 +231,12 @@ def _map_value(op: Op, here: Surroundings) -> None:
     _want(op.imm[1] >= 0, "the offset is not negative")
 
 
+def _func(op: Op, here: Surroundings) -> None:
+    _want(op.type == Ptr("func"), f"the result is a ptr func, not {op.type}")
+    if here.module is not None:
+        _want(any(fn.name == op.imm[0] for fn in here.module.functions), f"there is no function `{op.imm[0]}`")
+
+
 def _alloca(op: Op, here: Surroundings) -> None:
     size, align, _ = op.imm
     _want(here.block is here.fn.entry, "stack memory is made in the entry block only")
@@ -333,6 +339,7 @@ RULES: dict[str, Rule] = {
     "guard": _guard,
     "map": _map,
     "map_value": _map_value,
+    "func": _func,
     "alloca": _alloca,
     "load": _load,
     "store": _store,

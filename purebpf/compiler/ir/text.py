@@ -22,7 +22,7 @@ ZERO_UNLESS_WRITTEN = frozenset({"offset", "signed", "fetch", "low", "high"})
 WORDS = frozenset({"what", "name", "op", "helper", "function"})
 """Parts of an immediate that are texts; all others are integers."""
 
-NO_LOCATION = frozenset({"const", "param", "map"})
+NO_LOCATION = frozenset({"const", "param", "map", "func"})
 """Kinds that make no instruction of their own at one place, and so need no source location."""
 
 

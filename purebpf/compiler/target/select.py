@@ -53,6 +53,7 @@ from purebpf.isa.opcodes import (
     MUL,
     NEG,
     OR,
+    PSEUDO_FUNC,
     PSEUDO_MAP_FD,
     PSEUDO_MAP_VALUE,
     RSH,
@@ -175,7 +176,7 @@ class _Selector:
         """A register with the value in it: constants, map references and stack addresses are made where they are used."""
         while op.kind == "guard":
             op = op.args[0]
-        if op.is_const or op.kind in ("map", "map_value") or in_frame(op) is not None:
+        if op.is_const or op.kind in ("map", "map_value", "func") or in_frame(op) is not None:
             register = self.out.virtual()
             self.make(register, op)
             return register
@@ -198,6 +199,8 @@ class _Selector:
             self.constant(register, op.value)
         elif op.kind == "map":
             self.emit(Inst(WIDE_LOAD, register, pseudo=PSEUDO_MAP_FD, symbol=op.imm[0], defs=(register,), remat=True))
+        elif op.kind == "func":
+            self.emit(Inst(WIDE_LOAD, register, pseudo=PSEUDO_FUNC, symbol=op.imm[0], defs=(register,), remat=True))
         elif op.kind == "map_value":
             self.emit(
                 Inst(
@@ -239,7 +242,7 @@ class _Selector:
     # -- ops
 
     def op(self, op: Op, here: MBlock) -> None:
-        if op.kind in ("const", "guard", "map", "map_value") or in_frame(op) is not None:
+        if op.kind in ("const", "guard", "map", "map_value", "func") or in_frame(op) is not None:
             return
         if op.info.flags & Flag.COMPARE or op in self.jump_masks:
             return  # made where a branch wants it

@@ -23,6 +23,8 @@ def conflicts(fn: Function) -> dict[Op, set[Op]]:
             if op.kind not in ("add", "guard"):
                 for arg in op.args:
                     bits |= number.get(_piece(arg), 0)
+            if op.kind == "store":  # through an address in memory a callback reaches it at any time
+                everywhere |= number.get(_piece(op.args[1]), 0)
             for target in op.targets:
                 for arg in target.args:
                     everywhere |= number.get(_piece(arg), 0)

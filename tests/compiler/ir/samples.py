@@ -91,4 +91,23 @@ start:
   ret %y               @20:4
 """
 
-ALL = {"integers": INTEGERS, "program": PROGRAM}
+CALLBACK = """
+function program(%ctx: ptr ctx) -> i64 file "callback.py"
+start:
+  %frame: ptr stack = alloca size=8 align=8 name=frame      @2:4
+  %f: ptr func = func add
+  store %frame, 0 size=8                                    @2:4
+  %n: i64 = call loop 5, %f, %frame, 0                      @3:4
+  %total: i64 = load %frame size=8                          @4:4
+  ret %total                                                @4:4
+
+function add(%i: i32, %frame: ptr stack) -> i64 file "callback.py"
+start:
+  %old: i64 = load %frame size=8                            @6:4
+  %new: i64 = add %old, %i                                  @6:4
+  store %frame, %new size=8                                 @6:4
+  %stop: bool = eq %i, 3                                    @7:4
+  ret %stop                                                 @7:4
+"""
+
+ALL = {"integers": INTEGERS, "program": PROGRAM, "callback": CALLBACK}

@@ -1,0 +1,49 @@
+"""Spin locks and timers in records, for runs as Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from purebpf.errors import Error
+from purebpf.lang.types import KernelType
+from purebpf.runner.maps import Keyed
+from purebpf.runner.views import VIEWS, View, place_of
+from purebpf.vm import lock_helpers
+
+CLOCK_MONOTONIC = 1
+
+
+class Kept(View):
+    """A lock or timer in a map's value. Nothing else runs here while a program does, so a lock has nothing to do."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def start(self, callback: Callable[[Any, Any], None], nanoseconds: int) -> int:
+        """Call `callback(key, record)` when the run has ended; 0 or -errno."""
+        owner, address = self._bpf_entry()
+        machine = owner._runner.machine
+        lock_helpers.timer_init(machine, address, owner.live.address, CLOCK_MONOTONIC)
+        machine.timers[address].callback = lambda key, value: callback(owner.key_at(key), owner.value_at(value))
+        return lock_helpers.timer_start(machine, address, nanoseconds, 0)
+
+    def cancel(self) -> int:
+        """1 when it was waiting, else 0 or -errno."""
+        owner, address = self._bpf_entry()
+        return lock_helpers.timer_cancel(owner._runner.machine, address)
+
+    def _bpf_entry(self) -> tuple[Keyed, int]:
+        """The map it lies in, and its address."""
+        block, at, type = place_of(self)
+        if not isinstance(block.owner, Keyed) or block.address is None:
+            raise Error(f"a `{type}` works in a record that lies in a map")
+        return block.owner, block.address + at
+
+
+VIEWS[KernelType] = Kept
