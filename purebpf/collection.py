@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from purebpf.engine import Engine, EngineLink, EngineMap, EngineProgram
-from purebpf.errors import Error, NotLoaded
+from purebpf.errors import Error, NotLoaded, VerifierError
 from purebpf.lang.data import DataMap
 from purebpf.lang.maps import MapDeclaration, ProgArray
 from purebpf.spec import CollectionSpec, ProgramSpec, VariableSpec
@@ -132,7 +132,7 @@ class Collection:
                     declaration.bind(self.maps[name], self.engine)
             for program in self.programs:
                 name = self._names[program]
-                self.loaded[name] = self.engine.load_program(self.spec.programs[name], self.maps)
+                self.loaded[name] = self._load_program(self.spec.programs[name])
             for declaration in self._bound:
                 if isinstance(declaration, ProgArray):
                     for index, member in declaration.entries.items():
@@ -143,6 +143,15 @@ class Collection:
         for program in self.programs:
             program.collection = self
         return self
+
+    def _load_program(self, spec: ProgramSpec) -> EngineProgram:
+        """Load one; a rejection by the verifier is told in words, at the Python line."""
+        try:
+            return self.engine.load_program(spec, self.maps)
+        except VerifierError as error:
+            from purebpf.rejection import told
+
+            raise told(error, spec) from None
 
     @property
     def declarations(self) -> list[MapDeclaration]:

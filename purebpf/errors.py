@@ -5,6 +5,11 @@ Errors that come from a system call are also `OSError`s and keep their `errno`.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from purebpf.explain import Explanation
+
 
 class Error(Exception):
     """Anything purebpf refuses or could not do. The text is a sentence: what, where, why, what to do."""
@@ -43,8 +48,9 @@ class KernelError(Error, OSError):
 
 
 class VerifierError(KernelError):
-    """The kernel's verifier rejected a program. `log` is its whole log."""
+    """The kernel's verifier rejected a program. `log` is its whole log; `explanation` what it means, where that was asked."""
 
-    def __init__(self, number: int, message: str, log: str) -> None:
+    def __init__(self, number: int, message: str, log: str, explanation: Explanation | None = None) -> None:
         super().__init__(number, message)
         self.log = log
+        self.explanation = explanation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from purebpf.errors import CompileError, Unsupported
@@ -19,9 +20,10 @@ class Place:
     text: str
 
 
-def render(message: str, place: Place | None, label: str = "", hint: str = "") -> str:
-    """The error as it is shown, without colour: message, position, excerpt, caret, help."""
+def render(message: str, place: Place | None, label: str = "", hint: str = "", notes: Sequence[str] = ()) -> str:
+    """The error as it is shown, without colour: message, position, excerpt, caret, notes, help."""
     lines = [f"error: {message}"]
+    pad = " "
     if place is not None:
         number = str(place.line)
         pad = " " * len(number)
@@ -30,10 +32,11 @@ def render(message: str, place: Place | None, label: str = "", hint: str = "") -
         carets = " " * place.column + "^" * max(1, end - place.column)
         lines += [f"{pad} --> {place.file}:{place.line}:{place.column + 1}", f"{pad} |", f"{number} | {text}"]
         lines += [f"{pad} | {carets}{' ' + label if label else ''}"]
-        if hint:
-            lines.append(f"{pad} = help: {hint}")
-    elif hint:
-        lines.append(f"  = help: {hint}")
+    elif label:
+        lines.append(f"{pad} = {label}")
+    lines += [f"{pad} = {note}" for note in notes]
+    if hint:
+        lines.append(f"{pad} = help: {hint}")
     return "\n".join(lines)
 
 

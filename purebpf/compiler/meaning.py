@@ -37,10 +37,12 @@ class Result:
 
 @dataclass(slots=True)
 class Meaning:
-    """`results` in the order of lowering; `annotations` are, by code object, those of variables and of the result."""
+    """`results` in the order of lowering; `annotations` are, by code object, those of variables and of the result; `inner`
+    those of variables in functions that are defined inside a program, by the definition's place."""
 
     results: list[Result] = field(default_factory=list)
     annotations: dict[CodeType, tuple[dict[str, Annotation], Annotation | None]] = field(default_factory=dict)
+    inner: dict[Spot, dict[str, Annotation]] = field(default_factory=dict)
 
     def wrapping(self) -> dict[Spot, dict[Way, bool]]:
         """Where results may leave 64 bits: whether the number is signed, for each way that leads there."""

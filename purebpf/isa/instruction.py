@@ -14,12 +14,14 @@ WIDE_LOAD = 0x18
 
 @dataclass(frozen=True, slots=True)
 class SourceLine:
-    """Where an instruction comes from, for verifier logs, error messages and line info."""
+    """Where an instruction comes from, for verifier logs, error messages and line info. `end` is the column after the
+    expression's last character, 0 where that is not known."""
 
     file: str
     line: int
     column: int
     text: str
+    end: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import builtins
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from purebpf.lang import idioms, records
 from purebpf.lang.types import CharsType, type_of
 from purebpf.runner import places
-from purebpf.runner.names import stands_for, stands_for_kind
+from purebpf.runner.names import seen, stands_for, stands_for_kind
 from purebpf.vm.text_helpers import print_line
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def redirect(runner: Runner, _: Any) -> Any:
 def printk(runner: Runner, _: Any) -> Any:
     def show(text: Any) -> int:
         """A line in the machine's trace; its length."""
-        form = str(text).encode().replace(b"%", b"%%")
+        form = str(text).encode("utf-8", "surrogateescape").replace(b"%", b"%%")
         return runner.signed(print_line(runner.machine, form, []))
 
     return show
@@ -77,6 +78,11 @@ for _taker, _action in places.TAKERS.items():
 @stands_for(builtins.divmod)
 def divmod_(runner: Runner, _: Any) -> Any:
     return lambda a, b: (places.floor_divide(a, b), places.modulo(a, b))
+
+
+@stands_for_kind(functools.partial)
+def partial(runner: Runner, given: functools.partial[Any]) -> Any:
+    return functools.partial(seen(runner, given.func), *seen(runner, given.args), **seen(runner, given.keywords))
 
 
 class Current:

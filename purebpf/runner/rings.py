@@ -45,9 +45,15 @@ class Ring(ProgramMap):
         data = self._runner.machine.memory.readable[address >> SHIFT]
         try:
             yield view(Block(data, self._runner.function, address), 0, layout)
-        finally:
-            if address in self._ring.open:
-                self._ring.give_back(address, keep=True)
+        except Exception:
+            self._end(address, keep=False)
+            raise
+        self._end(address, keep=True)
+
+    def _end(self, address: int, keep: bool) -> None:
+        """The end of a block; a record that was discarded is gone already."""
+        if address in self._ring.open:
+            self._ring.give_back(address, keep)
 
     def discard(self, record: View) -> None:
         """Drop a reserved record."""

@@ -152,13 +152,15 @@ class Runner:
     def _ready(self, function: FunctionType) -> FunctionType:
         source = source_of(function)
         outside = self._outside(function)
-        local = {*function.__code__.co_varnames, *function.__code__.co_cellvars}
+        local = _local_names(function.__code__)
         types, result = self.meaning.annotations.get(function.__code__, ({}, None))
 
         def resolve(node: Any) -> Any:
             return _resolved(node, outside, local)
 
-        code = transformed(function, source, lambda: Transformer(source, self.wraps, types, result, resolve, places.TAKERS))
+        code = transformed(
+            function, source, lambda: Transformer(source, self.wraps, types, result, self.meaning.inner, resolve, places.TAKERS)
+        )
         self._files.add(source.file)
         scope = {**function.__globals__, "__builtins__": builtins}
         made = FunctionType(code, scope, function.__name__)
@@ -241,9 +243,13 @@ class _Python:
 
 
 def _nearest(ways: dict[Way, bool], here: Way) -> Way:
-    """The way of the compiler's that this one ends with; the longest."""
-    fitting = [way for way in ways if not way or here[-len(way) :] == way]
-    return max(fitting or ways, key=len)
+    """The longest of the compiler's ways whose calls are all in this one, in this order; generators add calls of their own."""
+
+    def fits(way: Way) -> bool:
+        calls = iter(here)
+        return all(call in calls for call in way)
+
+    return max((way for way in ways if fits(way)), key=len, default=next(iter(ways)))
 
 
 def _resolved(node: Any, outside: dict[str, Any], local: set[str]) -> Any:
@@ -258,6 +264,12 @@ def _resolved(node: Any, outside: dict[str, Any], local: set[str]) -> Any:
             plain = owner is not None and (isinstance(owner, type) or type(owner).__name__ == "module")
             return getattr(owner, attr, None) if plain else None
     return None
+
+
+def _local_names(code: CodeType) -> set[str]:
+    """The names that code assigns, functions and generators inside it included."""
+    inner = [_local_names(each) for each in code.co_consts if isinstance(each, CodeType)]
+    return {*code.co_varnames, *code.co_cellvars}.union(*inner)
 
 
 def _narrower(type: IntType | BoolType) -> Callable[[Any], Any]:

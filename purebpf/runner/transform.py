@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Hashable
 from types import CodeType, FunctionType
 from typing import Any
 
-from purebpf.compiler.frontend.names import assigned_names
+from purebpf.compiler.frontend.names import assigned_names, nonlocals
 from purebpf.compiler.frontend.source import Source
 from purebpf.compiler.meaning import Annotation, Spot, Way, spot
 from purebpf.lang.maps import MapDeclaration
@@ -42,12 +42,14 @@ class Transformer(ast.NodeTransformer):
         wraps: dict[Spot, dict[Way, bool]],
         types: dict[str, Annotation],
         result: Annotation | None,
+        inner: dict[Spot, dict[str, Annotation]],
         resolve: Callable[[ast.expr], Any],
         takers: Collection[object],
     ) -> None:
         self.file = source.file
         self.wraps = wraps
-        self.types = {name: type for name, type in types.items() if isinstance(type, IntType | BoolType)}
+        self.types = _integers(types)
+        self.inner = inner
         self.result = result if isinstance(result, IntType | BoolType) else None
         self.resolve = resolve
         self.takers = takers
@@ -94,18 +96,22 @@ class Transformer(ast.NodeTransformer):
         function = self.resolve(node.func)
         if isinstance(function, Hashable) and function in self.takers and node.args:
             return ast.Call(self.visit(node.func), [self.place(node.args[0], ""), *map(self.visit, node.args[1:])], [])
+        printed = [self._is_run_time(each) for each in node.args] if function is print else []
         made = self.generic_visit(node)
-        assert isinstance(made, ast.expr)
+        assert isinstance(made, ast.Call)
+        made.args = [*map(_shown, made.args, printed)] if printed else made.args
         return self.wrapped(node, made, certain=False)
+
+    def _is_run_time(self, node: ast.expr) -> bool:
+        """Whether a printed value is known at run time only."""
+        return not isinstance(node, ast.Constant | ast.JoinedStr) and self.resolve(node) is None
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:
         """A bool that is no constant is printed as a number."""
         for part in node.values:
-            if isinstance(part, ast.FormattedValue) and not isinstance(part.value, ast.Constant):
-                constant = self.resolve(part.value) is not None
-                part.value = self.visit(part.value)
-                if not constant:
-                    part.value = _call("shown", part.value)
+            if isinstance(part, ast.FormattedValue):
+                printed = self._is_run_time(part.value)
+                part.value = _shown(self.visit(part.value), printed)
         return node
 
     # -- storing
@@ -193,10 +199,46 @@ class Transformer(ast.NodeTransformer):
         node.body = [*self.narrowing(node.body[0], captured), *node.body]
         return node
 
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        """A function inside the program: its own annotations, and those of the variables around it."""
+        around, self.types = (
+            self.types,
+            {
+                **{name: type for name, type in self.types.items() if name not in _own_names(node)},
+                **_integers(self.inner.get(spot(node, self.file), {})),
+            },
+        )
+        result, self.result = self.result, None
+        self.body(node)
+        self.types, self.result = around, result
+        return node
+
+    def body(self, node: ast.FunctionDef) -> None:
+        """Rewrite a definition; its parameters are narrowed where its body begins."""
+        node.decorator_list, node.returns = [], None
+        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        for argument in arguments:
+            argument.annotation = None
+        documented = ast.get_docstring(node) is not None
+        body = [part for each in node.body[documented:] for part in _statements(self.visit(each))]
+        first = self.narrowing(body[0], [ast.Name(each.arg, ast.Store()) for each in arguments]) if body else []
+        first = [_own_text(each.arg, body[0]) for each in arguments if each.arg not in self.types and body] + first
+        opening = next((n for n, each in enumerate(body) if not isinstance(each, ast.Nonlocal)), 0)
+        node.body = [*node.body[:documented], *body[:opening], *first, *body[opening:]]
+
     def narrowing(self, where: ast.AST, targets: list[ast.expr]) -> list[ast.stmt]:
         """Statements that narrow what was just bound; on the line of `where`, so that a debugger does not stop at them."""
         names = [name for name in sorted(assigned_names(targets)) if name in self.types]
         return [_narrow_name(name, self.types[name], where) for name in names]
+
+
+def _integers(types: dict[str, Annotation]) -> dict[str, IntType | BoolType]:
+    return {name: type for name, type in types.items() if isinstance(type, IntType | BoolType)}
+
+
+def _own_names(node: ast.FunctionDef) -> set[str]:
+    parameters = {each.arg for each in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
+    return (assigned_names(node.body) | parameters) - nonlocals(node)
 
 
 def _narrow_name(name: str, type: IntType | BoolType, where: ast.AST) -> ast.stmt:
@@ -214,6 +256,11 @@ def _on_line(made: ast.stmt, where: ast.AST) -> ast.stmt:
 def _own_text(name: str, where: ast.AST) -> ast.stmt:
     """A parameter keeps the text it was given."""
     return _on_line(ast.Assign([ast.Name(name, ast.Store())], _call("text", ast.Name(name, ast.Load()))), where)
+
+
+def _shown(value: ast.expr, printed: bool) -> ast.expr:
+    """As the kernel prints it: a bool is a number."""
+    return ast.copy_location(_call("shown", value), value) if printed else value
 
 
 def _constant(value: Any) -> ast.expr:
@@ -242,18 +289,8 @@ def _narrow(type: IntType | BoolType, value: ast.expr) -> ast.expr:
 def transformed(function: FunctionType, source: Source, make: Callable[[], Transformer]) -> CodeType:
     """The function's code, changed as above; its free variables are globals."""
     node = copy.deepcopy(source.node)
-    transformer = make()
-    node.decorator_list, node.returns = [], None
-    arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-    for argument in arguments:
-        argument.annotation = None
     node.args.defaults, node.args.kw_defaults = [], [None] * len(node.args.kwonlyargs)
-    documented = ast.get_docstring(node) is not None
-    body = [part for each in node.body[documented:] for part in _statements(transformer.visit(each))]
-    at_start = [ast.Name(argument.arg, ast.Store()) for argument in arguments]
-    first: list[ast.stmt] = transformer.narrowing(body[0], list(at_start)) if body else []
-    first = [_own_text(name.id, body[0]) for name in at_start if name.id not in transformer.types and body] + first
-    node.body = [*node.body[:documented], *first, *body]
+    make().body(node)
     ast.fix_missing_locations(node)
     module = compile(ast.Module([node], []), source.file, "exec", dont_inherit=True)
     code = next(each for each in module.co_consts if isinstance(each, CodeType))

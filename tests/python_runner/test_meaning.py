@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
 import purebpf as bpf
@@ -35,6 +37,9 @@ def difference(x, y):  # type: ignore[no-untyped-def]
 
 def narrow(x: u8, y: s8 = 100) -> s16:
     return x * 100 + y
+
+
+from_three = functools.partial(narrow, 3)
 
 
 @bpf.xdp
@@ -177,3 +182,54 @@ def test_results_wrap_at_64_bits_by_the_types_of_each_call() -> None:
         assert one_function_of_several_types.python(packet=packet).value == 2 + 4
     finally:
         one_function_of_several_types.close()
+
+
+def less(x, y):  # type: ignore[no-untyped-def]
+    return any(difference(x, y + i) > 1 << 62 for i in range(2)) if y < 0 or y > 0 else False
+
+
+@bpf.xdp
+def ways_through_generators(ctx: bpf.XdpContext) -> bpf.XdpAction:
+    n = ctx.packet.at(0, Numbers)
+    if n is None:
+        return bpf.XDP_DROP
+    flag = n.a > 1
+    print("a bool", flag, True)
+    return less(n.a, n.b) + 2 * less(n.small, n.less) + 4 * less(n.s, n.t) + 16 * from_three(n.less)
+
+
+def test_the_way_to_a_result_may_lead_through_generators() -> None:
+    bytecode, python = both(ways_through_generators, NUMBERS.to_bytes() + bytes(20))
+    assert python == bytecode
+
+
+@bpf.xdp
+def functions_inside(ctx: bpf.XdpContext) -> bpf.XdpAction:
+    n = ctx.packet.at(0, Numbers)
+    if n is None:
+        return bpf.XDP_DROP
+    total: u16 = 65000
+    low: u8 = 3
+    other = 0
+
+    def add(i: u8) -> bool:
+        """Adds."""
+        nonlocal total, other
+        low: s8 = i + 126
+        total += i * 300
+        other += low
+        return i == 7
+
+    calls = bpf.loop(300, add)
+    low += 255
+    found[0] = total
+    signs[0] = other
+    for key, value in by_key.items():
+        found[1] += key * value
+    return calls * 1000 + low
+
+
+def test_functions_inside_a_program_have_their_own_annotations() -> None:
+    bytecode, python = both(functions_inside, NUMBERS.to_bytes() + bytes(20))
+    assert python == bytecode
+    assert python[0] == 8 * 1000 + 2

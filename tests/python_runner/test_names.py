@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import purebpf as bpf
+import purebpf.compiler.pipeline
 from purebpf import u32
 from purebpf.compiler.frontend.intrinsics import INTRINSICS
 from purebpf.runner.names import OBJECTS

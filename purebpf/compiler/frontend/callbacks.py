@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from purebpf.compiler.frontend import loops, rings
 from purebpf.compiler.frontend.flow import Flow, unify
-from purebpf.compiler.frontend.lower import Frame, Lowering
+from purebpf.compiler.frontend.lower import ZEROS, Frame, Lowering
 from purebpf.compiler.frontend.names import nonlocals
 from purebpf.compiler.frontend.values import (
     NONE,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 SLOT = 8  # bytes of the frame for each register that a variable takes
 CONTEXT = "?context"
+UNKNOWN = frozenset({"load", "call", "callsub", "atomic", "cmpxchg"})  # ops of which the verifier knows no value
 End = tuple[Flow, Value, ast.AST]  # where the callback returns, whether it wants to stop, the statement
 
 
@@ -92,7 +93,9 @@ def run(cx: Lowering, node: ast.AST, body: Body, call: Callable[[Op, Op], Op]) -
         value = _shaped(cx, name, made.shapes[name], _around(cx)[name])
         for slot, op in zip(slots, parts(value), strict=True):
             if slot is not None and slot.offset >= 0:
-                cx.builder.emit("store", VOID, [frame, op], (SLOT, slot.offset))
+                changes = name in body.assigned and not name.startswith("?")
+                stored = _hidden(cx, op, slot.offset) if changes else op
+                cx.builder.emit("store", VOID, [frame, stored], (SLOT, slot.offset))
     cx.unit.functions[made.function.name] = made.function
     cx.repeated += made.cost
     answer = call(cx.builder.emit("func", Ptr("func"), [], (made.function.name,)), frame)
@@ -103,6 +106,16 @@ def run(cx: Lowering, node: ast.AST, body: Body, call: Callable[[Op, Op], Op]) -
         ops = [_load(cx, frame, slot, op) for slot, op in zip(made.slots[name], parts(made.shapes[name]), strict=True)]
         cx.flow.names[name] = rebuilt(made.shapes[name], ops)
     return answer
+
+
+def _hidden(cx: Lowering, op: Op, n: int) -> Op:
+    """A number that the callback changes, from a start that the verifier does not know: from a known one it may follow every
+    call to the end. Each start is loaded by itself."""
+    if op.kind in UNKNOWN or isinstance(op.type, Ptr) or op.type == BOOL or n >= SLOT * ZEROS:
+        return op
+    place = cx.builder.emit("map_value", Ptr("map_value"), [], (cx.unit.zero_name, 0))
+    zero = cx.builder.emit("load", I64, [place], (SLOT, 0, n))
+    return zero if op.is_const and not op.value else cx.builder.emit("add", I64, [zero, op])
 
 
 def lower_later(cx: Lowering, node: ast.AST, body: Body) -> None:

@@ -32,6 +32,7 @@ from purebpf.compiler.frontend.values import (
     describe,
 )
 from purebpf.compiler.ir.ops import I32, I64, Op, Ptr, Type
+from purebpf.compiler.meaning import spot
 from purebpf.lang import idioms
 from purebpf.lang.maps import MapDeclaration
 
@@ -164,6 +165,7 @@ def _local_frame(cx: Lowering, definition: ast.FunctionDef, own: set[str]) -> Ca
         layout = annotation_type(cx, annotation)
         if layout is not None:
             types[name] = layout
+    cx.unit.meaning.inner[spot(definition, outer.source.file)] = types
     return lambda: callbacks.function_frame(outer, definition, types, own)
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-from purebpf.compiler.frontend import advice, arithmetic, conditions, context, data, maps, memory, rings, slices
+from purebpf.compiler.frontend import advice, arithmetic, conditions, context, data, maps, memory, rings, slices, tables
 from purebpf.compiler.frontend.lower import Lowering, lowers
 from purebpf.compiler.frontend.values import (
     NONE,
@@ -201,9 +201,11 @@ def subscript(cx: Lowering, node: ast.Subscript) -> Value:
         at = index.value if isinstance(index, Const) else known(index)
         if at is not None:
             return external(cx, node, ast.unparse(node), cx.python(node, lambda: base.value[at]))
-        return _table(cx, node, base.value, index)
+        return tables.look_up(cx, node, base.value, index)
     if isinstance(base, TupleValue):
         at = known(index)
+        if at is None and isinstance(base, tables.Row):
+            return tables.pick(cx, node, base, index)
         if at is None:
             cx.fail(node.slice, "a tuple of run-time values needs a constant index")
         return cx.python(node, lambda: base.items[at])  # type: ignore[no-any-return]
@@ -214,49 +216,6 @@ def subscript(cx: Lowering, node: ast.Subscript) -> Value:
         return memory.load(cx, node, place)
     cx.usable(node.value, base)
     cx.fail(node, f"{describe(base)} cannot be indexed")
-
-
-def _table(cx: Lowering, node: ast.Subscript, values: Any, index: Value) -> Value:
-    """A constant tuple of integers (or bytes) indexed at run time: a table in the read-only data."""
-    from purebpf.compiler.ir.ops import Ptr
-    from purebpf.lang.types import ArrayType, IntType
-
-    if isinstance(values, list | dict | set):
-        cx.fail(
-            node,
-            f"a {type(values).__name__} may change while the program runs, so it cannot be read from it",
-            hint="make it a tuple, or a map",
-        )
-    if not isinstance(values, tuple | bytes) or not values or not all(isinstance(v, int) for v in values):
-        cx.fail(node, f"{describe(Const(values))} cannot be indexed at run time", hint="a tuple of integers can")
-    low, high = min(values), max(values)
-    element = next(
-        (
-            t
-            for t in (*(IntType(b) for b in (8, 16, 32, 64)), *(IntType(b, True) for b in (8, 16, 32, 64)))
-            if t.low <= low and high <= t.high
-        ),
-        None,
-    )
-    if element is None:
-        cx.fail(node, "the numbers of this tuple fit no 64-bit type")
-    number = cx.integer(node.slice, index)
-    if number.low < 0 or number.high >= len(values):
-        cx.fail(
-            node.slice,
-            f"the index may be outside the tuple of {len(values)}",
-            f"{number.low}..{number.high}",
-            f"test it first: `if {ast.unparse(node.slice)} < {len(values)}:`",
-        )
-    layout = ArrayType(element, len(values))
-    encoded = layout.encode(values)
-    padding = -len(cx.unit.rodata) % element.size
-    if encoded not in cx.unit.literals and padding:
-        cx.unit.rodata += bytes(padding)
-    base = cx.builder.emit("map_value", Ptr("map_value"), [], (cx.unit.rodata_name, cx.unit.literal(encoded)))
-    ref = Ref(base, 0, layout, "map_value", writable=False)
-    loaded = memory.load(cx, node, memory.element(cx, node, ref, number))
-    return replace(loaded, low=low, high=high, signed=low < 0) if isinstance(loaded, IntValue) else loaded
 
 
 @lowers(ast.BinOp)

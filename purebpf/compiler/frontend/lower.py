@@ -204,7 +204,7 @@ class Lowering:
         """Ops made inside belong to this node's source position."""
         before, self.here = (self.builder.loc, self.here), node
         place = self.place(node)
-        self.builder.loc = SourceLine(place.file, place.line, place.column + 1, place.text.strip("\n"))
+        self.builder.loc = SourceLine(place.file, place.line, place.column + 1, place.text.strip("\n"), place.end + 1)
         try:
             yield
         finally:

@@ -339,6 +339,10 @@ def for_each_map_elem(env: Environment, where: Value, callback: Value, context: 
     return visited
 
 
+def xdp_get_buff_len(env: Environment, ctx: Value) -> Value:
+    return len(env.packet_bytes())
+
+
 def spin_lock(env: Environment, lock: Value) -> Value:
     return 0
 
@@ -367,7 +371,7 @@ HELPERS: dict[str, Model] = {
         *(ktime_get_ns, get_prandom_u32, get_smp_processor_id, get_current_pid_tgid, get_current_uid_gid, get_current_comm),
         *(trace_printk, trace_vprintk, perf_event_output, ringbuf_output, ringbuf_reserve, ringbuf_submit, ringbuf_discard),
         *(probe_read, probe_read_str, redirect, redirect_map, xdp_adjust_head, xdp_adjust_tail, xdp_adjust_meta),
-        *(skb_load_bytes, skb_store_bytes, loop, for_each_map_elem, spin_lock, spin_unlock),
+        *(skb_load_bytes, skb_store_bytes, loop, for_each_map_elem, spin_lock, spin_unlock, xdp_get_buff_len),
     )
 }
 HELPERS |= {f"ktime_get_{clock}_ns": HELPERS["ktime_get_ns"] for clock in ("boot", "coarse", "tai")}
