@@ -74,8 +74,8 @@ def remove_parameters(fn: Function) -> bool:
             values = {target.args[i] for _, target in edges[block]} - {param}
             values = {replacement.get(v, v) for v in values} - {param}
             only = next(iter(values)) if len(values) == 1 else None
-            if only is not None and only.type != param.type and isinstance(param.type, Ptr):
-                only = None  # a null or non-null value keeps the parameter's type
+            if only is not None and isinstance(param.type, Ptr) and only.type not in (param.type, Ptr(param.type.kind)):
+                only = None  # what may be null keeps the parameter's type
             if only is not None or param not in uses:
                 if only is not None:
                     replacement[param] = only

@@ -6,7 +6,7 @@
 So `T | None` costs nothing where both the check and the test for None are seen. A value that only means something where c holds
 is not carried along with a 0 for the other way either, when computing it on both ways does no harm.
 
-Requires: ssa. Not across calls: c would have to be kept in memory.
+Requires: ssa. Not across calls, where c wants more registers than the parameter did: they are few there.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _apply(block: Block, choice: _Choice, idom: dict[Block, Block], readers: Rea
             guards.append(op)
         else:
             return False
-    if not tests or _call_before(block, {op.block for op in tests if op.block is not None}):
+    if not tests or (_wide(choice) and _call_before(block, {op.block for op in tests if op.block is not None})):
         return False
     if guards and not _movable(choice.value, block, idom):
         return False
@@ -132,6 +132,15 @@ def _tests(op: Op, param: Op, readers: Readers) -> bool:
         user.kind == "br" and user.args[0] is op and not any(op in target.args for target in user.targets)
         for user in readers.get(op, ())
     )
+
+
+def _wide(choice: _Choice) -> bool:
+    """Whether the condition and the value together want more registers than the parameter."""
+    value = choice.value
+    while value.kind in ("guard", "add"):
+        value = value.args[0]
+    pointer = isinstance(value.type, Ptr) and value.kind != "alloca"
+    return sum(not arg.is_const for arg in choice.condition.args) + pointer > 1
 
 
 def _call_before(block: Block, wanted: set[Block]) -> bool:
