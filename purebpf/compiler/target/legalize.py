@@ -53,15 +53,8 @@ def materialize_conditions(fn: Function) -> None:
             blocks.append(rest)
             current = rest
     fn.blocks = blocks
-    keep = {
-        id(op)
-        for op in fn.ops()
-        if op.kind == "br" and op.args[0] in replacement and op.targets[0].block.params[:1] == [replacement[op.args[0]]]
-    }
     for op in fn.ops():
-        if id(op) not in keep:
-            if op.kind == "br" and op.args[0] in replacement:
-                continue  # a branch can still compare by itself
+        if op.kind != "br":  # a branch can compare by itself
             op.args = [replacement.get(arg, arg) for arg in op.args]
         for target in op.targets:
             target.args = [replacement.get(arg, arg) for arg in target.args]
