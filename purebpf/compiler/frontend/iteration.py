@@ -7,6 +7,7 @@ and what it stands for.
 from __future__ import annotations
 
 import ast
+import enum
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -75,6 +76,8 @@ def over(cx: Lowering, node: ast.expr) -> Sequence:
             return Counted(cx.int_const(r.start), cx.int_const(r.stop), r.step)
         case Const(tuple() | str() | bytes() as items):
             return _few(cx, node, Items(tuple(Const(item) for item in items)))
+        case Const(enum.EnumType() as members):
+            return Items(tuple(map(Const, list[enum.Enum](members))))
         case TupleValue(items=values):
             return _few(cx, node, Items(values))
         case Ref(type=ArrayType() | BytesType()) as ref:
