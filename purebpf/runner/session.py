@@ -278,9 +278,14 @@ def _shown(value: Any) -> Any:
     return int(value) if isinstance(value, bool) else value
 
 
-def _copies(values: Any, are_names: tuple[bool, ...]) -> tuple[Any, ...]:
+def _copies(values: Any, are_names: tuple[bool | None, ...]) -> tuple[Any, ...]:
     """The values of a tuple assignment, those that another part may overwrite copied; a name that gets a record refers to
-    it."""
+    it. None is a starred name, for as many values as there are left."""
+    values = tuple(values)
+    if None in are_names:
+        star = are_names.index(None)
+        rest = len(values) - len(are_names) + 1
+        are_names = (*are_names[:star], *[True] * rest, *are_names[star + 1 :])
     return tuple(
         value if is_name and isinstance(value, Record) else copied(value)
         for value, is_name in zip(values, are_names, strict=True)
