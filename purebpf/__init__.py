@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from purebpf.lang.records import bytes_ as bytes  # noqa: F401  as bpf.bytes; not in __all__, where it would hide the builtin
     from purebpf.lang.rings import RingBuf
     from purebpf.lang.scalars import be16, be32, be64, s8, s16, s32, s64, u8, u16, u32, u64
+    from purebpf.lang.stacks import StackTrace, stack
     from purebpf.lang.sums import checksum, checksum_update, jhash
     from purebpf.lang.unions import union
     from purebpf.program import Attachment, Program, load, perf_event, raw_tracepoint, socket_filter, tc, tracepoint, xdp
@@ -51,6 +52,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.maps": "Array DevMap Hash LruHash PerCpuArray PerCpuHash PerfEventArray ProgArray",
     "lang.records": "array bits chars struct bytes=bytes_",
     "lang.rings": "RingBuf",
+    "lang.stacks": "StackTrace stack",
     "lang.scalars": "be16 be32 be64 s8 s16 s32 s64 u8 u16 u32 u64",
     "lang.sums": "checksum checksum_update jhash",
     "lang.unions": "union",
@@ -80,6 +82,7 @@ __all__ = [
     "RingBuf",
     "SocketFilterContext",
     "SpinLock",
+    "StackTrace",
     "TcAction",
     "TcContext",
     "Timer",
@@ -120,6 +123,7 @@ __all__ = [
     "s64",
     "set_default_engine",
     "socket_filter",
+    "stack",
     "struct",
     "tc",
     "trace_pipe",

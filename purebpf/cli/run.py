@@ -33,8 +33,9 @@ RESULTS = {
 @click.option(
     "--pcap", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Feed these packets to the file's programs."
 )
+@click.option("--python", is_flag=True, help="With --pcap: run the functions themselves, which stop at breakpoints.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def run(file: Path, engine: str, pcap: Path | None, arguments: tuple[str, ...]) -> None:
+def run(file: Path, engine: str, pcap: Path | None, python: bool, arguments: tuple[str, ...]) -> None:
     """Run FILE.
 
     A file with an `if __name__ == "__main__":` block runs as Python would run it, with ARGUMENTS. With --pcap its programs are
@@ -43,9 +44,11 @@ def run(file: Path, engine: str, pcap: Path | None, arguments: tuple[str, ...]) 
     """
     from purebpf.collection import set_default_engine
 
+    if python and (pcap is None or engine == "kernel"):
+        raise click.UsageError("--python runs a file's programs on the packets of --pcap, on the virtual machine's maps")
     set_default_engine(engine)
     if pcap is not None:
-        feed(file, pcap, engine)
+        feed(file, pcap, engine, python)
     elif has_main_block(file):
         execute(file, arguments)
     else:
@@ -64,12 +67,14 @@ def execute(file: Path, arguments: tuple[str, ...]) -> None:
         raise click.Abort from None
 
 
-def feed(file: Path, pcap: Path, engine: str) -> None:
+def feed(file: Path, pcap: Path, engine: str, python: bool) -> None:
     """Run every packet program of the file on every packet of the capture."""
     from collections import Counter
 
+    from purebpf.collection import Collection
     from purebpf.pcap import read_packets
     from purebpf.program import load
+    from purebpf.vm.engine import VmEngine
 
     programs = {name: p for name, p in programs_of(file).items() if p.kind.packet}
     called = {member for p in programs.values() for table in tables_of(p) for member in table.entries.values()}
@@ -77,11 +82,14 @@ def feed(file: Path, pcap: Path, engine: str) -> None:
     if not programs:
         raise Error(f"{file} has no program that takes packets (xdp, tc or socket_filter)")
     packets = list(read_packets(pcap))
-    with load(*programs.values(), engine=engine) as collection:
-        click.echo(f"{len(packets)} packets from {pcap.name}, engine: {collection.engine.name}")
+    chosen = programs.values()
+    loaded = Collection(chosen, VmEngine(), debugging=True).load() if python else load(*chosen, engine=engine)
+    with loaded as collection:
+        click.echo(f"{len(packets)} packets from {pcap.name}, engine: {'Python' if python else collection.engine.name}")
         with printed(collection) as read:
             for name, program in programs.items():
-                results = Counter(program.run(packet=packet).value for packet in packets)
+                go = program.python if python else program.run
+                results = Counter(go(packet=packet).value for packet in packets)
                 shown = ", ".join(f"{meaning(program, value)}: {count}" for value, count in results.most_common())
                 click.echo(f"{name}: {shown}")
             for text in read():
@@ -92,7 +100,7 @@ def feed(file: Path, pcap: Path, engine: str) -> None:
 
 def tables_of(program: Program) -> list[ProgArray]:
     """The program arrays that a program uses: what is in them gets its packets from it."""
-    return [declaration for declaration in program.compiled().declarations.values() if isinstance(declaration, ProgArray)]
+    return [declaration for declaration in program.compiled(True).declarations.values() if isinstance(declaration, ProgArray)]
 
 
 def meaning(program: Program, value: int) -> str:

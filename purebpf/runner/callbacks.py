@@ -1,4 +1,4 @@
-"""What calls functions back, for runs as Python: `bpf.loop`, `m.for_each`, and going over maps.
+"""What calls functions back, for runs as Python: `bpf.loop`, `m.for_each`, and going over maps; and `bpf.stack`.
 
 A function inside the program is Python's own closure; `runner/maps.py` has the walks.
 """
@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from purebpf.lang import idioms
+from purebpf.lang import idioms, stacks
 from purebpf.runner.names import stands_for
-from purebpf.vm.facts import E2BIG
+from purebpf.vm.facts import E2BIG, fact
 from purebpf.vm.map_helpers import MOST_LOOPS
 
 if TYPE_CHECKING:
     from purebpf.runner.session import Runner
+
+USER = fact("BPF_F_USER_STACK")
 
 
 @stands_for(idioms.loop)
@@ -29,3 +31,8 @@ def loop(runner: Runner, _: Any) -> Any:
         return n
 
     return repeat
+
+
+@stands_for(stacks.stack)
+def stack(runner: Runner, _: Any) -> Any:
+    return lambda where, user=False, skip=0: runner.helper("get_stackid", runner.context, where, skip | (USER if user else 0))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from purebpf.lang.maps import DevMap, KeyedMap, MapDeclaration, PerfEventArray, ProgArray
+from purebpf.lang.stacks import StackTrace
 from purebpf.runner.names import stands_for_kind
 from purebpf.runner.views import Block, encoded, load
 from purebpf.vm.facts import ENOENT, Refused, fact
@@ -182,3 +183,8 @@ def events(runner: Runner, declaration: PerfEventArray[Any]) -> Events:
 @stands_for_kind(KeyedMap)
 def keyed(runner: Runner, declaration: KeyedMap[Any, Any]) -> Keyed:
     return Keyed(runner, declaration)
+
+
+@stands_for_kind(StackTrace)
+def stacks(runner: Runner, declaration: StackTrace) -> ProgramMap:
+    return ProgramMap(runner, declaration)

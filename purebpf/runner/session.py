@@ -6,13 +6,15 @@ between, the instructions, is the author's function.
 
 from __future__ import annotations
 
+import ast
 import builtins
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from types import CodeType, FrameType, FunctionType
 from typing import TYPE_CHECKING, Any
 
-from purebpf.compiler.frontend.source import source_of
+from purebpf.compiler.frontend.source import Source, source_of
 from purebpf.compiler.meaning import Meaning, Spot, Way
 from purebpf.engine import RunResult
 from purebpf.errors import Error, VmError
@@ -151,7 +153,7 @@ class Runner:
 
     def _ready(self, function: FunctionType) -> FunctionType:
         source = source_of(function)
-        outside = self._outside(function)
+        outside = _outside(function, source)
         local = _local_names(function.__code__)
         types, result = self.meaning.annotations.get(function.__code__, ({}, None))
 
@@ -174,24 +176,6 @@ class Runner:
         scope.update({name: names.seen(self, value) for name, value in outside.items()})
         scope.update(self._own)
         return made
-
-    def _outside(self, function: FunctionType) -> dict[str, Any]:
-        """The objects behind the names that a function does not assign, nested code included."""
-        found: dict[str, Any] = {}
-        work = [function.__code__]
-        for code in work:
-            work += [each for each in code.co_consts if isinstance(each, CodeType)]
-            for name in code.co_names:
-                if name in function.__globals__:
-                    found[name] = function.__globals__[name]
-                elif hasattr(builtins, name):
-                    found[name] = getattr(builtins, name)
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-            try:
-                found[name] = cell.cell_contents
-            except ValueError:
-                continue
-        return found
 
     def _hidden(self) -> dict[str, Any]:
         """The runner's own functions, under names that no source can write."""
@@ -254,8 +238,6 @@ def _nearest(ways: dict[Way, bool], here: Way) -> Way:
 
 def _resolved(node: Any, outside: dict[str, Any], local: set[str]) -> Any:
     """The object that a dotted outside name stands for, None for anything else."""
-    import ast
-
     match node:
         case ast.Name(id=name) if name not in local:
             return outside.get(name)
@@ -264,6 +246,22 @@ def _resolved(node: Any, outside: dict[str, Any], local: set[str]) -> Any:
             plain = owner is not None and (isinstance(owner, type) or type(owner).__name__ == "module")
             return getattr(owner, attr, None) if plain else None
     return None
+
+
+def _outside(function: FunctionType, source: Source) -> dict[str, Any]:
+    """The objects behind the names in a function that are its closure's, its module's or Python's own."""
+    closure = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    found: dict[str, Any] = {}
+    for statement in source.node.body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and node.id in closure:
+                with suppress(ValueError):  # a cell that is still empty: Python tells when it is used
+                    found[node.id] = closure[node.id].cell_contents
+            elif isinstance(node, ast.Name) and node.id in function.__globals__:
+                found[node.id] = function.__globals__[node.id]
+            elif isinstance(node, ast.Name) and hasattr(builtins, node.id):
+                found[node.id] = getattr(builtins, node.id)
+    return {name: value for name, value in found.items() if name not in function.__code__.co_varnames}
 
 
 def _local_names(code: CodeType) -> set[str]:
@@ -280,9 +278,14 @@ def _shown(value: Any) -> Any:
     return int(value) if isinstance(value, bool) else value
 
 
-def _copies(values: Any, are_names: tuple[bool, ...]) -> tuple[Any, ...]:
+def _copies(values: Any, are_names: tuple[bool | None, ...]) -> tuple[Any, ...]:
     """The values of a tuple assignment, those that another part may overwrite copied; a name that gets a record refers to
-    it."""
+    it. None is a starred name, for as many values as there are left."""
+    values = tuple(values)
+    if None in are_names:
+        star = are_names.index(None)
+        rest = len(values) - len(are_names) + 1
+        are_names = (*are_names[:star], *[True] * rest, *are_names[star + 1 :])
     return tuple(
         value if is_name and isinstance(value, Record) else copied(value)
         for value, is_name in zip(values, are_names, strict=True)

@@ -144,7 +144,7 @@ class Transformer(ast.NodeTransformer):
         targets = node.targets
         for target in targets:
             if isinstance(target, ast.Tuple | ast.List) and any(not isinstance(t, ast.Name) for t in target.elts):
-                names = _constant(tuple(isinstance(t, ast.Name) for t in target.elts))
+                names = _constant(tuple(None if isinstance(t, ast.Starred) else isinstance(t, ast.Name) for t in target.elts))
                 node.value = _call("copies", node.value, names)
         if len(targets) == 1 and isinstance(targets[0], ast.Name):
             node.value = self.narrowed(targets[0].id, node.value)

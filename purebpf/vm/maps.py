@@ -239,6 +239,7 @@ SHAPES = {
     MapType.DEVMAP_HASH: Shape("tables", "DevMapHash", (4,), (4, 8), USER_ACCESS),
     MapType.CPUMAP: Shape("tables", "CpuMap", (4,), (4, 8), ("BPF_F_NUMA_NODE",)),
     MapType.QUEUE: Shape("queues", "Queue", (0,), None, ("BPF_F_NUMA_NODE", *ACCESS)),
+    MapType.STACK_TRACE: Shape("stacks", "StackTrace", (4,), None, ("BPF_F_NUMA_NODE", *ACCESS)),
     MapType.RINGBUF: Shape("rings", "RingBuf", (0,), (0,), ("BPF_F_NUMA_NODE",)),
     MapType.STACK: Shape("queues", "Stack", (0,), None, ("BPF_F_NUMA_NODE", *ACCESS)),
 }

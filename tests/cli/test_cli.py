@@ -64,6 +64,21 @@ def test_run_feeds_a_capture(tmp_path: Path) -> None:
     assert "count: XDP_PASS: 60" in result.stdout and "Traffic(packets=30, octets=2336)" in result.stdout
 
 
+def test_run_feeds_a_capture_to_the_functions_themselves(tmp_path: Path) -> None:
+    file = tmp_path / "stops.py"
+    file.write_text(
+        "import purebpf as bpf\n@bpf.xdp\ndef stops(ctx: bpf.XdpContext) -> bpf.XdpAction:\n"
+        "    if len(ctx.packet) > 99:\n        breakpoint()\n    return bpf.XDP_DROP\n"
+    )
+    capture = str(EXAMPLES / "packet_count.pcap")
+    result = purebpf("run", str(file), "--pcap", capture, "--python", stdin="p len(ctx.packet)\nc\n" * 60)
+    assert "engine: Python" in result.stdout and "stops: XDP_DROP: 60" in result.stdout
+    assert "-> return bpf.XDP_DROP" in result.stdout and "(Pdb) 1" in result.stdout  # in packets of 100 bytes and more
+    refused = purebpf("run", str(file), "--pcap", capture, "--engine", "vm")
+    assert refused.returncode == 1 and "breakpoint" in refused.stderr
+    assert purebpf("run", str(file), "--python").returncode == 2
+
+
 def test_run_without_a_target_says_what_to_do(tmp_path: Path) -> None:
     file = tmp_path / "hello.py"
     file.write_text(HELLO)

@@ -19,6 +19,9 @@ PRIMES = (2, 3, 5, 7, 11)
 PAIRS = ((1, 10), (2, 20), (3, 30))
 MIXED = (1, None, "four", (5, 6), b"7")
 TEXT = "abc"
+SQUARES = tuple(i * i for i in range(50))
+ROWS = tuple((i, (i % 3, -i)) for i in range(40))
+LONG_WORD = bytes(range(200, 250))
 WORD = b"\x01\x02\xff"
 FRAME = bytes(range(64))
 
@@ -275,6 +278,31 @@ def a_byte_changed_while_going_over_it(ctx):
         if i < 4:
             line.name[i + 1] = (i + 1) % 2 + b % 2
     return count
+
+
+@case
+def long_tuples_are_tables(n):
+    total: s64 = 0
+    for i, square in enumerate(SQUARES):
+        if square > n * n:
+            break
+        total += square * i
+    for number, (low, high) in ROWS:
+        total += number * low - high if low else 3
+    for byte in reversed(LONG_WORD):
+        total = (total + byte) % 100_003
+    return total + sum(SQUARES) + max(LONG_WORD) + any(square == n for square in SQUARES)
+
+
+@row(ord("a") + 2 * ord("b") + 3 * ord("c") + 1000)
+def bytes_of_a_text_up_to_its_nul(ctx):
+    line = lines[0]
+    line.text = "xxxxxxx"
+    line.text = "abc"
+    total = 0
+    for i, letter in enumerate(line.text):
+        total += (i + 1) * letter
+    return total + 1000 * all(letter != ord("x") for letter in line.text)
 
 
 @row(1 + 4 + 16, FRAME)

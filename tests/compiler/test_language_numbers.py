@@ -3,10 +3,18 @@
 
 from __future__ import annotations
 
+import enum
+
 from purebpf import s64
 from tests.compiler.against_python import Function, Functions, check
 
 case = Functions()
+
+
+class Size(enum.IntEnum):
+    SMALL = 20
+    MIDDLE = 64
+    LARGE = 256
 
 
 @case
@@ -76,6 +84,42 @@ def membership(n):
     b = n % 256 in b"@d" and n not in range(0, 70, 3)
     c = "b" in "abc" and "d" not in "abc"
     return a + 2 * b + 4 * c + 8 * (n in range(10, 200, 5))
+
+
+@case
+def tuples_cut_and_joined(n):
+    a, *b, c = (1, 2, 3, n)
+    *d, e = b
+    t = (1, 2) * 2 + (n,)
+    t += (n + 1, 7)
+    first, *rest = t[1:]
+    low, (middle, high) = n, (n * 2, n * 3)
+    return a + sum(b) * 10 + c + e * 1000 + len(d) + sum(t[::-2]) + first + rest[-2] + low + middle - high + len(t[:-1])
+
+
+def weighted(a, b, c=5):
+    return a * 100 + b * 10 + c
+
+
+@case
+def starred_arguments(n):
+    pair = (n, 3)
+    return weighted(*pair) + weighted(*(1, 2, n)) + weighted(n, *(4,), c=1) + max(*pair, 50)
+
+
+@case
+def truth_by_identity(n):
+    big = n > 64
+    return (big is True) + 2 * (big is not False) + 4 * ((n == 14) is False)
+
+
+@case
+def enums(n):
+    total = 0
+    for size in Size:
+        if n > size:
+            total += size
+    return total + Size(64) + Size["SMALL"] * 2 + len(Size.LARGE.name) + len(Size)
 
 
 @case.parametrize()

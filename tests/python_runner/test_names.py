@@ -42,3 +42,33 @@ def test_classes_and_lists_are_looked_through_and_not_written() -> None:
     with pytest.raises(bpf.Error, match="`Settings` cannot be assigned"):
         scope["Settings"].limit = 8
     program.close()
+
+
+get = lambda m: m  # noqa: E731  a name that only looks like the method's
+
+
+@bpf.xdp
+def looks_up(ctx: bpf.XdpContext) -> bpf.XdpAction:
+    return Settings.counts.get(1, 4)
+
+
+def test_attributes_are_not_taken_for_names_of_the_module() -> None:
+    assert looks_up.python(packet=bytes(64)).value == 4
+    looks_up.close()
+    assert get(1) == 1
+
+
+def test_names_of_the_enclosing_function_are_seen() -> None:
+    limit, m = 9, bpf.Array[u32](max_entries=2)
+
+    def plus(x):  # type: ignore[no-untyped-def]
+        return x + limit
+
+    @bpf.xdp
+    def inside(ctx: bpf.XdpContext) -> bpf.XdpAction:
+        m[1] += plus(limit)
+        return m[1]
+
+    assert inside.python(packet=bytes(64)).value == 18
+    assert inside.python(packet=bytes(64)).value == 36
+    inside.close()

@@ -24,6 +24,7 @@ from purebpf.compiler.frontend import (
     reductions,
     sums,
     text_methods,
+    tuples,
 )
 from purebpf.compiler.frontend.lower import Lowering, lowers
 from purebpf.compiler.frontend.values import (
@@ -48,9 +49,7 @@ RECORDS = "purebpf.lang.records"  # whose methods, such as `to_bytes`, are for u
 
 @lowers(ast.Call)
 def call(cx: Lowering, node: ast.Call) -> Value:
-    for argument in node.args:
-        if isinstance(argument, ast.Starred):
-            cx.fail(argument, "`*` arguments are not available in a program")
+    node = tuples.spread(cx, node)
     for keyword in node.keywords:
         if keyword.arg is None:
             cx.fail(keyword.value, "`**` arguments are not available in a program")

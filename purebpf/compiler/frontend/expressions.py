@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-from purebpf.compiler.frontend import advice, arithmetic, conditions, context, data, maps, memory, rings, slices, tables
+from purebpf.compiler.frontend import advice, arithmetic, conditions, context, data, maps, memory, rings, slices, tables, tuples
 from purebpf.compiler.frontend.lower import Lowering, lowers
 from purebpf.compiler.frontend.values import (
     NONE,
@@ -132,7 +132,12 @@ def attribute(cx: Lowering, node: ast.Attribute) -> Value:
         case Packet():
             return Bound(base, node.attr)
     cx.usable(node.value, base)
-    cx.fail(node, f"{describe(base)} has no attribute `{node.attr}`")
+    of_an_enum = isinstance(base, IntValue) and node.attr in ("value", "name")
+    cx.fail(
+        node,
+        f"{describe(base)} has no attribute `{node.attr}`",
+        hint="a variable that holds an enum's member holds its number" if of_an_enum else "",
+    )
 
 
 def type_has_field(type: object, name: str) -> bool:
@@ -184,6 +189,8 @@ def subscript(cx: Lowering, node: ast.Subscript) -> Value:
     base = memory.in_memory(cx, cx.expression(node.value))
     if isinstance(base, Const) and isinstance(base.value, MapDeclaration):
         return maps.item(cx, node, base.value)
+    if isinstance(node.slice, ast.Slice) and isinstance(base, TupleValue):
+        return tuples.cut(cx, node, base.items)
     if isinstance(node.slice, ast.Slice):
         if isinstance(base, Ref):
             cx.usable(node.value, base)
@@ -238,6 +245,8 @@ def operate(
         if isinstance(result, float):
             cx.fail(node, "there are no floating-point numbers in the kernel", hint="use `//`, which rounds down")
         return Const(result)
+    if (joined := tuples.operate(symbol, left, right)) is not None:
+        return joined
     power = known(right)
     if symbol == "**" and power is not None and 0 <= power <= 64:
         base = cx.integer(left_node, left)

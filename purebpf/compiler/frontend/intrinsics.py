@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from purebpf.compiler.frontend import atomics, each, helpers, memory, text
+from purebpf.compiler.frontend import atomics, each, helpers, memory, stacks, text
 from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value, known
 from purebpf.compiler.ir.ops import I32, I64
 from purebpf.lang import idioms, records
@@ -116,6 +116,7 @@ def local_memory(cx: Lowering, node: ast.Call) -> Value:
 INTRINSICS: dict[Any, Callable[[Lowering, ast.Call], Value]] = {
     **atomics.INTRINSICS,
     **each.INTRINSICS,
+    **stacks.INTRINSICS,
     idioms.printk: printk,
     idioms.ktime: _simple("ktime_get_ns", U64),
     idioms.cpu: _simple("get_smp_processor_id", U32),

@@ -7,18 +7,20 @@ and what it stands for.
 from __future__ import annotations
 
 import ast
+import enum
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend import arithmetic, comparing, memory
+from purebpf.compiler.frontend import arithmetic, comparing, memory, tables, text_methods
 from purebpf.compiler.frontend.values import S64_HIGH, Const, IntValue, Ref, TupleValue, Value, describe, known
-from purebpf.lang.types import ArrayType, BytesType
+from purebpf.lang.types import ArrayType, BytesType, CharsType
 
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
 
-COPIES = 256  # a `for` over a tuple is a copy of the body for each item: more are refused
+UNROLLED = 32  # a `for` over a tuple is a copy of the body for each item; over more numbers it is a loop over a table
+COPIES = 256  # of what cannot be a table
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +71,19 @@ def over(cx: Lowering, node: ast.expr) -> Sequence:
         handler = next((make for known, make in CALLS if function == Const(known)), None)
         if handler is not None:
             return handler(cx, node)
-    value = cx.expression(node)
+    value = memory.in_memory(cx, cx.expression(node))
     match value:
         case Const(range() as r):
             return Counted(cx.int_const(r.start), cx.int_const(r.stop), r.step)
+        case Const(tuple() | bytes() as table) if len(table) > UNROLLED and tables.uniform(table):
+            return _indexed_by(cx, node, len(table), lambda at, i: tables.look_up(cx, at, table, i))
         case Const(tuple() | str() | bytes() as items):
             return _few(cx, node, Items(tuple(Const(item) for item in items)))
+        case Const(enum.EnumType() as members):
+            return Items(tuple(map(Const, list[enum.Enum](members))))
         case TupleValue(items=values):
             return _few(cx, node, Items(values))
-        case Ref(type=ArrayType() | BytesType()) as ref:
+        case Ref(type=ArrayType() | BytesType() | CharsType()) as ref:
             return over_memory(cx, node, ref)
         case Const(list() | dict() | set() | frozenset() as items):
             name = type(items).__name__
@@ -97,15 +103,22 @@ def _few(cx: Lowering, node: ast.expr, items: Items) -> Items:
 
 
 def over_memory(cx: Lowering, node: ast.expr, ref: Ref) -> Counted:
-    """The elements of an array, or bytes."""
-    count = ref.type.count if isinstance(ref.type, ArrayType) else ref.type.size
-    return Counted(cx.int_const(0), cx.int_const(count), 1, lambda i: _element(cx, node, ref, i))
+    """The elements of an array, bytes, or the bytes of a text up to its NUL."""
+    cx.usable(node, ref)
+    if isinstance(ref.type, CharsType):
+        count = cx.integer(node, text_methods.length(cx, node, ref))
+    else:
+        count = cx.int_const(ref.type.count if isinstance(ref.type, ArrayType) else ref.type.size)
+    return _indexed_by(cx, node, count, lambda at, i: memory.load(cx, node, memory.element(cx, at, ref, i)))
 
 
-def _element(cx: Lowering, node: ast.expr, ref: Ref, index: IntValue) -> Value:
-    """One element of an array or of bytes in memory."""
+def _indexed_by(
+    cx: Lowering, node: ast.expr, count: IntValue | int, item: Callable[[ast.Subscript, IntValue], Value]
+) -> Counted:
+    """What has an item for every index below `count`; `item` gets a subscript of it, for messages."""
     at = ast.copy_location(ast.Subscript(node, node, ast.Load()), node)
-    return memory.load(cx, node, memory.element(cx, at, ref, index))
+    stop = cx.int_const(count) if isinstance(count, int) else count
+    return Counted(cx.int_const(0), stop, 1, lambda i: item(at, i))
 
 
 def _arguments(cx: Lowering, node: ast.Call, keywords: tuple[str, ...] = ()) -> None:

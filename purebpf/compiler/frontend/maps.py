@@ -25,6 +25,7 @@ from purebpf.compiler.frontend.values import (
 from purebpf.compiler.ir.ops import BOOL, Op, Ptr
 from purebpf.lang.maps import DevMap, KeyedMap, MapDeclaration, PerfEventArray, ProgArray
 from purebpf.lang.rings import RingBuf
+from purebpf.lang.stacks import StackTrace
 from purebpf.lang.types import BoolType, IntType, StructType
 from purebpf.tables.enums import MapType
 
@@ -57,6 +58,8 @@ def _typed(cx: Lowering, node: ast.AST, declaration: MapDeclaration) -> None:
 
 def _abilities(declaration: MapDeclaration) -> str:
     names = sorted(_methods_of(declaration))
+    if isinstance(declaration, StackTrace):
+        return "`bpf.stack(stacks)` gives the number of the current stack; user space looks it up"
     return f"it has: {', '.join(names)}"
 
 

@@ -7,6 +7,7 @@ the program.
 from __future__ import annotations
 
 import binascii
+import enum
 import socket
 import struct
 import zlib
@@ -34,6 +35,8 @@ INSTEAD = {
 def computable(function: Any) -> bool:
     """Whether a call of it may be computed at compile time."""
     if getattr(function, "__module__", None) in MODULES:
+        return True
+    if isinstance(function, enum.EnumType):
         return True
     return any(function is known for known in FUNCTIONS)
 

@@ -162,6 +162,10 @@ def _parts(cx: Lowering, node: ast.Call, keyword: str = "", positional: bool = F
     generator = only if isinstance(only, ast.GeneratorExp) else _items_of(only)
     if any(part.is_async for part in generator.generators):
         cx.fail(only, "`async` does not exist in the kernel")
+    if isinstance(only, ast.Name) and len(node.args) == 1 and not node.keywords:
+        match cx.expression(only), cx.expression(node.func):
+            case Const(tuple() | bytes() as whole), Const(compute):
+                return Const(cx.python(node, lambda: compute(whole)))
     sequence = iteration.over(cx, generator.generators[0].iter)
     given = [*node.args[1:], *(word.value for word in node.keywords)]
     others = {keyword: cx.expression(given[0])} if given else {}

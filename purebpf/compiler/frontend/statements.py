@@ -18,6 +18,7 @@ from purebpf.compiler.frontend import (
     pure,
     scopes,
     slices,
+    tuples,
     verdicts,
 )
 from purebpf.compiler.frontend.annotations import check_kind, check_result
@@ -110,10 +111,11 @@ def assign(cx: Lowering, node: ast.AST, target: ast.expr, value: Value) -> None:
         case ast.Name(id=name):
             bind(cx, node, name, value)
         case ast.Tuple(elts=targets) | ast.List(elts=targets):
-            items = items_of(cx, node, value, len(targets))
-            if any(not isinstance(t, ast.Name) for t in targets):
-                items = [_snapshot(cx, node, t, item) for t, item in zip(targets, items, strict=True)]
-            for t, item in zip(targets, items, strict=True):
+            items = tuples.unpacked(cx, node, items_of(cx, node, value, len(targets)), targets)
+            places = [t.value if isinstance(t, ast.Starred) else t for t in targets]
+            if any(not isinstance(t, ast.Name) for t in places):
+                items = [_snapshot(cx, node, t, item) for t, item in zip(places, items, strict=True)]
+            for t, item in zip(places, items, strict=True):
                 assign(cx, node, t, item)
         case ast.Attribute(value=base_node, attr=attr):
             base = cx.expression(base_node)
@@ -146,16 +148,13 @@ def assign(cx: Lowering, node: ast.AST, target: ast.expr, value: Value) -> None:
 
 
 def items_of(cx: Lowering, node: ast.AST, value: Value, count: int) -> list[Value]:
+    """What is unpacked, one by one."""
     if isinstance(value, TupleValue):
-        items = list(value.items)
-    elif isinstance(value, Const) and isinstance(value.value, tuple | list | str | bytes):
-        items = [Const(v) for v in value.value]
-    else:
-        cx.usable(node, value)
-        cx.fail(node, f"{describe(value)} cannot be unpacked into {count} names")
-    if len(items) != count:
-        cx.fail(node, f"{len(items)} values cannot be unpacked into {count} names")
-    return items
+        return list(value.items)
+    if isinstance(value, Const) and isinstance(value.value, tuple | list | str | bytes):
+        return [Const(v) for v in value.value]
+    cx.usable(node, value)
+    cx.fail(node, f"{describe(value)} cannot be unpacked into {count} names")
 
 
 def _snapshot(cx: Lowering, node: ast.AST, target: ast.expr, value: Value) -> Value:

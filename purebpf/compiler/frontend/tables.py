@@ -94,6 +94,12 @@ def _item(cx: Lowering, node: ast.AST, place: Ref, candidates: Sequence[Any]) ->
     return Row(tuple(items), tuple(candidates), place)
 
 
+def uniform(values: Sequence[Any]) -> bool:
+    """Whether its items can be a table: numbers, or tuples of numbers of one shape."""
+    shapes = {_shape(value) for value in values}
+    return len(shapes) == 1 and None not in shapes
+
+
 def _shape(value: Any) -> object:
     """0 for a number, a tuple of shapes for a tuple; None for what no table can hold."""
     if isinstance(value, int):

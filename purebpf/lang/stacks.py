@@ -1,0 +1,72 @@
+"""Call stacks: a map that keeps each once, and `bpf.stack` that gives the number of the current one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from struct import unpack
+
+from purebpf.errors import Error
+from purebpf.lang.idioms import _only_in_a_program
+from purebpf.lang.maps import KEY32, MapDeclaration
+from purebpf.spec import MapSpec
+from purebpf.tables.enums import MapType
+
+ADDRESS = 8
+DEEPEST = 127  # PERF_MAX_STACK_DEPTH, what the kernel allows unless told (sysctl kernel.perf_event_max_stack)
+
+
+class StackTrace(MapDeclaration):
+    """Call stacks by number (BPF_MAP_TYPE_STACK_TRACE, Linux 4.6), each of at most `depth` addresses, innermost first.
+
+    In user space `stacks[number]` is a list of addresses; `in`, `get`, `del`, iteration over the numbers, `clear`.
+    """
+
+    kind = MapType.STACK_TRACE
+
+    def __init__(self, max_entries: int, *, depth: int = DEEPEST, name: str | None = None) -> None:
+        super().__init__(max_entries, name=name)
+        if isinstance(depth, bool) or not isinstance(depth, int) or not 1 <= depth <= DEEPEST:
+            raise Error(f"the depth of a stack trace map is 1 to {DEEPEST}, not {depth!r}")
+        self.depth = depth
+
+    def describe(self, name: str) -> MapSpec:
+        return MapSpec(name, self.kind, 4, ADDRESS * self.depth, self.max_entries, self.flags)
+
+    def get(self, number: int) -> list[int] | None:
+        """The addresses of a stack; None when there is none of that number."""
+        data = self.live.lookup(KEY32.encode(number)) if number >= 0 else None
+        if data is None:
+            return None
+        found = list(unpack(f"={self.depth}Q", data))
+        return found[: found.index(0)] if 0 in found else found
+
+    def __getitem__(self, number: int) -> list[int]:
+        found = self.get(number)
+        if found is None:
+            raise KeyError(number)
+        return found
+
+    def __contains__(self, number: object) -> bool:
+        return isinstance(number, int) and self.get(number) is not None
+
+    def __delitem__(self, number: int) -> None:
+        if not self.live.delete(KEY32.encode(number)):
+            raise KeyError(number)
+
+    def __iter__(self) -> Iterator[int]:
+        """The numbers of the stacks that are there."""
+        position = self.live.next_key(None)
+        while position is not None:
+            yield KEY32.decode(position)
+            position = self.live.next_key(position)
+
+    def clear(self) -> None:
+        for number in list(self):
+            self.live.delete(KEY32.encode(number))
+
+
+def stack(stacks: StackTrace, user: bool = False, skip: int = 0) -> int:
+    """The number of the current call stack in a `bpf.StackTrace`, or a negative errno: -14 (EFAULT) without such a stack, -17
+    (EEXIST) when another has taken its place. The kernel's, or with `user` the process's; without the `skip` innermost frames.
+    (helper get_stackid, Linux 4.6, GPL)"""
+    _only_in_a_program("stack()")

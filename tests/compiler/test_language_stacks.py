@@ -1,0 +1,68 @@
+"""Call stacks: kept once, looked up by number in user space."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+
+import pytest
+
+import purebpf as bpf
+from purebpf import s32, u32, u64
+from purebpf.errors import Error, NotLoaded
+
+stacks = bpf.StackTrace(max_entries=1024, depth=32)
+numbers = bpf.Array[s32](max_entries=4)
+mine = bpf.Array[u64](max_entries=1)
+
+
+@bpf.raw_tracepoint("sys_enter")
+def enters(ctx: bpf.RawTracepointContext) -> None:
+    if mine[0] != u64(bpf.current.tgid) << 32 | bpf.current.pid:
+        return
+    numbers[0] = bpf.stack(stacks)
+    numbers[1] = bpf.stack(stacks, user=True)
+    numbers[2] = bpf.stack(stacks, True, 2)
+
+
+@pytest.mark.kernel
+def test_stacks_of_the_kernel_and_of_the_process() -> None:
+    with enters.attach():
+        mine[0] = os.getpid() << 32 | threading.get_native_id()
+        os.getppid()
+        mine[0] = 0
+        kernel, user = stacks[numbers[0]], stacks[numbers[1]]
+        assert kernel and all(address >> 63 for address in kernel)
+        assert user and not any(address >> 63 for address in user)
+        if len(user) <= 2:
+            assert numbers[2] == -14
+        elif len(user) < 30:
+            assert stacks[numbers[2]] == user[2:]
+        assert {numbers[0], numbers[1]} <= set(stacks) and numbers[0] in stacks
+        del stacks[numbers[0]]
+        assert numbers[0] not in stacks and stacks.get(-14) is None
+        stacks.clear()
+        assert list(stacks) == []
+        with pytest.raises(KeyError):
+            print(stacks[numbers[1]])
+
+
+@pytest.mark.parametrize("how", ["vm", "python"])
+def test_the_virtual_machine_has_no_stack(how: str) -> None:
+    program = enters
+    with program.load("vm"):
+        task = os.getpid() << 32 | threading.get_native_id()
+        mine[0] = task
+        run: Callable[..., object] = program.python if how == "python" else program.run
+        run(ctx=bytes(16))
+        assert [numbers[i] for i in range(3)] == [-14] * 3 and list(stacks) == []
+
+
+def test_declarations() -> None:
+    with pytest.raises(Error, match="1 to 127, not 128"):
+        bpf.StackTrace(4, depth=128)
+    with pytest.raises(NotLoaded):
+        print(bpf.StackTrace(4)[u32(1)])
+    with pytest.raises(Error, match="runs only inside a program"):
+        bpf.stack(stacks)
