@@ -17,6 +17,7 @@ from purebpf.lang.maps import MapDeclaration, ProgArray
 from purebpf.spec import CollectionSpec, ProgramSpec, VariableSpec
 
 if TYPE_CHECKING:
+    from purebpf.compiler.options import Options
     from purebpf.kernel.trace_pipe import TracePipe
     from purebpf.program import Program
     from purebpf.runner.session import Runner
@@ -71,7 +72,7 @@ class Compiled(Protocol):
 
 
 def compile_together(
-    programs: Iterable[Program], debugging: bool = False, may_goto: bool = True
+    programs: Iterable[Program], debugging: bool = False, target: Options | None = None
 ) -> tuple[CollectionSpec, dict[str, MapDeclaration], dict[Program, str]]:
     """Programs as one collection: its spec, the declarations behind its maps, each program's name in it (of one name:
     `_2`, `_3`)."""
@@ -86,7 +87,7 @@ def compile_together(
         while name in specs:
             n += 1
             name = f"{program.name}_{n}"
-        made: Compiled = program.compiled(debugging, may_goto)
+        made: Compiled = program.compiled(debugging, target)
         clash = any(shared.get(map_name, declaration) is not declaration for map_name, declaration in made.declarations.items())
         if clash or name != program.name:
             made = compile_program(program.function, program.kind, program.hook, program.license, made.options, name, shared)
@@ -107,8 +108,8 @@ class Collection:
     def __init__(self, programs: Iterable[Program], engine: Engine, debugging: bool = False) -> None:
         self.engine = engine
         self.debugging = debugging  # compiled without what serves a debugger only: for running them as Python
-        self.may_goto = engine.has("may_goto")  # else loops are compiled in another way
-        self.programs = _reachable(programs, debugging, self.may_goto)
+        self.target = _target(engine)
+        self.programs = _reachable(programs, debugging, self.target)
         self.runners: dict[Program, Runner] = {}
         self.spec: CollectionSpec = CollectionSpec()
         self.maps: dict[str, EngineMap] = {}
@@ -120,7 +121,7 @@ class Collection:
 
     def load(self) -> Collection:
         """Compile what is not compiled yet, create the maps, load the programs. On an error nothing stays behind."""
-        self.spec, declarations, self._names = compile_together(self.programs, self.debugging, self.may_goto)
+        self.spec, declarations, self._names = compile_together(self.programs, self.debugging, self.target)
         try:
             for name, spec in self.spec.maps.items():
                 declaration = declarations.get(name)
@@ -187,7 +188,15 @@ class Collection:
         self.close()
 
 
-def _reachable(programs: Iterable[Program], debugging: bool, may_goto: bool) -> list[Program]:
+def _target(engine: Engine) -> Options:
+    """What programs are compiled for that an engine is to load."""
+    from purebpf.compiler.options import Options
+
+    cpu = next((level for level in (4, 3, 2) if engine.has(f"cpu{level}")), 1)
+    return Options(cpu, engine.has("may_goto"), engine.has("bpf_loop"))
+
+
+def _reachable(programs: Iterable[Program], debugging: bool, target: Options) -> list[Program]:
     """The programs, and those in the program arrays they use."""
     found: list[Program] = []
     work = list(programs)
@@ -196,7 +205,7 @@ def _reachable(programs: Iterable[Program], debugging: bool, may_goto: bool) -> 
         if program in found:
             continue
         found.append(program)
-        for declaration in program.compiled(debugging, may_goto).declarations.values():
+        for declaration in program.compiled(debugging, target).declarations.values():
             if isinstance(declaration, ProgArray):
                 work += declaration.entries.values()
     return found

@@ -32,7 +32,7 @@ class Program:
         self.function = function
         self.kind = kind
         self.hook = hook
-        self.options = Options()
+        self.options: Options | None = None  # None: as the engine wants it that loads the program
         self.collection: Collection | None = None
         self._compiled: dict[Options, Compiled] = {}
         self.__name__ = function.__name__
@@ -48,10 +48,11 @@ class Program:
     def license(self) -> str:
         return str(self.function.__globals__.get("__bpf_license__", "GPL"))
 
-    def compiled(self, debugging: bool = False, may_goto: bool = True) -> Compiled:
+    def compiled(self, debugging: bool = False, target: Options | None = None) -> Compiled:
         """The compiled program; compiled once. `debugging`: if that fails, without what serves a debugger only, such as
-        `breakpoint()`. `may_goto`: whether it can be used, if the program's options allow it. Raises CompileError."""
-        options = self.options if may_goto else replace(self.options, may_goto=False)
+        `breakpoint()`. `target`: what the engine takes that is to load it. Raises CompileError."""
+        target = target or Options()
+        options = target if self.options is None else self.options.within(target)
         for_python = replace(options, debugging=True)
         if debugging and for_python in self._compiled:
             return self._compiled[for_python]

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from purebpf.engine import EngineMap, EngineProgram
 from purebpf.errors import Error, KernelError
 from purebpf.kernel import cpus
+from purebpf.kernel.errors import kernel_version
 from purebpf.kernel.link import attach
 from purebpf.kernel.link.base import KernelLink
 from purebpf.kernel.map import KernelMap, create_map
 from purebpf.kernel.perf import DEFAULT_BYTES, PerfReader
-from purebpf.kernel.probe import has_feature
+from purebpf.kernel.probe import cpu_level, has_feature
 from purebpf.kernel.program import KernelProgram, load_program
 from purebpf.kernel.reader import Reader
 from purebpf.kernel.ring import RingReader
@@ -30,10 +31,12 @@ class KernelEngine:
         return cpus.possible()
 
     def has(self, feature: str) -> bool:
-        """Whether the kernel takes programs with a feature: see `purebpf.kernel.probe.FEATURES`. True where that cannot be
-        found out: what is really wrong then will show."""
+        """Whether the kernel takes programs with a feature: one of `purebpf.kernel.probe.FEATURES`, "cpu2" to "cpu4" for a
+        level of the instruction set, or "bpf_loop". True where that cannot be found out: what is really wrong will show."""
+        if feature == "bpf_loop":  # a probe would want BTF
+            return kernel_version() >= (5, 17)
         try:
-            return has_feature(feature)
+            return cpu_level() >= int(feature[3:]) if feature.startswith("cpu") else has_feature(feature)
         except KernelError:
             return True
 

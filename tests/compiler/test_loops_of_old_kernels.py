@@ -70,13 +70,14 @@ def loops_in_each_other(ctx):  # type: ignore[no-untyped-def]
 
 @pytest.fixture
 def no_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if this kernel knew no may_goto."""
+    """As if this kernel knew neither may_goto nor bpf_loop."""
     monkeypatch.setitem(probe._known, "may_goto", False)
+    monkeypatch.setattr("purebpf.kernel.engine.kernel_version", lambda: (5, 10))
 
 
 @case.parametrize()
 def test_a_program_gives(function: Function, expected: int, packet: bytes, engine: str) -> None:
-    check(function, expected, packet, engine, Options(may_goto=False))
+    check(function, expected, packet, engine, Options(may_goto=False, bpf_loop=False))
 
 
 def endless(ctx):  # type: ignore[no-untyped-def]
@@ -107,3 +108,89 @@ def test_a_loop_without_an_end_names_the_line_and_the_kernel(no_budgets: None) -
     assert isinstance(refused.value, CompileError)
     assert program.run(packet=PACKET, engine="vm").value == 1
     program.close()
+
+
+called = Table()  # where the kernel turns such loops
+
+
+@called(111, PACKET)
+def a_condition_that_nobody_knows(ctx):  # type: ignore[no-untyped-def]
+    n = len(ctx.packet) - 37  # 27, and the longest way to 1 of the small numbers
+    steps = 0
+    while n > 1:
+        n = n // 2 if n % 2 == 0 else (3 * n + 1) & 0xFFFFFFFF
+        steps += 1
+    return steps
+
+
+@called(sum(PACKET), PACKET)
+def an_else_behind_a_range(ctx):  # type: ignore[no-untyped-def]
+    total: u32 = 0
+    for i in range(len(ctx.packet)):
+        byte = ctx.packet.at(i, u8)
+        if byte is None:
+            break
+        total += byte
+    else:
+        return total
+    return 7
+
+
+@called(9, PACKET)
+def a_return_from_inside(ctx):  # type: ignore[no-untyped-def]
+    for i in range(1000000):
+        if i % 7 == 0:
+            continue
+        byte = ctx.packet.at(i, u8)
+        if byte is not None and byte == 9:
+            return i
+    return 1
+
+
+@called(261, PACKET)
+def loops_called_in_each_other(ctx):  # type: ignore[no-untyped-def]
+    total = 0
+    for i in range(len(ctx.packet) + 1000):
+        j = i & 63
+        while j > 0:
+            j //= 2
+            total += 1
+            if total > 260:
+                break
+        if total > 260:
+            return total
+    return 5
+
+
+@called(2000, PACKET)
+def the_variable_keeps_its_last_value(ctx):  # type: ignore[no-untyped-def]
+    last = 0
+    for i in range(len(ctx.packet) + 50000):  # noqa: B007
+        last += 1
+        if last == 2001:
+            break
+    return i
+
+
+@called.parametrize()
+def test_the_kernel_turns(function: Function, expected: int, packet: bytes, engine: str) -> None:
+    check(function, expected, packet, engine, Options(may_goto=False))
+
+
+def test_a_reference_cannot_leave_such_a_loop() -> None:
+    def of(ctx):  # type: ignore[no-untyped-def]
+        n = len(ctx.packet)
+        while n > 1:
+            n //= 2
+            if n == 3:
+                return ctx.packet.at(0, u8)
+        return None
+
+    def program(ctx):  # type: ignore[no-untyped-def]
+        found = of(ctx)
+        return 0 if found is None else found
+
+    made = bpf.xdp(program)
+    made.options = Options(may_goto=False)
+    with pytest.raises(CompileError):
+        made.spec()

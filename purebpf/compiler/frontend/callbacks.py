@@ -93,7 +93,7 @@ def run(cx: Lowering, node: ast.AST, body: Body, call: Callable[[Op, Op], Op]) -
         value = _shaped(cx, name, made.shapes[name], _around(cx)[name])
         for slot, op in zip(slots, parts(value), strict=True):
             if slot is not None and slot.offset >= 0:
-                changes = name in body.assigned and not name.startswith("?")
+                changes = name in body.assigned and (not name.startswith("?") or name.startswith("?i"))
                 stored = _hidden(cx, op, slot.offset) if changes else op
                 cx.builder.emit("store", VOID, [frame, stored], (SLOT, slot.offset))
     cx.unit.functions[made.function.name] = made.function

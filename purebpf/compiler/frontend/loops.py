@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from purebpf.compiler.diagnostics import UnsupportedProgram
-from purebpf.compiler.frontend import comparing, conditions, iteration, scopes
+from purebpf.compiler.frontend import called, comparing, conditions, iteration, scopes
 from purebpf.compiler.frontend.arithmetic import width
 from purebpf.compiler.frontend.bounds import provable
 from purebpf.compiler.frontend.flow import Flow, as_int, unify
@@ -52,22 +52,23 @@ class Parts:
     """A loop for `run`: `test` splits at the header, `body` lowers the body, `step` goes before the way back."""
 
     assigned: set[str]
-    test: Callable[[], tuple[Flow | None, Flow | None]]
-    body: Callable[[], None]
-    step: Callable[[], None]
+    test: Callable[[Lowering], tuple[Flow | None, Flow | None]]
+    body: Callable[[Lowering], None]
+    step: Callable[[Lowering], None]
     trips: int | None  # how many at most, if the verifier sees the end without help
     stepped: set[str] = field(default_factory=set)  # variables whose range comes from the number of trips
     steps: bool = True  # whether such ranges can be had
+    callable: bool = True  # whether the parts can be lowered in a function of their own
 
 
 @lowers(ast.While)
 def while_(cx: Lowering, node: ast.While) -> None:
     assigned = assigned_names(node.body) | assigned_names([node.test])
 
-    def test() -> tuple[Flow | None, Flow | None]:
+    def test(cx: Lowering) -> tuple[Flow | None, Flow | None]:
         return conditions.test(cx, node.test)
 
-    loop = Parts(assigned, test, lambda: cx.statements(node.body), lambda: None, _counted_trips(cx, node))
+    loop = Parts(assigned, test, lambda cx: cx.statements(node.body), lambda cx: None, _counted_trips(cx, node))
     run(cx, node, loop, node.orelse)
 
 
@@ -145,7 +146,7 @@ def _counted(cx: Lowering, node: ast.For, over: iteration.Counted) -> None:
     """Over a range or an array: a hidden counter; the variable gets what it stands for at the start of each trip and keeps the
     last one."""
     start, stop, step = over.start, over.stop, over.step
-    counter = f"?i{len(cx.frame.loops)}"
+    counter, limit = f"?i{len(cx.frame.loops)}", f"?end{len(cx.frame.loops)}"
     low, high = (start.low, max(start.low, stop.high - 1)) if step > 0 else (min(start.high, stop.low + 1), start.high)
     if low < 0 and high > S64_HIGH:
         cx.fail(node.iter, "this range goes from negative to beyond 2**63", hint="cast its bounds to one type")
@@ -157,13 +158,14 @@ def _counted(cx: Lowering, node: ast.For, over: iteration.Counted) -> None:
     if plain:  # the verifier will walk through the trips, so it must know the ends
         start, stop = (replace(end, op=provable(cx, end.op, end.high)) for end in (start, stop))
     cx.flow.names[counter] = replace(start, low=past[0], high=past[1], signed=signed)
+    cx.flow.names[limit] = stop
     names = assigned_names(node.body) | assigned_names([node.target]) | {counter}
     if over.certain:
         assign(cx, node.iter, node.target, over.at(start))  # the loop runs at least once, so the variable has a value behind it
 
-    def test() -> tuple[Flow | None, Flow | None]:
-        at = cx.flow.names[counter]
-        assert isinstance(at, IntValue)
+    def test(cx: Lowering) -> tuple[Flow | None, Flow | None]:
+        at, stop = cx.flow.names[counter], cx.flow.names[limit]
+        assert isinstance(at, IntValue) and isinstance(stop, IntValue)
         op = comparing.integer_compare(cx, "<" if step > 0 else ">", at, stop)
         yes, no = cx.branch(op)
         cx.go(yes)
@@ -177,16 +179,18 @@ def _counted(cx: Lowering, node: ast.For, over: iteration.Counted) -> None:
         assign(cx, node.iter, node.target, over.at(value))
         return cx.current, no
 
-    def advance() -> None:
+    def advance(cx: Lowering) -> None:
         at = cx.flow.names[counter]
         assert isinstance(at, IntValue)
         next_op = cx.builder.emit("add", width(*past) if past[0] >= 0 else I64, [at.op, cx.const(step)])
         cx.flow.names[counter] = IntValue(next_op, past[0], past[1], signed)
 
-    loop = Parts(names, test, lambda: cx.statements(node.body), advance, trips if plain else None)
+    loop = Parts(names, test, lambda cx: cx.statements(node.body), advance, trips if plain else None)
+    loop.callable = over.item is None  # items refer to what is around the loop
     run(cx, node, loop, node.orelse)
     if cx.current is not None:
         cx.flow.names.pop(counter, None)
+        cx.flow.names.pop(limit, None)
 
 
 def _fenced(cx: Lowering, counter: Op, low: int, high: int) -> Op:
@@ -200,7 +204,7 @@ def _fenced(cx: Lowering, counter: Op, low: int, high: int) -> Op:
     return counter
 
 
-def run(cx: Lowering, node: ast.stmt, loop: Parts, orelse: list[ast.stmt]) -> None:
+def run(cx: Lowering, node: ast.While | ast.For, loop: Parts, orelse: list[ast.stmt]) -> None:
     """Lower a loop: find what its header can assume, then its body, its `else`, and what follows."""
     entry = cx.flow
     loop.assigned |= reassigned(cx, node)
@@ -208,7 +212,11 @@ def run(cx: Lowering, node: ast.stmt, loop: Parts, orelse: list[ast.stmt]) -> No
     mark = _Mark(cx, entry)
     changing = False
     for attempt in range(MAX_TRIES + len(assumed)):
-        names, header, ends, exits, breaks = _attempt(cx, node, loop, entry, assumed)
+        try:
+            names, header, ends, exits, breaks = _attempt(cx, node, loop, entry, assumed)
+        except called.CallIsWanted:
+            mark.rewind(cx)
+            return called.run(cx, node, loop)
         if header.terminator is not None and header.terminator.kind == "may_goto" and loop.stepped:
             mark.rewind(cx)  # the verifier does not walk through the trips after all
             loop.steps, loop.stepped = False, set()
@@ -289,25 +297,28 @@ def _attempt(
     cx.frame.loops.append(frame_loop)
     cost_before, budgets_before = cx.cost, _budgets(cx)
     budget = cx.builder.new_block()
-    yes, no = loop.test()
+    yes, no = loop.test(cx)
     cx.go(yes)
     cx.last = yes
     if yes is not None:
         for name in loop.stepped & set(names):
             _tell(cx, yes, name, names[name])
-        loop.body()
+        loop.body(cx)
     cx.frame.loops.pop()
     cx.go(cx.join(cx.current, *frame_loop.continues))
     if cx.current is not None:
-        loop.step()
+        loop.step(cx)
     ends = [cx.current] if cx.current is not None else []
     nested = _budgets(cx) > budgets_before  # a may_goto inside makes the verifier forget this loop's counter too
     goes_back = any(not end.dead for end in ends)
     trip = max(1, cx.cost - cost_before)
-    limit = WALKED if cx.unit.options.may_goto else WALKED_AT_MOST
-    if cx.unit.options.may_goto and loop.trips and any(forks(header, end.block) for end in ends):
+    options = cx.unit.options
+    limit = WALKED if options.may_goto or (options.bpf_loop and loop.callable) else WALKED_AT_MOST
+    if (options.may_goto or options.bpf_loop) and loop.trips and any(forks(header, end.block) for end in ends):
         trip *= loop.trips
     if goes_back and (nested or loop.trips is None or loop.trips * trip > limit):
+        if not options.may_goto and options.bpf_loop and loop.callable:
+            raise called.CallIsWanted
         no = _budgeted(cx, node, spent, header, budget, no)
         _hide(cx, entry, header)
     else:
