@@ -18,6 +18,7 @@ from purebpf.compiler.frontend.values import (
     Conflict,
     Const,
     Context,
+    Dynptr,
     IntValue,
     ListValue,
     Packet,
@@ -127,6 +128,8 @@ def attribute(cx: Lowering, node: ast.Attribute) -> Value:
             return Bound(ref, node.attr)
         case Context():
             return context.attribute(cx, node, base)
+        case Dynptr():
+            return Bound(base, node.attr)
         case IntValue() if node.attr in INTEGER_METHODS:
             return Bound(base, node.attr)
         case Packet():

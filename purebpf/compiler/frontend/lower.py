@@ -20,7 +20,7 @@ from purebpf.compiler.frontend.advice import not_a_number
 from purebpf.compiler.frontend.flow import Flow, as_int, join
 from purebpf.compiler.frontend.source import Source
 from purebpf.compiler.frontend.unsupported import UNSUPPORTED
-from purebpf.compiler.frontend.values import Conflict, Const, IntValue, MaybeInt, MaybeRef, Ref, Unset, Value, describe
+from purebpf.compiler.frontend.values import Conflict, Const, Dynptr, IntValue, MaybeInt, MaybeRef, Ref, Unset, Value, describe
 from purebpf.compiler.ir.build import Builder
 from purebpf.compiler.ir.ops import I64, Function, Op, Ptr
 from purebpf.compiler.meaning import Annotation, Meaning, Result, spot
@@ -378,6 +378,16 @@ class Lowering:
                     "the packet may have moved",
                     "call `ctx.packet.at(...)` again after changing the packet's size",
                 )
+            case Dynptr(op=op):
+                from purebpf.compiler.frontend import dynptrs
+
+                if not dynptrs.is_open(self, op):
+                    self.fail(
+                        node,
+                        f"`{name}` has been handed over to the ring",
+                        "submitted at the end of the `with`, or discarded; a callback does not have it",
+                        "read and write it before",
+                    )
             case Ref(region="mem") as ref:
                 from purebpf.compiler.frontend import rings
 
