@@ -71,6 +71,7 @@ class Unit:
     active: list[object] = field(default_factory=list)  # code objects of subprograms being lowered
     call_counts: dict[object, int] = field(default_factory=dict)
     unions: bool = False  # whether a field of a union was named: fields of different names may share bytes
+    scratch: int = 0  # bytes of local memory in a per-CPU map
     warnings: list[str] = field(default_factory=list)
     requires: dict[str, None] = field(default_factory=dict)  # features, in order
     costs: dict[str, int] = field(default_factory=dict)  # of subprograms: see `Lowering.cost`
@@ -101,6 +102,11 @@ class Unit:
         """The map of zeros that the verifier does not know of (see `loops.py`)."""
         return f"{self.name}.zero"
 
+    @property
+    def scratch_name(self) -> str:
+        """The per-CPU map of local memory that the stack has no room for."""
+        return f"{self.name}.scratch"
+
     def literal(self, data: bytes) -> int:
         """Where these bytes lie in the read-only data; equal ones are kept once."""
         if data not in self.literals:
@@ -118,6 +124,8 @@ class Unit:
         ops = (op for fn in self.functions.values() for block in fn.blocks for op in block.ops)
         if any(op.kind == "map_value" and op.imm[0] == self.zero_name for op in ops):
             specs[self.zero_name] = MapSpec(self.zero_name, MapType.ARRAY, 4, 8 * ZEROS, 1)
+        if self.scratch:
+            specs[self.scratch_name] = MapSpec(self.scratch_name, MapType.PERCPU_ARRAY, 4, self.scratch, 1)
         return specs
 
 

@@ -35,6 +35,10 @@ STACK_LIMIT = 512
 INVERSE = {JEQ: JNE, JNE: JEQ, JGT: JLE, JLE: JGT, JGE: JLT, JLT: JGE, JSGT: JSLE, JSLE: JSGT, JSGE: JSLT, JSLT: JSGE}
 
 
+class StackTooSmall(CompileError):
+    """A function, or a chain of calls, needs more stack than there is."""
+
+
 @dataclass(slots=True)
 class Emitted:
     """A function's instructions; `calls` are (index, function name) of local calls still to be resolved."""
@@ -67,7 +71,7 @@ def frame(fn: MFunction) -> int:
     depth = -(-depth // 8) * 8
     if depth > STACK_LIMIT:
         big = max(fn.slots, key=lambda s: s.size)
-        raise CompileError(
+        raise StackTooSmall(
             f"error: `{fn.name}` needs {depth} bytes of stack, the kernel gives {STACK_LIMIT}; the largest piece is "
             f"`{big.name or 'a spill'}` with {big.size} bytes"
         )
