@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import Any
 
+from purebpf.compiler.diagnostics import ProgramError
 from purebpf.compiler.frontend import functions
 from purebpf.compiler.frontend.bounds import forget_bounds
 from purebpf.compiler.frontend.lower import Unit
+from purebpf.compiler.frontend.source import source_of
 from purebpf.compiler.ir.ops import Function
 from purebpf.compiler.meaning import Meaning
 from purebpf.compiler.options import Options
@@ -130,7 +132,11 @@ def compile_program(
         emitted = [generate(fn, options) for fn in made]
         stack = _deepest(emitted)
     except layout.StackTooSmall as error:
-        unit, made, emitted, stack = _with_scratch(given, error)
+        try:
+            unit, made, emitted, stack = _with_scratch(given, error)
+        except layout.StackTooSmall as final:
+            source = source_of(function)
+            raise ProgramError(final.message, source.place(source.node), final.label, final.hint) from None
     instructions, starts = link(emitted)
     budget = ("may_goto",) if any(i.opcode == MAY_GOTO_OPCODE for i in instructions) else ()
     section = kind.section + (f"/{hook}" if hook else "")
@@ -156,15 +162,14 @@ def _with_scratch(
     for smallest in (64, 16):
         unit, made = compile_ir(*given)
         if why := _may_meet_itself(unit, made):
-            raise layout.StackTooSmall(
-                f"{error}\n   = help: {why}, so its memory cannot lie in a per-CPU map by itself: make the pieces smaller, or "
-                f"use a map of your own, `bpf.PerCpuArray[T](max_entries=1)`"
-            )
+            hint = f"{why}: make the pieces smaller, or use a map of your own, `bpf.PerCpuArray[T](max_entries=1)`"
+            raise layout.StackTooSmall(error.message, error.label, hint)
         unit.scratch = move_large_locals(made, unit.scratch_name, smallest)
         if unit.scratch > LARGEST_SCRATCH:
             raise layout.StackTooSmall(
-                f"error: the local memory of `{unit.name}` has {unit.scratch} bytes; beside the stack of {layout.STACK_LIMIT} "
-                f"there are {LARGEST_SCRATCH} in a per-CPU map\n   = help: keep large things in an Array map"
+                f"the local memory of `{unit.name}` has {unit.scratch} bytes",
+                f"beside the stack of {layout.STACK_LIMIT} bytes there are {LARGEST_SCRATCH} in a per-CPU map",
+                "keep large things in an Array map",
             )
         try:
             emitted = [generate(fn, options) for fn in made]
@@ -246,7 +251,7 @@ def _deepest(emitted: list[layout.Emitted]) -> int:
     deepest = depth(emitted[0].name)
     if deepest > layout.STACK_LIMIT:
         raise layout.StackTooSmall(
-            f"error: `{emitted[0].name}` and the functions it calls need {deepest} bytes of stack, the kernel gives "
+            f"`{emitted[0].name}` and the functions it calls need {deepest} bytes of stack, the kernel gives "
             f"{layout.STACK_LIMIT}"
         )
     return deepest

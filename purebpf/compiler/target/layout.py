@@ -38,6 +38,10 @@ INVERSE = {JEQ: JNE, JNE: JEQ, JGT: JLE, JLE: JGT, JGE: JLT, JLT: JGE, JSGT: JSL
 class StackTooSmall(CompileError):
     """A function, or a chain of calls, needs more stack than there is."""
 
+    def __init__(self, message: str, label: str = "", hint: str = "") -> None:
+        super().__init__(f"error: {message}")
+        self.message, self.label, self.hint = message, label, hint
+
 
 @dataclass(slots=True)
 class Emitted:
@@ -72,8 +76,8 @@ def frame(fn: MFunction) -> int:
     if depth > STACK_LIMIT:
         big = max(fn.slots, key=lambda s: s.size)
         raise StackTooSmall(
-            f"error: `{fn.name}` needs {depth} bytes of stack, the kernel gives {STACK_LIMIT}; the largest piece is "
-            f"`{big.name or 'a spill'}` with {big.size} bytes"
+            f"`{fn.name}` needs {depth} bytes of stack, the kernel gives {STACK_LIMIT}",
+            f"the largest piece is `{big.name or 'a spill'}` with {big.size} bytes",
         )
     return depth
 
