@@ -170,8 +170,9 @@ def _counted(cx: Lowering, node: ast.For, over: iteration.Counted) -> None:
         inside = at.op
         if plain and not stop.op.is_const and not cx.unit.options.may_goto:
             inside = _fenced(cx, inside, low, high)
-        if not inside.is_const:
-            inside = cx.builder.emit("guard", inside.type, [inside], ("range", low, high))
+        if not inside.is_const:  # going down, the comparison shows the lower end only
+            shown = high if step > 0 or low < 0 else S64_HIGH if inside.type == I64 else (1 << 32) - 1
+            inside = cx.builder.emit("guard", inside.type, [inside], ("range", low, shown))
         value = IntValue(inside, low, high, low < 0)
         yes.names[counter] = value
         assign(cx, node.iter, node.target, over.at(value))
