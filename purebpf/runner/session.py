@@ -15,7 +15,7 @@ from types import CodeType, FrameType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 from purebpf.compiler.frontend.source import Source, source_of
-from purebpf.compiler.meaning import Meaning, Spot, Way
+from purebpf.compiler.meaning import Meaning, Spot, Way, Ways
 from purebpf.engine import RunResult
 from purebpf.errors import Error, VmError
 from purebpf.lang.maps import MapDeclaration
@@ -153,7 +153,7 @@ class Runner:
 
     def _ready(self, function: FunctionType) -> FunctionType:
         source = source_of(function)
-        outside = _outside(function, source)
+        outside = {**_outside(function, source), **self.meaning.names.get(function, {})}
         local = _local_names(function.__code__)
         types, result = self.meaning.annotations.get(function.__code__, ({}, None))
 
@@ -194,9 +194,16 @@ class Runner:
             return tuple(self._wrap(item, place) for item in value)
         if not isinstance(value, int) or isinstance(value, bool):
             return value
+        if 0 <= value < 1 << 63:
+            return value
         ways = self.wraps[place]
-        negative = ways[_nearest(ways, self._way(sys._getframe(1)))]
-        return signed(value, 64) if negative else value & (1 << 64) - 1
+        signs = ways[_nearest(ways, self._way(sys._getframe(1)))]
+        if len(signs) > 1:
+            raise Error(
+                "this result is signed for one item of the loop and unsigned for another, and does not fit both; Python cannot "
+                "tell which it is: cast it, as in `s64(a - b)`"
+            )
+        return signed(value, 64) if True in signs else value & (1 << 64) - 1
 
     def _way(self, frame: FrameType | None) -> Way:
         """The calls in the program's source that led here, outermost first."""
@@ -226,7 +233,7 @@ class _Python:
             self.machine.finish()
 
 
-def _nearest(ways: dict[Way, bool], here: Way) -> Way:
+def _nearest(ways: Ways, here: Way) -> Way:
     """The longest of the compiler's ways whose calls are all in this one, in this order; generators add calls of their own."""
 
     def fits(way: Way) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 
 from purebpf.compiler.frontend.names import assigned_names, nonlocals
 from purebpf.compiler.frontend.source import Source
-from purebpf.compiler.meaning import Annotation, Spot, Way, spot
+from purebpf.compiler.meaning import Annotation, Spot, Ways, spot
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.types import BoolType, IntType
 
@@ -39,7 +39,7 @@ class Transformer(ast.NodeTransformer):
     def __init__(
         self,
         source: Source,
-        wraps: dict[Spot, dict[Way, bool]],
+        wraps: dict[Spot, Ways],
         types: dict[str, Annotation],
         result: Annotation | None,
         inner: dict[Spot, dict[str, Annotation]],
@@ -68,7 +68,7 @@ class Transformer(ast.NodeTransformer):
         ways = self.wraps.get(place)
         if ways is None:
             return value
-        signs = set(ways.values())
+        signs = set().union(*ways.values())
         if len(signs) > 1 or not certain:
             return _call("wrap", value, _constant(place))
         if signs == {False}:

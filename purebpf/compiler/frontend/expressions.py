@@ -66,7 +66,10 @@ def name(cx: Lowering, node: ast.Name) -> Value:
         if isinstance(value, Unset | Conflict):
             cx.usable(node, value)
         return value
-    return resolve(cx, node, node.id)
+    value = resolve(cx, node, node.id)
+    if isinstance(value, Const):
+        cx.unit.meaning.names.setdefault(frame.function, {})[node.id] = value.value
+    return value
 
 
 def resolve(cx: Lowering, node: ast.AST, name: str) -> Value:
