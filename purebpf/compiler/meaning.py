@@ -16,10 +16,23 @@ from purebpf.lang.types import Type
 Spot = tuple[str, str, int, int, int, int]
 """Kind of node, file, first line and column, last line and column."""
 Way = tuple[Spot, ...]
-"""The calls through which inlined code was reached, outermost first."""
+"""The calls through which inlined code was reached, outermost first, and the turns of loops that stand once for each item."""
 Ways = dict[Way, set[bool]]
 """Whether a result is signed; both, where the body of a loop over a tuple stands for several types."""
 Annotation = Type | type[Any]
+
+
+TURN = "turn "
+
+
+def turn(loop: ast.AST, file: str, index: int) -> Spot:
+    """The copy of a loop's body for its item of this index."""
+    return f"{TURN}{index}", *spot(loop, file)[1:]
+
+
+def loop_of(turn: Spot) -> Spot:
+    """The loop that a turn belongs to."""
+    return "For", *turn[1:]
 
 
 def spot(node: ast.AST, file: str) -> Spot:

@@ -244,17 +244,37 @@ def several_types_in_one_loop(ctx: bpf.XdpContext) -> bpf.XdpAction:
     for x in (n.small, n.a):
         if x - n.less > 100:
             result += 1
+    for x, y in ((n.small, n.less), (n.a, n.b), (n.s, n.t)):
+        if difference(x, y) < -1:
+            result += 10
+        if x:
+            continue
+        break
     return result
+
+
+@bpf.xdp
+def several_types_in_one_generator(ctx: bpf.XdpContext) -> bpf.XdpAction:
+    n = ctx.packet.at(0, Numbers)
+    if n is None:
+        return bpf.XDP_DROP
+    return sum(x - n.less > 100 for x in (n.small, n.a))
+
+
+def test_each_turn_of_a_loop_over_a_tuple_has_its_own_types() -> None:
+    bytecode, python = both(several_types_in_one_loop, NUMBERS.to_bytes())
+    assert python == bytecode
+    assert python[0] == 1 + 10 + 10
 
 
 def test_a_result_that_python_cannot_tell_is_an_error_and_no_guess() -> None:
     try:
         same = Numbers(a=9, small=9, less=5).to_bytes()
-        assert several_types_in_one_loop.python(packet=same).value == several_types_in_one_loop.run(packet=same).value == 0
+        assert several_types_in_one_generator.python(packet=same).value == 0
         with pytest.raises(bpf.Error, match="signed for one item of the loop and unsigned for another"):
-            several_types_in_one_loop.python(packet=NUMBERS.to_bytes())
+            several_types_in_one_generator.python(packet=NUMBERS.to_bytes())
     finally:
-        several_types_in_one_loop.close()
+        several_types_in_one_generator.close()
 
 
 def large(x: s64, y: u32) -> u16:

@@ -40,6 +40,7 @@ from purebpf.compiler.frontend.values import (
     rebuilt,
 )
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Block, Function, Op, Ptr, Target, Type
+from purebpf.compiler.meaning import turn
 
 WIDER = (0xFF, 0xFFFF, 0xFFFF_FFFF, S64_HIGH, U64)
 MAX_TRIES = 12
@@ -127,11 +128,13 @@ def _unrolled(cx: Lowering, node: ast.For, items: list[Value]) -> None:
     """Over a tuple: the body once per item, each with its own types."""
     loop = Loop()
     cx.frame.loops.append(loop)
-    for item in items:
+    for index, item in enumerate(items):
         if cx.current is None:
             break
+        cx.turns.append(turn(node, cx.frame.source.file, index))
         assign(cx, node.iter, node.target, item)
         cx.statements(node.body)
+        cx.turns.pop()
         cx.go(cx.join(cx.current, *loop.continues))
         loop.continues.clear()
     cx.frame.loops.pop()

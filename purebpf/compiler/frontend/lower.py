@@ -23,7 +23,7 @@ from purebpf.compiler.frontend.unsupported import UNSUPPORTED
 from purebpf.compiler.frontend.values import Conflict, Const, Dynptr, IntValue, MaybeInt, MaybeRef, Ref, Unset, Value, describe
 from purebpf.compiler.ir.build import Builder
 from purebpf.compiler.ir.ops import I64, Function, Op, Ptr
-from purebpf.compiler.meaning import Annotation, Meaning, Result, spot
+from purebpf.compiler.meaning import Annotation, Meaning, Result, Spot, spot
 from purebpf.compiler.options import Options
 from purebpf.isa.instruction import SourceLine
 from purebpf.lang.maps import MapDeclaration
@@ -182,6 +182,7 @@ class Lowering:
         self.last: Flow | None = self.current
         self.repeated = 0  # see `cost`
         self.frames: list[Frame] = []
+        self.turns: list[Spot] = []  # of the loops around that stand once for each item
         self.context: Op | None = None
         self.places: dict[ast.AST, Ref] = {}
         self.here: ast.AST = ast.Pass()  # whose ops are being made
@@ -333,8 +334,9 @@ class Lowering:
         """Note a result of arithmetic, whose least value is `low`; `wraps` where 64 bits may not hold it."""
         if self.current is None or self.current.dead:
             return
-        way = [spot(f.call, outer.source.file) for outer, f in zip(self.frames, self.frames[1:], strict=False) if f.call]
-        self.unit.meaning.results.append(Result(spot(node, self.frame.source.file), tuple(way), wraps, low < 0))
+        calls = [spot(f.call, outer.source.file) for outer, f in zip(self.frames, self.frames[1:], strict=False) if f.call]
+        way = (*calls, *self.turns)
+        self.unit.meaning.results.append(Result(spot(node, self.frame.source.file), way, wraps, low < 0))
 
     def const(self, value: int) -> Op:
         return self.builder.const(value)
