@@ -6,10 +6,11 @@ links first, then programs, then maps; it is safe to do twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from purebpf.compiler.options import OPTIONAL
 from purebpf.engine import Engine, EngineLink, EngineMap, EngineProgram
 from purebpf.errors import Error, NotLoaded, VerifierError
 from purebpf.lang.data import DataMap
@@ -71,7 +72,7 @@ class Compiled(Protocol):
 
 
 def compile_together(
-    programs: Iterable[Program], debugging: bool = False, may_goto: bool = True
+    programs: Iterable[Program], debugging: bool = False, lacking: Set[str] = frozenset()
 ) -> tuple[CollectionSpec, dict[str, MapDeclaration], dict[Program, str]]:
     """Programs as one collection: its spec, the declarations behind its maps, each program's name in it (of one name:
     `_2`, `_3`)."""
@@ -86,7 +87,7 @@ def compile_together(
         while name in specs:
             n += 1
             name = f"{program.name}_{n}"
-        made: Compiled = program.compiled(debugging, may_goto)
+        made: Compiled = program.compiled(debugging, lacking)
         clash = any(shared.get(map_name, declaration) is not declaration for map_name, declaration in made.declarations.items())
         if clash or name != program.name:
             made = compile_program(program.function, program.kind, program.hook, program.license, made.options, name, shared)
@@ -107,8 +108,8 @@ class Collection:
     def __init__(self, programs: Iterable[Program], engine: Engine, debugging: bool = False) -> None:
         self.engine = engine
         self.debugging = debugging  # compiled without what serves a debugger only: for running them as Python
-        self.may_goto = engine.has("may_goto")  # else loops are compiled in another way
-        self.programs = _reachable(programs, debugging, self.may_goto)
+        self.lacking = {feature for feature in OPTIONAL if not engine.has(feature)}
+        self.programs = _reachable(programs, debugging, self.lacking)
         self.runners: dict[Program, Runner] = {}
         self.spec: CollectionSpec = CollectionSpec()
         self.maps: dict[str, EngineMap] = {}
@@ -120,7 +121,7 @@ class Collection:
 
     def load(self) -> Collection:
         """Compile what is not compiled yet, create the maps, load the programs. On an error nothing stays behind."""
-        self.spec, declarations, self._names = compile_together(self.programs, self.debugging, self.may_goto)
+        self.spec, declarations, self._names = compile_together(self.programs, self.debugging, self.lacking)
         try:
             for name, spec in self.spec.maps.items():
                 declaration = declarations.get(name)
@@ -187,7 +188,7 @@ class Collection:
         self.close()
 
 
-def _reachable(programs: Iterable[Program], debugging: bool, may_goto: bool) -> list[Program]:
+def _reachable(programs: Iterable[Program], debugging: bool, lacking: Set[str]) -> list[Program]:
     """The programs, and those in the program arrays they use."""
     found: list[Program] = []
     work = list(programs)
@@ -196,7 +197,7 @@ def _reachable(programs: Iterable[Program], debugging: bool, may_goto: bool) -> 
         if program in found:
             continue
         found.append(program)
-        for declaration in program.compiled(debugging, may_goto).declarations.values():
+        for declaration in program.compiled(debugging, lacking).declarations.values():
             if isinstance(declaration, ProgArray):
                 work += declaration.entries.values()
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import replace
 from types import FunctionType, TracebackType
 from typing import Any
@@ -48,10 +48,10 @@ class Program:
     def license(self) -> str:
         return str(self.function.__globals__.get("__bpf_license__", "GPL"))
 
-    def compiled(self, debugging: bool = False, may_goto: bool = True) -> Compiled:
+    def compiled(self, debugging: bool = False, lacking: Set[str] = frozenset()) -> Compiled:
         """The compiled program; compiled once. `debugging`: if that fails, without what serves a debugger only, such as
-        `breakpoint()`. `may_goto`: whether it can be used, if the program's options allow it. Raises CompileError."""
-        options = self.options if may_goto else replace(self.options, may_goto=False)
+        `breakpoint()`. `lacking` are features that its engine has not. Raises CompileError."""
+        options = self.options.without(lacking)
         for_python = replace(options, debugging=True)
         if debugging and for_python in self._compiled:
             return self._compiled[for_python]

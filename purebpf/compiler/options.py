@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Set
+from dataclasses import dataclass, replace
+
+OPTIONAL = ("may_goto", "dead_registers")  # features of engines that a program can do without
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """`cpu` is the instruction set's level, 1 to 4 (4 needs Linux 6.6). `may_goto` allows loops without a provable end, which
-    needs Linux 6.9; `big_endian` is the target's byte order. `debugging` leaves out what serves a debugger only: for running
-    the program as Python."""
+    needs Linux 6.9; `dead_registers` relies on a verifier that forgets what nobody reads any more, which Linux 6.15 brought.
+    `big_endian` is the target's byte order. `debugging` leaves out what serves a debugger only: for running the program as
+    Python."""
 
     cpu: int = 3
     may_goto: bool = True
+    dead_registers: bool = True
     big_endian: bool = False
     debugging: bool = False
 
@@ -20,3 +25,12 @@ class Options:
     def old_kernels(self) -> bool:
         """Whether kernels before Linux 6.6 may run the program, so that it has to bear with what they do otherwise."""
         return self.cpu < 4
+
+    @property
+    def simple_offsets(self) -> bool:
+        """Whether the verifier may know a loop's counter that is used as an offset into the packet (see `context.py`)."""
+        return self.may_goto and self.dead_registers
+
+    def without(self, lacking: Set[str]) -> Options:
+        """The same for an engine that lacks some of the features in `OPTIONAL`."""
+        return replace(self, **{name: getattr(self, name) and name not in lacking for name in OPTIONAL})
