@@ -190,10 +190,10 @@ class Collection:
 
 def _target(engine: Engine) -> Options:
     """What programs are compiled for that an engine is to load."""
-    from purebpf.compiler.options import Options
+    from purebpf.compiler.options import OPTIONAL, Options
 
     cpu = next((level for level in (4, 3, 2) if engine.has(f"cpu{level}")), 1)
-    return Options(cpu, engine.has("may_goto"), engine.has("bpf_loop"))
+    return Options(cpu, **{name: engine.has(name) for name in OPTIONAL})
 
 
 def _reachable(programs: Iterable[Program], debugging: bool, target: Options) -> list[Program]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any
 
 from purebpf.lang.types import Type
@@ -16,8 +16,23 @@ from purebpf.lang.types import Type
 Spot = tuple[str, str, int, int, int, int]
 """Kind of node, file, first line and column, last line and column."""
 Way = tuple[Spot, ...]
-"""The calls through which inlined code was reached, outermost first."""
+"""The calls through which inlined code was reached, outermost first, and the turns of loops that stand once for each item."""
+Ways = dict[Way, set[bool]]
+"""Whether a result is signed; both, where the body of a loop over a tuple stands for several types."""
 Annotation = Type | type[Any]
+
+
+TURN = "turn "
+
+
+def turn(loop: ast.AST, file: str, index: int) -> Spot:
+    """The copy of a loop's body for its item of this index."""
+    return f"{TURN}{index}", *spot(loop, file)[1:]
+
+
+def loop_of(turn: Spot) -> Spot:
+    """The loop that a turn belongs to."""
+    return "For", *turn[1:]
 
 
 def spot(node: ast.AST, file: str) -> Spot:
@@ -37,19 +52,27 @@ class Result:
 
 @dataclass(slots=True)
 class Meaning:
-    """`results` in the order of lowering; `annotations` are, by code object, those of variables and of the result; `inner`
-    those of variables in functions that are defined inside a program, by the definition's place."""
+    """`results` in the order of lowering, those of functions of their own in `settled`; `annotations` are, by code object,
+    those of variables and of the result; `inner` those of variables in functions that are defined inside a program, by the
+    definition's place; `names` what the names from around each function stood for."""
 
     results: list[Result] = field(default_factory=list)
+    settled: list[Result] = field(default_factory=list)
     annotations: dict[CodeType, tuple[dict[str, Annotation], Annotation | None]] = field(default_factory=dict)
     inner: dict[Spot, dict[str, Annotation]] = field(default_factory=dict)
+    names: dict[FunctionType, dict[str, Any]] = field(default_factory=dict)
 
-    def wrapping(self) -> dict[Spot, dict[Way, bool]]:
+    def settle(self, first: int, valid: bool = True) -> None:
+        """The results from `first` on are those of a function that is not lowered again, or of one that is not used."""
+        self.settled += self.results[first:] if valid else []
+        del self.results[first:]
+
+    def wrapping(self) -> dict[Spot, Ways]:
         """Where results may leave 64 bits: whether the number is signed, for each way that leads there."""
-        spots = {result.spot for result in self.results if result.wraps}
-        found: dict[Spot, dict[Way, bool]] = {each: {} for each in spots}
-        for result in self.results:
+        results = [*self.settled, *self.results]
+        spots = {result.spot for result in results if result.wraps}
+        found: dict[Spot, Ways] = {each: {} for each in spots}
+        for result in results:
             if result.spot in spots:
-                ways = found[result.spot]
-                ways[result.way] = result.negative or ways.get(result.way, False)
+                found[result.spot].setdefault(result.way, set()).add(result.negative)
         return found

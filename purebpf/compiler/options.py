@@ -4,24 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+OPTIONAL = ("may_goto", "bpf_loop", "dead_registers")  # features of engines that a program can do without
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """`cpu` is the instruction set's level, 1 to 4 (4 needs Linux 6.6). `may_goto` allows loops without a provable end, which
-    needs Linux 6.9; with `bpf_loop` the kernel turns them where that is missing (5.17). `big_endian` is the target's byte
-    order. `debugging` leaves out what serves a debugger only: for running the program as Python."""
+    needs Linux 6.9; with `bpf_loop` the kernel turns them where that is missing (5.17). `dead_registers` relies on a verifier
+    that forgets what nobody reads any more, which Linux 6.15 brought. `big_endian` is the target's byte order. `debugging`
+    leaves out what serves a debugger only: for running the program as Python."""
 
     cpu: int = 3
     may_goto: bool = True
     bpf_loop: bool = True
+    dead_registers: bool = True
     big_endian: bool = False
     debugging: bool = False
-
-    def within(self, target: Options) -> Options:
-        """These, without the ways of making loops that the target lacks."""
-        return replace(self, may_goto=self.may_goto and target.may_goto, bpf_loop=self.bpf_loop and target.bpf_loop)
 
     @property
     def old_kernels(self) -> bool:
         """Whether kernels before Linux 6.6 may run the program, so that it has to bear with what they do otherwise."""
         return self.cpu < 4
+
+    @property
+    def simple_offsets(self) -> bool:
+        """Whether the verifier may know a loop's counter that is used as an offset into the packet (see `context.py`)."""
+        return self.may_goto and self.dead_registers
+
+    def within(self, target: Options) -> Options:
+        """These, without the features that the target lacks."""
+        return replace(self, **{name: getattr(self, name) and getattr(target, name) for name in OPTIONAL})

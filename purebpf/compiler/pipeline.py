@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import FunctionType
+from typing import Any
 
+from purebpf.compiler.diagnostics import ProgramError
 from purebpf.compiler.frontend import functions
 from purebpf.compiler.frontend.bounds import forget_bounds
 from purebpf.compiler.frontend.lower import Unit
+from purebpf.compiler.frontend.source import source_of
 from purebpf.compiler.ir.ops import Function
 from purebpf.compiler.meaning import Meaning
 from purebpf.compiler.options import Options
@@ -22,6 +25,7 @@ from purebpf.compiler.passes.dce import remove_dead
 from purebpf.compiler.passes.demand import drop_unread_bits
 from purebpf.compiler.passes.facts import propagate_facts
 from purebpf.compiler.passes.fold import fold
+from purebpf.compiler.passes.large_locals import move_large_locals
 from purebpf.compiler.passes.memory import forward_memory
 from purebpf.compiler.passes.sink import sink_operations
 from purebpf.compiler.passes.stores import merge_stores
@@ -30,12 +34,12 @@ from purebpf.compiler.target.legalize import legalize
 from purebpf.compiler.target.lengths import ask_for_lengths
 from purebpf.compiler.target.repeats import drop_repeated_values
 from purebpf.compiler.target.select import select
-from purebpf.errors import CompileError
 from purebpf.isa.instruction import WIDE_LOAD, Instruction
 from purebpf.isa.opcodes import MAY_GOTO_OPCODE, PSEUDO_FUNC
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.program_types import ProgramKind
 from purebpf.spec import CollectionSpec, FunctionSpec, MapSpec, ProgramSpec
+from purebpf.tables.enums import ProgramType
 
 Pass = Callable[[Function], object]
 
@@ -58,6 +62,11 @@ PASSES: tuple[tuple[str, Pass], ...] = (  # each with the reason for its place
     ("demand", drop_unread_bits),  # wants all uses final
     ("dce last", remove_dead),
 )
+
+
+LARGEST_SCRATCH = 1 << 15  # bytes of a per-CPU value (PCPU_MIN_UNIT_SIZE)
+ALONE = frozenset({ProgramType.XDP, ProgramType.SCHED_CLS, ProgramType.TRACEPOINT, ProgramType.KPROBE, ProgramType.PERF_EVENT})
+"""Types of which one run on a CPU ends before the next begins: softirqs are off, or the kernel refuses to nest them."""
 
 
 @dataclass(slots=True)
@@ -117,8 +126,17 @@ def compile_program(
 ) -> Compiled:
     """Compile one program. Raises CompileError with place and hint."""
     options = options or Options()
-    unit, made = compile_ir(function, kind, hook, license, options, name, maps)
-    emitted = [generate(fn, options) for fn in made]
+    given = function, kind, hook, license, options, name, maps
+    unit, made = compile_ir(*given)
+    try:
+        emitted = [generate(fn, options) for fn in made]
+        stack = _deepest(emitted)
+    except layout.StackTooSmall as error:
+        try:
+            unit, made, emitted, stack = _with_scratch(given, error)
+        except layout.StackTooSmall as final:
+            source = source_of(function)
+            raise ProgramError(final.message, source.place(source.node), final.label, final.hint) from None
     instructions, starts = link(emitted)
     budget = ("may_goto",) if any(i.opcode == MAY_GOTO_OPCODE for i in instructions) else ()
     section = kind.section + (f"/{hook}" if hook else "")
@@ -130,10 +148,46 @@ def compile_program(
         section=section,
         attach_to=hook,
         functions=tuple(FunctionSpec(e.name, starts[e.name]) for e in emitted),
-        stack=_deepest(emitted),
+        stack=stack,
         requires=(*unit.requires, *budget),
     )
     return Compiled(program, unit.map_specs(), unit.used, list(dict.fromkeys(unit.warnings)), made, unit.meaning, options)
+
+
+def _with_scratch(
+    given: tuple[Any, ...], error: layout.StackTooSmall
+) -> tuple[Unit, list[Function], list[layout.Emitted], int]:
+    """Compile again, with large pieces of memory in a per-CPU map: first the largest, if need be the smaller ones too."""
+    options = given[4]
+    for smallest in (64, 16):
+        unit, made = compile_ir(*given)
+        if why := _may_meet_itself(unit, made):
+            hint = f"{why}: make the pieces smaller, or use a map of your own, `bpf.PerCpuArray[T](max_entries=1)`"
+            raise layout.StackTooSmall(error.message, error.label, hint)
+        unit.scratch = move_large_locals(made, unit.scratch_name, smallest)
+        if unit.scratch > LARGEST_SCRATCH:
+            raise layout.StackTooSmall(
+                f"the local memory of `{unit.name}` has {unit.scratch} bytes",
+                f"beside the stack of {layout.STACK_LIMIT} bytes there are {LARGEST_SCRATCH} in a per-CPU map",
+                "keep large things in an Array map",
+            )
+        try:
+            emitted = [generate(fn, options) for fn in made]
+            return unit, made, emitted, _deepest(emitted)
+        except layout.StackTooSmall as again:
+            error = again
+    raise error
+
+
+def _may_meet_itself(unit: Unit, made: list[Function]) -> str:
+    """Why another run, or a part of this program, may begin on the same CPU before a run has ended; "" if it cannot."""
+    if unit.later:
+        return "a timer's function may interrupt this program"
+    if unit.kind.type not in ALONE:
+        return f"a program of type `{unit.kind.decorator}` may be interrupted by itself"
+    if any(op.kind == "call" and op.imm[0] == "clone_redirect" for fn in made for op in fn.ops()):
+        return "`clone_redirect` may run this program while it runs"
+    return ""
 
 
 def generate(fn: Function, options: Options) -> layout.Emitted:
@@ -196,8 +250,8 @@ def _deepest(emitted: list[layout.Emitted]) -> int:
 
     deepest = depth(emitted[0].name)
     if deepest > layout.STACK_LIMIT:
-        raise CompileError(
-            f"error: `{emitted[0].name}` and the functions it calls need {deepest} bytes of stack, the kernel gives "
+        raise layout.StackTooSmall(
+            f"`{emitted[0].name}` and the functions it calls need {deepest} bytes of stack, the kernel gives "
             f"{layout.STACK_LIMIT}"
         )
     return deepest

@@ -7,7 +7,7 @@ The declaration describes itself as a `MapSpec`; `collection.py` binds it to the
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from purebpf.engine import Engine, EngineMap, EngineProgram, Event, EventReader
@@ -374,7 +374,14 @@ class EventMap(MapDeclaration, Generic[V]):
     def read(self, timeout: float | None = None) -> list[V]:
         """The records that are there, waiting up to `timeout` seconds for the first (None: without end; [] when none came, or
         when another thread closed it)."""
-        return [cast(V, self.value_type.decode(event.data[: self.value_type.size])) for event in self.read_events(timeout)]
+        size, decode = self.value_type.size, self.value_type.decode
+        events = self.read_events(timeout)
+        for event in events:
+            if len(event.data) < size:
+                raise Error(
+                    f"a record of {len(event.data)} bytes is no `{self.value_type}` ({size}): take it by `read_events()`"
+                )
+        return [cast(V, decode(event.data[:size])) for event in events]
 
     def read_events(self, timeout: float | None = None) -> list[Event]:
         """As `read`, but with CPU and raw bytes."""
@@ -398,6 +405,18 @@ class EventMap(MapDeclaration, Generic[V]):
 
     def __iter__(self) -> Iterator[V]:
         return self.records()
+
+    def __aiter__(self) -> AsyncIterator[V]:
+        """`async for`: the records as they come, until it is closed."""
+        from purebpf.lang.streaming import stream
+
+        return stream(self)
+
+    def fileno(self) -> int:
+        """Readable when there are records, for select and the like; -1 in the virtual machine."""
+        if self._reader is None:
+            raise self.not_loaded()
+        return self._reader.fileno()
 
 
 class PerfEventArray(EventMap[V], Generic[V]):

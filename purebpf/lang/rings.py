@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from purebpf.errors import Error
 from purebpf.lang.idioms import _only_in_a_program
@@ -13,8 +13,22 @@ from purebpf.spec import MapSpec
 from purebpf.tables.enums import MapType
 
 V = TypeVar("V")
+T = TypeVar("T")
 PAGE = 4096
 HEADER = 8  # bytes that the kernel puts before each record
+
+
+class Reserved:
+    """Bytes reserved in a ring, of a size known at run time."""
+
+    def at(self, offset: int, type: type[T]) -> T | None:
+        """What is at an offset, to be read and written; None where the bytes end before."""
+        _only_in_a_program("Reserved.at()")
+
+    def write(self, offset: int, data: Any) -> int:
+        """Copy a record, array, text or bytes to an offset; 0, -7 (E2BIG) beyond the end, -22 (EINVAL) when the ring was
+        full."""
+        _only_in_a_program("Reserved.write()")
 
 
 class RingBuf(EventMap[V], Generic[V]):
@@ -54,6 +68,11 @@ class RingBuf(EventMap[V], Generic[V]):
         it."""
         _only_in_a_program("RingBuf.reserve()")
 
-    def discard(self, record: V) -> None:
+    def reserve_bytes(self, size: int) -> AbstractContextManager[Reserved]:
+        """`with ring.reserve_bytes(n) as data:`: as `reserve`, of a size known at run time (Linux 5.19). When the ring is full
+        there are no bytes: `data.at` gives None. User space gets them by `read_events`."""
+        _only_in_a_program("RingBuf.reserve_bytes()")
+
+    def discard(self, record: V | Reserved) -> None:
         """Drop a reserved record instead of sending it."""
         _only_in_a_program("RingBuf.discard()")

@@ -9,13 +9,13 @@ from __future__ import annotations
 import ast
 import builtins
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import CodeType, FrameType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 from purebpf.compiler.frontend.source import Source, source_of
-from purebpf.compiler.meaning import Meaning, Spot, Way
+from purebpf.compiler.meaning import TURN, Meaning, Spot, Way, Ways, loop_of
 from purebpf.engine import RunResult
 from purebpf.errors import Error, VmError
 from purebpf.lang.maps import MapDeclaration
@@ -69,6 +69,7 @@ class Runner:
         self.kind, self.hook = kind, hook
         self.meaning = meaning
         self.wraps = meaning.wrapping()
+        self.turns: dict[Spot, Spot] = {}  # by loop, the turn that it is in
         self.program = program
         self.machine: Machine = program.machine
         self.others = others
@@ -153,7 +154,7 @@ class Runner:
 
     def _ready(self, function: FunctionType) -> FunctionType:
         source = source_of(function)
-        outside = _outside(function, source)
+        outside = {**_outside(function, source), **self.meaning.names.get(function, {})}
         local = _local_names(function.__code__)
         types, result = self.meaning.annotations.get(function.__code__, ({}, None))
 
@@ -182,6 +183,7 @@ class Runner:
         functions: dict[str, Any] = {
             "floor": places.floor_divide, "modulo": places.modulo, "item": places.item, "member": places.member,
             "finish": places.finish, "copies": _copies, "own": own, "text": own_text, "shown": _shown, "wrap": self._wrap,
+            "turns": self._turns,
         }  # fmt: skip
         narrowing = {f"to {type}": _narrower(type) for type in SCALARS}
         return {hidden(name): function for name, function in (functions | narrowing).items()}
@@ -194,9 +196,33 @@ class Runner:
             return tuple(self._wrap(item, place) for item in value)
         if not isinstance(value, int) or isinstance(value, bool):
             return value
-        ways = self.wraps[place]
-        negative = ways[_nearest(ways, self._way(sys._getframe(1)))]
-        return signed(value, 64) if negative else value & (1 << 64) - 1
+        if 0 <= value < 1 << 63:
+            return value
+        signs = self._signs(self.wraps[place], self._way(sys._getframe(1)))
+        if len(signs) > 1:
+            raise Error(
+                "this result is signed for one item of the loop and unsigned for another, and does not fit both; Python cannot "
+                "tell which it is: cast it, as in `s64(a - b)`"
+            )
+        return signed(value, 64) if True in signs else value & (1 << 64) - 1
+
+    def _signs(self, ways: Ways, here: Way) -> set[bool]:
+        """Those of the longest of the compiler's ways whose calls are all in this one, in this order (generators add calls of
+        their own), and whose turns are those of the loops that are being gone through."""
+
+        def fits(way: Way) -> bool:
+            calls = iter(here)
+            return all(self.turns.get(loop_of(each)) == each if each[0].startswith(TURN) else each in calls for each in way)
+
+        fitting = [way for way in ways if fits(way)]
+        return ways[max(fitting, key=len)] if fitting else set().union(*ways.values())
+
+    def _turns(self, loop: Spot, items: Any) -> Iterator[Any]:
+        """The items of a loop over a tuple, with a note of which it is."""
+        for index, item in enumerate(items):
+            self.turns[loop] = (f"{TURN}{index}", *loop[1:])
+            yield item
+        self.turns.pop(loop, None)
 
     def _way(self, frame: FrameType | None) -> Way:
         """The calls in the program's source that led here, outermost first."""
@@ -224,16 +250,6 @@ class _Python:
             return main(*arguments)
         finally:
             self.machine.finish()
-
-
-def _nearest(ways: dict[Way, bool], here: Way) -> Way:
-    """The longest of the compiler's ways whose calls are all in this one, in this order; generators add calls of their own."""
-
-    def fits(way: Way) -> bool:
-        calls = iter(here)
-        return all(call in calls for call in way)
-
-    return max((way for way in ways if fits(way)), key=len, default=next(iter(ways)))
 
 
 def _resolved(node: Any, outside: dict[str, Any], local: set[str]) -> Any:

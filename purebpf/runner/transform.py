@@ -18,7 +18,7 @@ from typing import Any
 
 from purebpf.compiler.frontend.names import assigned_names, nonlocals
 from purebpf.compiler.frontend.source import Source
-from purebpf.compiler.meaning import Annotation, Spot, Way, spot
+from purebpf.compiler.meaning import TURN, Annotation, Spot, Ways, loop_of, spot
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.types import BoolType, IntType
 
@@ -39,7 +39,7 @@ class Transformer(ast.NodeTransformer):
     def __init__(
         self,
         source: Source,
-        wraps: dict[Spot, dict[Way, bool]],
+        wraps: dict[Spot, Ways],
         types: dict[str, Annotation],
         result: Annotation | None,
         inner: dict[Spot, dict[str, Annotation]],
@@ -48,6 +48,8 @@ class Transformer(ast.NodeTransformer):
     ) -> None:
         self.file = source.file
         self.wraps = wraps
+        mixed = [ways for ways in wraps.values() if len(set().union(*ways.values())) > 1]
+        self.loops = {loop_of(each) for ways in mixed for way in ways for each in way if each[0].startswith(TURN)}
         self.types = _integers(types)
         self.inner = inner
         self.result = result if isinstance(result, IntType | BoolType) else None
@@ -68,7 +70,7 @@ class Transformer(ast.NodeTransformer):
         ways = self.wraps.get(place)
         if ways is None:
             return value
-        signs = set(ways.values())
+        signs = set().union(*ways.values())
         if len(signs) > 1 or not certain:
             return _call("wrap", value, _constant(place))
         if signs == {False}:
@@ -182,6 +184,9 @@ class Transformer(ast.NodeTransformer):
 
     def visit_For(self, node: ast.For) -> ast.For:
         self.generic_visit(node)
+        place = spot(node, self.file)
+        if place in self.loops:
+            node.iter = ast.copy_location(_call("turns", _constant(place), node.iter), node.iter)
         node.body = [*self.narrowing(node.body[0], [node.target]), *node.body]
         return node
 

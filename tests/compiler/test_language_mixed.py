@@ -420,6 +420,22 @@ def packet_sum_loop(ctx: bpf.XdpContext) -> int:
     return n - 1 if data.proto == total else 0
 
 
+@case(1)
+def dropped_on_one_way(ctx: bpf.XdpContext) -> int:
+    for i in range(4):
+        with ring.reserve() as e:
+            if e is None:
+                return 0
+            e.n = i
+            if i == len(ctx.packet) % 3:
+                ring.discard(e)
+            elif i == 2:
+                continue
+            if i == 3:
+                break
+    return 1
+
+
 @case.parametrize()
 def test_result(function: Callable[..., object], expected: int, packet: bytes, engine: str) -> None:
     check(function, expected, packet, engine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -228,6 +229,43 @@ def test_closing_ends_the_iteration(engine: str) -> None:
         small.read(0)
     with pytest.raises(NotLoaded):
         print(small.dropped)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_records_come_asynchronously(engine: str) -> None:
+    async def take() -> list[int]:
+        loaded = sends.load(engine)
+        seen: list[int] = []
+
+        async def reads() -> None:
+            async for record in small:
+                seen.append(record.note)
+
+        task = asyncio.create_task(reads())
+        for n in range(3):
+            await asyncio.sleep(0.05)
+            assert len(seen) == n
+            sends.run(packet=bytes(64))
+        await asyncio.sleep(0.1)
+        loaded.close()
+        await asyncio.wait_for(task, 2)
+        return seen
+
+    assert asyncio.run(take()) == [7, 7, 7]
+
+
+@bpf.xdp
+def short(ctx: bpf.XdpContext) -> int:
+    with small.reserve_bytes(5) as data:
+        return data.write(0, b"12345")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_record_that_is_too_short_is_told(engine: str) -> None:
+    with short.load(engine):
+        assert short.run(packet=bytes(64)).value == 0
+        with pytest.raises(Error, match=r"5 bytes is no `Small` \(16\)"):
+            small.read(1.0)
 
 
 @pytest.mark.kernel

@@ -9,7 +9,7 @@ from purebpf import u8, u16, u32
 from purebpf.compiler.options import Options
 from purebpf.errors import CompileError, Unsupported
 from purebpf.kernel import probe
-from tests.compiler.results import Function, Table, check
+from tests.compiler.results import ENGINES, Function, Table, check
 
 case = Table()
 PACKET = bytes(range(64))
@@ -78,6 +78,7 @@ def no_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
 @case.parametrize()
 def test_a_program_gives(function: Function, expected: int, packet: bytes, engine: str) -> None:
     check(function, expected, packet, engine, Options(may_goto=False, bpf_loop=False))
+    check(function, expected, packet, engine, Options(dead_registers=False))
 
 
 def endless(ctx):  # type: ignore[no-untyped-def]
@@ -96,6 +97,19 @@ def test_an_old_kernel_gets_loops_without_budgets(no_budgets: None) -> None:
         assert program.run(packet=PACKET).value == 64
     with program.load("vm") as collection:
         assert collection.spec.programs[program.name].requires == ("may_goto",)
+
+
+def a_search_that_goes_on_behind_the_packet(ctx):  # type: ignore[no-untyped-def]
+    for i in range(len(ctx.packet)):
+        byte = ctx.packet.at(i, u8)
+        if byte is not None and byte == 8:
+            return i
+    return 0
+
+
+@pytest.mark.parametrize("engine", [*ENGINES, "python"])
+def test_a_search_with_a_budget(engine: str) -> None:
+    check(a_search_that_goes_on_behind_the_packet, 8, PACKET, engine, Options(dead_registers=False))
 
 
 @pytest.mark.kernel
@@ -165,8 +179,8 @@ def loops_called_in_each_other(ctx):  # type: ignore[no-untyped-def]
 @called(2000, PACKET)
 def the_variable_keeps_its_last_value(ctx):  # type: ignore[no-untyped-def]
     last = 0
-    for i in range(len(ctx.packet) + 50000):  # noqa: B007
-        last += 1
+    for i in range(len(ctx.packet) + 50000):  # noqa: B007, SIM113
+        last += 1  # noqa: SIM113
         if last == 2001:
             break
     return i

@@ -233,3 +233,72 @@ def test_functions_inside_a_program_have_their_own_annotations() -> None:
     bytecode, python = both(functions_inside, NUMBERS.to_bytes() + bytes(20))
     assert python == bytecode
     assert python[0] == 8 * 1000 + 2
+
+
+@bpf.xdp
+def several_types_in_one_loop(ctx: bpf.XdpContext) -> bpf.XdpAction:
+    n = ctx.packet.at(0, Numbers)
+    if n is None:
+        return bpf.XDP_DROP
+    result = 0
+    for x in (n.small, n.a):
+        if x - n.less > 100:
+            result += 1
+    for x, y in ((n.small, n.less), (n.a, n.b), (n.s, n.t)):
+        if difference(x, y) < -1:
+            result += 10
+        if x:
+            continue
+        break
+    return result
+
+
+@bpf.xdp
+def several_types_in_one_generator(ctx: bpf.XdpContext) -> bpf.XdpAction:
+    n = ctx.packet.at(0, Numbers)
+    if n is None:
+        return bpf.XDP_DROP
+    return sum(x - n.less > 100 for x in (n.small, n.a))
+
+
+def test_each_turn_of_a_loop_over_a_tuple_has_its_own_types() -> None:
+    bytecode, python = both(several_types_in_one_loop, NUMBERS.to_bytes())
+    assert python == bytecode
+    assert python[0] == 1 + 10 + 10
+
+
+def test_a_result_that_python_cannot_tell_is_an_error_and_no_guess() -> None:
+    try:
+        same = Numbers(a=9, small=9, less=5).to_bytes()
+        assert several_types_in_one_generator.python(packet=same).value == 0
+        with pytest.raises(bpf.Error, match="signed for one item of the loop and unsigned for another"):
+            several_types_in_one_generator.python(packet=NUMBERS.to_bytes())
+    finally:
+        several_types_in_one_generator.close()
+
+
+def large(x: s64, y: u32) -> u16:
+    """So large, and called twice, that it is a function of its own."""
+    total: u32 = 0
+    total += (y ^ 1) + (y ^ 2) + (y ^ 3) + (y ^ 4) + (y ^ 5) + (y ^ 6) + (y ^ 7) + (y ^ 8) + (y ^ 9) + (y ^ 10) + (y ^ 11)
+    total += (y ^ 1) + (y ^ 2) + (y ^ 3) + (y ^ 4) + (y ^ 5) + (y ^ 6) + (y ^ 7) + (y ^ 8) + (y ^ 9) + (y ^ 10) + (y ^ 11)
+    if x << 63 > y:
+        return 1
+    return 2 + (total & 1)
+
+
+@bpf.xdp
+def a_function_of_its_own_in_a_loop(ctx: bpf.XdpContext) -> bpf.XdpAction:
+    n = ctx.packet.at(0, Numbers)
+    if n is None:
+        return bpf.XDP_DROP
+    result = 0
+    while result < n.small:  # lowered several times, the function once
+        result += large(n.small, n.zero)
+    return result * 10 + large(n.less, n.zero)
+
+
+def test_functions_of_their_own_wrap_by_their_own_types() -> None:
+    bytecode, python = both(a_function_of_its_own_in_a_loop, NUMBERS.to_bytes())
+    assert python == bytecode
+    assert len(a_function_of_its_own_in_a_loop.compiled().functions) == 2

@@ -72,3 +72,18 @@ def test_names_of_the_enclosing_function_are_seen() -> None:
     assert inside.python(packet=bytes(64)).value == 18
     assert inside.python(packet=bytes(64)).value == 36
     inside.close()
+
+
+STEP = 3
+
+
+@bpf.xdp
+def steps(ctx: bpf.XdpContext) -> bpf.XdpAction:
+    return STEP * 2
+
+
+def test_constants_are_those_of_the_first_use_as_in_bytecode(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps.compiled()
+    monkeypatch.setitem(globals(), "STEP", 5)
+    assert steps.python(packet=bytes(64)).value == steps.run(packet=bytes(64)).value == 6
+    steps.close()

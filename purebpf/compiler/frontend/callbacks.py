@@ -153,7 +153,9 @@ def _settled(cx: Lowering, node: ast.AST, body: Body) -> Made:
     around = {} if body.later else _around(cx) if body.sees else {k: v for k, v in _around(cx).items() if k == CONTEXT}
     shapes = {name: _plain(cx, value) for name, value in around.items() if name not in body.hidden and _carriable(value)}
     assigned = {name: shapes[name] for name in sorted(body.assigned) if name in shapes}
+    results = len(cx.unit.meaning.results)
     for attempt in range(loops.MAX_TRIES + len(assigned)):
+        del cx.unit.meaning.results[results:]
         inner, made, ends = _attempt(cx, node, body, shapes | assigned)
         live = [flow for flow, _, _ in ends if not flow.dead]
         wider = _widened(inner, assigned, live, attempt)

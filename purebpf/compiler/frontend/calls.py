@@ -13,6 +13,7 @@ from purebpf.compiler.frontend import (
     advice,
     arithmetic,
     context,
+    dynptrs,
     functions,
     helpers,
     intrinsics,
@@ -31,6 +32,7 @@ from purebpf.compiler.frontend.values import (
     Bound,
     Const,
     Context,
+    Dynptr,
     IntValue,
     LocalFunction,
     Packet,
@@ -135,6 +137,9 @@ def _method(cx: Lowering, node: ast.Call, method: Bound) -> Value:
             return context.packet_method(cx, node, packet, method.name)
         case Context() as ctx:
             return context.method(cx, node, ctx, method.name)
+        case Dynptr() as data:
+            cx.usable(node.func.value if isinstance(node.func, ast.Attribute) else node, data)
+            return dynptrs.method(cx, node, data, method.name)
         case Ref(type=KernelType()) as kept:
             return locks.timer_method(cx, node, kept, method.name)
         case Ref(type=CharsType() | BytesType()) as text if method.name == "startswith":

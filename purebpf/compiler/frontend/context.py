@@ -210,14 +210,15 @@ def at(cx: Lowering, node: ast.Call, packet: Packet) -> Value:
     why = f"the packet may be too short for `{ast.unparse(node.args[1])}` at {ast.unparse(node.args[0])}"
     if cx.unit.kind.packet == "copy":
         return _copied(cx, node, packet, offset, layout, why)
-    if not offset.op.is_const and not cx.unit.options.may_goto and any(frame.loops for frame in cx.frames):
+    if not offset.op.is_const and not cx.unit.options.simple_offsets and any(frame.loops for frame in cx.frames):
         offset = _blurred(cx, offset)
     return _direct(cx, node, packet, offset, layout, why)
 
 
 def _blurred(cx: Lowering, offset: IntValue) -> IntValue:
-    """The offset plus a zero that the verifier does not know. Where it walks through a loop, an offset that it knows tells it
-    how long the packet is at least; no trip is then like another, and the ways through the loop multiply."""
+    """The offset plus a zero that the verifier does not know, so that what it learns of the sum it does not learn of a loop's
+    counter. Where it walks through the loop, a known offset tells it how long the packet is at least, and the ways through
+    the loop multiply. Where it does not, a counter beyond all packets is one that it follows for ever (Linux 6.9 to 6.14)."""
     place = cx.builder.emit("map_value", Ptr("map_value"), [], (cx.unit.zero_name, 0))
     zero = cx.builder.emit("load", I32, [place], (1, 0, 0))
     return replace(offset, op=cx.builder.emit("add", offset.op.type, [offset.op, zero]))

@@ -18,6 +18,7 @@ from purebpf.compiler.frontend.values import (
     Conflict,
     Const,
     Context,
+    Dynptr,
     IntValue,
     ListValue,
     Packet,
@@ -65,7 +66,10 @@ def name(cx: Lowering, node: ast.Name) -> Value:
         if isinstance(value, Unset | Conflict):
             cx.usable(node, value)
         return value
-    return resolve(cx, node, node.id)
+    value = resolve(cx, node, node.id)
+    if isinstance(value, Const):
+        cx.unit.meaning.names.setdefault(frame.function, {})[node.id] = value.value
+    return value
 
 
 def resolve(cx: Lowering, node: ast.AST, name: str) -> Value:
@@ -127,6 +131,8 @@ def attribute(cx: Lowering, node: ast.Attribute) -> Value:
             return Bound(ref, node.attr)
         case Context():
             return context.attribute(cx, node, base)
+        case Dynptr():
+            return Bound(base, node.attr)
         case IntValue() if node.attr in INTEGER_METHODS:
             return Bound(base, node.attr)
         case Packet():

@@ -135,6 +135,13 @@ def finish(cx: Lowering, frame: Frame, returns: str) -> None:
     if end is None:
         return
     number = end.names["?"]
+    if isinstance(number, Conflict):
+        name = frame.function.__name__
+        cx.fail(
+            frame.source.node,
+            f"`{name}` returns {number.first} on one way and {number.second} on another",
+            hint=f"annotate its result: `def {name}(...) -> s64:`, or cast what it returns",
+        )
     assert isinstance(number, IntValue)
     cx.builder.block.ops.append(Op("ret", VOID, [number.op], (), cx.builder.loc, block=cx.builder.block))
 

@@ -40,6 +40,7 @@ from purebpf.compiler.frontend.values import (
     rebuilt,
 )
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Block, Function, Op, Ptr, Target, Type
+from purebpf.compiler.meaning import turn
 
 WIDER = (0xFF, 0xFFFF, 0xFFFF_FFFF, S64_HIGH, U64)
 MAX_TRIES = 12
@@ -128,11 +129,13 @@ def _unrolled(cx: Lowering, node: ast.For, items: list[Value]) -> None:
     """Over a tuple: the body once per item, each with its own types."""
     loop = Loop()
     cx.frame.loops.append(loop)
-    for item in items:
+    for index, item in enumerate(items):
         if cx.current is None:
             break
+        cx.turns.append(turn(node, cx.frame.source.file, index))
         assign(cx, node.iter, node.target, item)
         cx.statements(node.body)
+        cx.turns.pop()
         cx.go(cx.join(cx.current, *loop.continues))
         loop.continues.clear()
     cx.frame.loops.pop()
@@ -172,8 +175,9 @@ def _counted(cx: Lowering, node: ast.For, over: iteration.Counted) -> None:
         inside = at.op
         if plain and not stop.op.is_const and not cx.unit.options.may_goto:
             inside = _fenced(cx, inside, low, high)
-        if not inside.is_const:
-            inside = cx.builder.emit("guard", inside.type, [inside], ("range", low, high))
+        if not inside.is_const:  # going down, the comparison shows the lower end only
+            shown = high if step > 0 or low < 0 else S64_HIGH if inside.type == I64 else (1 << 32) - 1
+            inside = cx.builder.emit("guard", inside.type, [inside], ("range", low, shown))
         value = IntValue(inside, low, high, low < 0)
         yes.names[counter] = value
         assign(cx, node.iter, node.target, over.at(value))

@@ -20,10 +20,10 @@ from purebpf.compiler.frontend.advice import not_a_number
 from purebpf.compiler.frontend.flow import Flow, as_int, join
 from purebpf.compiler.frontend.source import Source
 from purebpf.compiler.frontend.unsupported import UNSUPPORTED
-from purebpf.compiler.frontend.values import Conflict, Const, IntValue, MaybeInt, MaybeRef, Ref, Unset, Value, describe
+from purebpf.compiler.frontend.values import Conflict, Const, Dynptr, IntValue, MaybeInt, MaybeRef, Ref, Unset, Value, describe
 from purebpf.compiler.ir.build import Builder
 from purebpf.compiler.ir.ops import I64, Function, Op, Ptr
-from purebpf.compiler.meaning import Annotation, Meaning, Result, spot
+from purebpf.compiler.meaning import Annotation, Meaning, Result, Spot, spot
 from purebpf.compiler.options import Options
 from purebpf.isa.instruction import SourceLine
 from purebpf.lang.maps import MapDeclaration
@@ -71,6 +71,7 @@ class Unit:
     active: list[object] = field(default_factory=list)  # code objects of subprograms being lowered
     call_counts: dict[object, int] = field(default_factory=dict)
     unions: bool = False  # whether a field of a union was named: fields of different names may share bytes
+    scratch: int = 0  # bytes of local memory in a per-CPU map
     warnings: list[str] = field(default_factory=list)
     requires: dict[str, None] = field(default_factory=dict)  # features, in order
     costs: dict[str, int] = field(default_factory=dict)  # of subprograms: see `Lowering.cost`
@@ -101,6 +102,11 @@ class Unit:
         """The map of zeros that the verifier does not know of (see `loops.py`)."""
         return f"{self.name}.zero"
 
+    @property
+    def scratch_name(self) -> str:
+        """The per-CPU map of local memory that the stack has no room for."""
+        return f"{self.name}.scratch"
+
     def literal(self, data: bytes) -> int:
         """Where these bytes lie in the read-only data; equal ones are kept once."""
         if data not in self.literals:
@@ -118,6 +124,8 @@ class Unit:
         ops = (op for fn in self.functions.values() for block in fn.blocks for op in block.ops)
         if any(op.kind == "map_value" and op.imm[0] == self.zero_name for op in ops):
             specs[self.zero_name] = MapSpec(self.zero_name, MapType.ARRAY, 4, 8 * ZEROS, 1)
+        if self.scratch:
+            specs[self.scratch_name] = MapSpec(self.scratch_name, MapType.PERCPU_ARRAY, 4, self.scratch, 1)
         return specs
 
 
@@ -174,6 +182,7 @@ class Lowering:
         self.last: Flow | None = self.current
         self.repeated = 0  # see `cost`
         self.frames: list[Frame] = []
+        self.turns: list[Spot] = []  # of the loops around that stand once for each item
         self.context: Op | None = None
         self.places: dict[ast.AST, Ref] = {}
         self.here: ast.AST = ast.Pass()  # whose ops are being made
@@ -325,8 +334,9 @@ class Lowering:
         """Note a result of arithmetic, whose least value is `low`; `wraps` where 64 bits may not hold it."""
         if self.current is None or self.current.dead:
             return
-        way = [spot(f.call, outer.source.file) for outer, f in zip(self.frames, self.frames[1:], strict=False) if f.call]
-        self.unit.meaning.results.append(Result(spot(node, self.frame.source.file), tuple(way), wraps, low < 0))
+        calls = [spot(f.call, outer.source.file) for outer, f in zip(self.frames, self.frames[1:], strict=False) if f.call]
+        way = (*calls, *self.turns)
+        self.unit.meaning.results.append(Result(spot(node, self.frame.source.file), way, wraps, low < 0))
 
     def const(self, value: int) -> Op:
         return self.builder.const(value)
@@ -378,6 +388,16 @@ class Lowering:
                     "the packet may have moved",
                     "call `ctx.packet.at(...)` again after changing the packet's size",
                 )
+            case Dynptr(op=op):
+                from purebpf.compiler.frontend import dynptrs
+
+                if not dynptrs.is_open(self, op):
+                    self.fail(
+                        node,
+                        f"`{name}` has been handed over to the ring",
+                        "submitted at the end of the `with`, or discarded; a callback does not have it",
+                        "read and write it before",
+                    )
             case Ref(region="mem") as ref:
                 from purebpf.compiler.frontend import rings
 

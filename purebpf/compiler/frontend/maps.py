@@ -408,7 +408,7 @@ def _output(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
 
 
 def _reserve(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
-    cx.fail(node, "`reserve` stands in a `with`, which hands the record over", hint=f"with {ast.unparse(node)} as record:")
+    cx.fail(node, "this stands in a `with`, which hands the record over", hint=f"with {ast.unparse(node)} as record:")
 
 
 Method = Callable[["Lowering", ast.Call, MapDeclaration], Value]
@@ -432,7 +432,7 @@ def _methods_of(declaration: MapDeclaration) -> dict[str, Method]:
         case PerfEventArray():
             return {"output": _output}
         case RingBuf():
-            return {"emit": rings.emit, "discard": rings.discard, "reserve": _reserve}
+            return {"emit": rings.emit, "discard": rings.discard, "reserve": _reserve, "reserve_bytes": _reserve}
         case KeyedMap():
             return (
                 KEYED_METHODS if declaration.kind not in ARRAYS else {k: m for k, m in KEYED_METHODS.items() if k != "delete"}

@@ -28,6 +28,8 @@ from purebpf.lang.types import (
     kept_fields,
 )
 
+AT_ONCE = 64  # bytes that a copy may hold in registers
+
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
 
@@ -262,6 +264,16 @@ def root(op: Op) -> Op:
     return op
 
 
+def _disjoint(cx: Lowering, a: Ref, b: Ref) -> bool:
+    """Whether two places of one type are the same or do not overlap, for certain."""
+    mine, theirs = root(a.op), root(b.op)
+    if a.region != b.region:
+        return "mem" not in (a.region, b.region)
+    if mine.kind == theirs.kind == "alloca":
+        return mine is not theirs
+    return a.region in ("map_value", "stack") and isinstance(a.type, StructType) and not cx.unit.unions
+
+
 def copy(cx: Lowering, node: ast.AST, to: Ref, source: Ref, apart: bool = False) -> None:
     """Copy a record, array or text: all loads first, so that overlapping places and swaps come out right; piece by piece
     where they are known to lie apart."""
@@ -269,7 +281,11 @@ def copy(cx: Lowering, node: ast.AST, to: Ref, source: Ref, apart: bool = False)
     whole(cx, node, source)
     check_writable(cx, node, to)
     pieces = list(chunks(to.type.size, min(alignment(to), alignment(source))))
-    if apart:
+    if not apart and to.type.size > AT_ONCE and not _disjoint(cx, to, source):
+        between = temporary(cx, source.type, "copy")
+        copy(cx, node, between, source, apart=True)
+        return copy(cx, node, to, between, apart=True)
+    if apart or to.type.size > AT_ONCE:
         cx.forget()
         for offset, width in pieces:
             kind = I64 if width == 8 else I32

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from purebpf.compiler.frontend import memory, scopes
-from purebpf.compiler.frontend.values import NONE, Const, IntValue, MaybeRef, Ref, Unset, Value, describe, named
+from purebpf.compiler.frontend.values import NONE, Const, Dynptr, IntValue, MaybeRef, Ref, Unset, Value, describe, named
 from purebpf.compiler.ir.ops import BOOL, I64, VOID, Op, Ptr
 from purebpf.lang.types import StructType, Type, type_of
 
@@ -41,6 +41,10 @@ def is_record(op: Op) -> bool:
 def closed(cx: Lowering, ref: Ref) -> bool:
     """Whether a reference goes to a record that has been handed over, or may have been."""
     record = origin(ref.op)
+    if record.kind == "call" and record.imm[0] == "dynptr_data":
+        from purebpf.compiler.frontend import dynptrs
+
+        return not dynptrs.is_open(cx, record.args[0])
     if not is_record(record):
         return False
     held = cx.flow.state.get(open_name(record))
@@ -60,7 +64,7 @@ def _losses(cx: Lowering, node: ast.AST, ring: RingBuf[Any]) -> Op:
     return cx.builder.emit("map_value", Ptr("map_value"), [], (name, 0))
 
 
-def _count_loss(cx: Lowering, node: ast.AST, ring: RingBuf[Any]) -> None:
+def count_loss(cx: Lowering, node: ast.AST, ring: RingBuf[Any]) -> None:
     cx.forget()
     cx.builder.emit("atomic", VOID, [_losses(cx, node, ring), cx.const(1)], ("add", 8, 0, 0))
 
@@ -114,7 +118,7 @@ def emit(cx: Lowering, node: ast.Call, ring: Any) -> Value:
         return Const(True)
 
     def full() -> Value:
-        _count_loss(cx, node, ring)
+        count_loss(cx, node, ring)
         return Const(False)
 
     cx.flow.state[open_name(found.op)] = found
@@ -149,7 +153,7 @@ def _output(cx: Lowering, node: ast.Call, ring: RingBuf[Any], at: ast.expr, valu
     answer = cx.call("ringbuf_output", [_map(cx, node, ring), _pointer(cx, place), cx.const(layout.size), flags])
 
     def full() -> Value:
-        _count_loss(cx, node, ring)
+        count_loss(cx, node, ring)
         return Const(False)
 
     return cx.diamond(cx.builder.emit("eq", BOOL, [answer, cx.const(0)]), lambda: Const(True), full)
@@ -174,7 +178,7 @@ def reserve(cx: Lowering, node: ast.Call, ring: RingBuf[Any], target: ast.expr |
         return NONE
 
     def full() -> Value:
-        _count_loss(cx, node, ring)
+        count_loss(cx, node, ring)
         return NONE
 
     cx.flow.state[name] = found
@@ -200,6 +204,10 @@ def discard(cx: Lowering, node: ast.Call, ring: Any) -> Value:
         cx.fail(node, "`discard` takes (record)")
     value = cx.expression(node.args[0])
     cx.usable(node.args[0], value)
+    if isinstance(value, Dynptr):
+        from purebpf.compiler.frontend import dynptrs
+
+        return dynptrs.discard(cx, node, value)
     from purebpf.compiler.frontend.lower import NeedsInlining
 
     if isinstance(value, Ref) and origin(value.op).kind == "param" and cx.unit.active:
@@ -207,6 +215,14 @@ def discard(cx: Lowering, node: ast.Call, ring: Any) -> Value:
     record = origin(value.op) if isinstance(value, Ref) and value.offset == 0 else None
     if not isinstance(value, Ref) or record is None or not is_record(record) or value.type != ring.value_type:
         cx.fail(node.args[0], f"`discard` takes the record that `with {ring.name}.reserve()` gave, not {describe(value)}")
+    same_loop(cx, node, record)
+    _give_back(cx, "ringbuf_discard", value, cx.const(0))
+    cx.flow.state[open_name(record)] = NONE
+    return NONE
+
+
+def same_loop(cx: Lowering, node: ast.AST, record: Op) -> None:
+    """What is discarded must have been reserved by the same trip."""
     scope = next((s for s in cx.scopes if s.record == record), None)
     if scope is None or scope.loops != scopes.loops_open(cx):
         cx.fail(
@@ -215,6 +231,3 @@ def discard(cx: Lowering, node: ast.Call, ring: Any) -> Value:
             "on the next trip it would be gone",
             "note it in a variable, leave the loop, and discard the record behind it",
         )
-    _give_back(cx, "ringbuf_discard", value, cx.const(0))
-    cx.flow.state[open_name(record)] = NONE
-    return NONE

@@ -90,15 +90,15 @@ def with_(cx: Lowering, node: ast.With) -> None:
 
 
 def _open(cx: Lowering, item: ast.withitem) -> None:
-    from purebpf.compiler.frontend import locks, rings
+    from purebpf.compiler.frontend import dynptrs, locks, rings
 
     value = item.context_expr
     if isinstance(value, ast.Call):
         target = cx.expression(value.func)
-        if isinstance(target, Bound) and target.name == "reserve" and _ring(target.receiver) is not None:
-            ring = _ring(target.receiver)
-            assert ring is not None
-            return rings.reserve(cx, value, ring, item.optional_vars)
+        ring = _ring(target.receiver) if isinstance(target, Bound) else None
+        if ring is not None and isinstance(target, Bound) and target.name in ("reserve", "reserve_bytes"):
+            opens = rings.reserve if target.name == "reserve" else dynptrs.reserve
+            return opens(cx, value, ring, item.optional_vars)
     else:
         place = cx.expression(value)
         if isinstance(place, Ref) and locks.is_lock(place):

@@ -108,6 +108,7 @@ def _lower(cx: Lowering, function: FunctionType, frame: Frame, values: dict[str,
         return None
     unit.active.append(function.__code__)
     unit.functions[name] = fn
+    results = len(unit.meaning.results)
     result: Value | None
     try:
         with inner.at(frame.source.node):
@@ -118,6 +119,7 @@ def _lower(cx: Lowering, function: FunctionType, frame: Frame, values: dict[str,
     except NeedsInlining:
         result = None
     unit.active.pop()
+    unit.meaning.settle(results, result is not None)
     if result is None:
         del unit.functions[name]
         return None

@@ -108,6 +108,13 @@ class Bound(Value):
 
 
 @dataclass(frozen=True, slots=True)
+class Dynptr(Value):
+    """Bytes of run-time size that were reserved in a ring; `op` is the stack memory that stands for them."""
+
+    op: Op
+
+
+@dataclass(frozen=True, slots=True)
 class LocalFunction(Value):
     """A function defined inside the program, for the kernel to call back."""
 
@@ -217,6 +224,8 @@ def describe(value: Value) -> str:
             return f"the method `{n}`"
         case Fill(type=t):
             return named(t)
+        case Dynptr():
+            return "reserved bytes"
         case LocalFunction(node=node):
             return f"the function `{node.name}`"
         case Unset(name=n):
@@ -229,7 +238,7 @@ def describe(value: Value) -> str:
 def parts(value: Value) -> list[Op]:
     """The ops a value is made of."""
     match value:
-        case IntValue(op=op) | Ref(op=op) | MaybeRef(op=op) | Context(op=op):
+        case IntValue(op=op) | Ref(op=op) | MaybeRef(op=op) | Context(op=op) | Dynptr(op=op):
             return [op]
         case MaybeInt(present=present, inner=inner):
             return [present, inner.op]
@@ -243,7 +252,7 @@ def parts(value: Value) -> list[Op]:
 def rebuilt(value: Value, ops: list[Op]) -> Value:
     """The same value made of other ops (consumed from the front of `ops`)."""
     match value:
-        case IntValue() | Context():
+        case IntValue() | Context() | Dynptr():
             return replace(value, op=ops.pop(0))
         case Ref():
             return replace(value, op=ops.pop(0))

@@ -170,6 +170,8 @@ class Environment:
         """Records sent to perf event arrays and rings: map, flags, bytes."""
         self.reserved: dict[Memory, str] = {}
         """Ring records that are reserved and neither submitted nor discarded yet, with their map."""
+        self.dynptrs: dict[tuple[Place, int], Memory | None] = {}
+        """By the place on the stack: the bytes that it stands for, None when there are none."""
         self.redirected: tuple[str, int, int] | None = None
         """The last redirect: the map or "", the key or interface, the flags."""
         self.context = Pointer(Context(self))

@@ -35,6 +35,14 @@ STACK_LIMIT = 512
 INVERSE = {JEQ: JNE, JNE: JEQ, JGT: JLE, JLE: JGT, JGE: JLT, JLT: JGE, JSGT: JSLE, JSLE: JSGT, JSGE: JSLT, JSLT: JSGE}
 
 
+class StackTooSmall(CompileError):
+    """A function, or a chain of calls, needs more stack than there is."""
+
+    def __init__(self, message: str, label: str = "", hint: str = "") -> None:
+        super().__init__(f"error: {message}")
+        self.message, self.label, self.hint = message, label, hint
+
+
 @dataclass(slots=True)
 class Emitted:
     """A function's instructions; `calls` are (index, function name) of local calls still to be resolved."""
@@ -67,9 +75,9 @@ def frame(fn: MFunction) -> int:
     depth = -(-depth // 8) * 8
     if depth > STACK_LIMIT:
         big = max(fn.slots, key=lambda s: s.size)
-        raise CompileError(
-            f"error: `{fn.name}` needs {depth} bytes of stack, the kernel gives {STACK_LIMIT}; the largest piece is "
-            f"`{big.name or 'a spill'}` with {big.size} bytes"
+        raise StackTooSmall(
+            f"`{fn.name}` needs {depth} bytes of stack, the kernel gives {STACK_LIMIT}",
+            f"the largest piece is `{big.name or 'a spill'}` with {big.size} bytes",
         )
     return depth
 

@@ -313,8 +313,9 @@ class _Selector:
     def _through(op: Op) -> bool:
         return op.kind == "guard" or (op.kind == "add" and isinstance(op.type, Ptr) and op.args[1].is_const)
 
-    def address(self, pointer: Op, offset: int) -> tuple[Reg, int, Slot | None]:
-        """(register, offset, slot) for a memory access."""
+    def address(self, pointer: Op, offset: int, target: Reg | None = None) -> tuple[Reg, int, Slot | None]:
+        """(register, offset, slot) for a memory access. A load's `target` may hold the address before: what is left behind in
+        a register makes the verifier of Linux 6.9 to 6.14 think that a loop's next trip is not like this one."""
         while True:
             if pointer.kind == "guard":
                 pointer = pointer.args[0]
@@ -329,6 +330,9 @@ class _Selector:
                 break
         if pointer.kind == "alloca":
             return FRAME_POINTER, offset, self.slots[pointer]
+        if pointer.kind == "map_value" and target is not None and offset < 1 << 15:
+            self.make(target, pointer)
+            return target, offset, None
         register = self.use(pointer)
         if not -(1 << 15) <= offset < 1 << 15:
             moved = self.out.virtual()
@@ -339,8 +343,8 @@ class _Selector:
 
     def op_load(self, op: Op) -> None:
         size, signed, offset = op.imm
-        register, offset, slot = self.address(op.args[0], offset)
         target = self.reg_of(op)
+        register, offset, slot = self.address(op.args[0], offset, target)
         extend = bool(signed) and size < 8
         mode = MODE_MEMSX if extend and self.options.cpu >= 4 else MODE_MEM
         self.emit(Inst(LDX | mode | SIZES[size], target, register, offset, defs=(target,), uses=(register,), slot=slot))
