@@ -116,7 +116,7 @@ def test_a_search_with_a_budget(engine: str) -> None:
 def test_a_loop_without_an_end_names_the_line_and_the_kernel(no_budgets: None) -> None:
     program = bpf.xdp(endless)
     with pytest.raises(
-        Unsupported, match=r"while n > 1:\n.* such loops came with Linux 6\.9\n.*= help: give it a bound"
+        Unsupported, match=r"while n > 1:\n.* such loops came with Linux 5\.17\n.*= help: give it a bound"
     ) as refused:
         program.load("kernel")
     assert isinstance(refused.value, CompileError)
@@ -179,7 +179,7 @@ def loops_called_in_each_other(ctx):  # type: ignore[no-untyped-def]
 @called(2000, PACKET)
 def the_variable_keeps_its_last_value(ctx):  # type: ignore[no-untyped-def]
     last = 0
-    for i in range(len(ctx.packet) + 50000):  # noqa: B007, SIM113
+    for i in range(len(ctx.packet) + 50000):  # noqa: B007
         last += 1  # noqa: SIM113
         if last == 2001:
             break

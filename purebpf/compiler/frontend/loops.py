@@ -351,7 +351,7 @@ def _budgeted(cx: Lowering, node: ast.stmt, spent: Flow, header: Block, inner: B
         raise UnsupportedProgram(
             "the kernel cannot see that this loop ends",
             cx.place(node),
-            "such loops came with Linux 6.9",
+            "such loops came with Linux 5.17",
             "give it a bound: `for i in range(1000):` with a `break`",
         )
     inner.ops, header.ops = header.ops, []
