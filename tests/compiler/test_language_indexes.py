@@ -198,7 +198,7 @@ def index_below_a_remainder(ctx):  # type: ignore[no-untyped-def]
     v = bpf.array(u32, 8)
     v[3] = 17
     i = ctx.packet.at(3, u8)
-    if i is not None and i < (len(ctx.packet) + 2) % 7:
+    if i is not None and i < (len(ctx.packet) + 3) % 7:
         return v[i]
     return 2
 
