@@ -8,7 +8,7 @@ it (libbpf's `-- BEGIN PROG LOAD LOG --`, `libbpf: prog 'x':`) is passed over.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from purebpf.explain.states import State, frame_of, read_states
@@ -62,11 +62,13 @@ class Source:
 @dataclass(slots=True)
 class Log:
     """The parts of a log. `step` is the last instruction it shows, `said` the lines after it, `states` what was known there of
-    registers and stack slots, `report` the sections of a newer kernel's report, by heading ("" is its title)."""
+    registers and stack slots, `texts` and `sources` instructions and their lines by slot, `report` the sections of a newer
+    kernel's report by heading ("" is its title)."""
 
     step: Step | None = None
     said: list[str] = field(default_factory=list)
     states: dict[str, State] = field(default_factory=dict)
+    texts: dict[int, str] = field(default_factory=dict)
     sources: dict[int, Source] = field(default_factory=dict)
     report: dict[str, str] = field(default_factory=dict)
     processed: int = 0
@@ -103,7 +105,8 @@ def read_log(text: str) -> Log:
             slot = int(found["slot"])
             if source:
                 log.sources[slot] = source
-            log.step = Step(slot, int(found["opcode"], 16), found["text"].strip(), source)
+            log.texts[slot] = found["text"].strip()
+            log.step = Step(slot, int(found["opcode"], 16), log.texts[slot], source)
             last = at
         elif line.startswith("; ") and (said := SOURCE.match(line)):
             source = Source(said["text"], said["file"] or "", int(said["line"] or 0))
@@ -144,6 +147,17 @@ def take(known: dict[str, State], text: str, gone: Iterable[str], frame: int | N
             if name not in gone:
                 known.setdefault(name, state)
     return here if frame is None else frame
+
+
+def causes(report: Mapping[str, str]) -> list[str]:
+    """The steps of a report's causal path, a sentence each: "instruction 5: R0 changed from ... to ..."."""
+    steps: list[str] = []
+    for line in report.get("Causal path", "").splitlines():
+        if at := re.match(r"\s*insn (\d+)", line):
+            steps.append(f"instruction {at[1]}: ")
+        elif steps and (text := re.match(r"\s*\|\s+(?:\^-- (?:\w+: )?)?(.*)", line)):
+            steps[-1] += ("" if steps[-1].endswith(": ") else " ") + text[1].strip()
+    return steps
 
 
 def read_report(lines: Sequence[str]) -> dict[str, str]:
