@@ -68,7 +68,7 @@ def figure(value: int) -> str:
 
 def pointer(state: State) -> str:
     """What a pointer points to, with its offset."""
-    kind = state.kind.removesuffix("_or_null")
+    kind = state.kind.replace("_or_null", "")
     base = place(kind, state)
     if kind == "fp":
         return f"{base} at {state.offset:+d}" if state.offset else "the top of the stack"
