@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from purebpf.explain.states import State, frame_of, read_states
 
@@ -119,6 +119,7 @@ def states_before(lines: Sequence[str], last: int) -> dict[str, State]:
     """What was known when the verifier came to the instruction in line `last`: each register as it was told last before it on
     the same path. A call takes r1 to r5 away, so what was told of them before it does not count."""
     known: dict[str, State] = {}
+    told: list[tuple[str, State]] = []
     gone: set[str] = set()
     frame: int | None = None
     after_it = next((found for line in lines[last + 1 : last + 2] if (found := WHOLE_STATE.match(line))), None)
@@ -128,25 +129,49 @@ def states_before(lines: Sequence[str], last: int) -> dict[str, State]:
         if step := INSTRUCTION.match(line):
             after = step["after"] or ""
             if after.startswith(("R", "frame", "fp-")):
-                frame = take(known, after, gone, frame)
+                frame = take(known, told, after, gone, frame)
             if step["opcode"] == "85":
                 gone.update(f"R{n}" for n in range(1, 6))
         elif whole := WHOLE_STATE.match(line):
-            take(known, whole["state"], gone, frame)
+            take(known, told, whole["state"], gone, frame)
             break
         elif line.startswith("from "):
             break
-    return known
+    return linked(known, told)
 
 
-def take(known: dict[str, State], text: str, gone: Iterable[str], frame: int | None) -> int:
-    """Add states that are not known yet and of the same call depth; gives that depth."""
+def take(known: dict[str, State], told: list[tuple[str, State]], text: str, gone: Iterable[str], frame: int | None) -> int:
+    """Add states that are not known yet and of the same call depth, and all of them to `told`; gives that depth."""
     here = frame_of(text)
     if frame is None or here == frame:
         for name, state in read_states(text).items():
             if name not in gone:
                 known.setdefault(name, state)
+                told.append((name, state))
     return here if frame is None else frame
+
+
+def linked(known: Mapping[str, State], told: Iterable[tuple[str, State]]) -> dict[str, State]:
+    """The states with what was learnt of copies. The log prints only the register that was compared; registers that share its
+    `id` are the same value: `told` has the states backwards, so the first of an id is the newest."""
+    newest: dict[str, State] = {}
+    tested: set[str] = set()
+    for name, state in told:
+        id = state.fields.get("id", "0")
+        if id == "0":
+            continue
+        if state.number:
+            newest.setdefault(id, state)
+        elif state.nullable and known[name].kind == state.kind.replace("_or_null", ""):
+            tested.add(id)
+    return {name: with_copies(state, newest, tested) for name, state in known.items()}
+
+
+def with_copies(state: State, newest: Mapping[str, State], tested: Iterable[str]) -> State:
+    id = state.fields.get("id", "0")
+    if state.number:
+        return newest.get(id, state)
+    return replace(state, kind=state.kind.replace("_or_null", "")) if state.nullable and id in tested else state
 
 
 def causes(report: Mapping[str, str]) -> list[str]:

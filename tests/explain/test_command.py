@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from purebpf.cli.main import cli
 from purebpf.errors import Error
+from tests.cli.test_cli import purebpf
 from tests.explain.test_foreign import LIBBPF
 
 
@@ -50,3 +51,10 @@ def test_what_is_no_rejection_is_an_error(content: str | bytes, said: str) -> No
     result = run("-", stdin=content)
     assert isinstance(result.exception, Error)
     assert str(result.exception).startswith("standard input is") and said in str(result.exception)
+
+
+def test_run_log_asks_for_the_whole_log(tmp_path: Path) -> None:
+    path = tmp_path / "prints.py"
+    path.write_text('import os\n\nif __name__ == "__main__":\n    print(os.environ.get("PUREBPF_LOG", "short"))\n')
+    assert purebpf("run", "--log", str(path)).stdout == "full\n"
+    assert purebpf("run", str(path)).stdout == "short\n"

@@ -54,6 +54,18 @@ R6 invalid mem access 'map_value_or_null'
 processed 6 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0
 """
 
+COPIES = """\
+0: R1=ctx() R10=fp0
+5: (85) call bpf_map_lookup_elem#1    ; R0=map_value_or_null(id=1,map=counts,ks=4,vs=8)
+6: (bf) r7 = r0  ; R0=map_value_or_null(id=1,map=counts,ks=4,vs=8) R7=map_value_or_null(id=1,map=counts,ks=4,vs=8)
+7: (15) if r0 == 0x0 goto pc+1        ; R0=map_value(map=counts,ks=4,vs=8)
+8: (bf) r8 = r6                       ; R6=scalar(id=2) R8=scalar(id=2)
+9: (25) if r6 > 0xc8 goto pc+2        ; R6=scalar(id=2,smin=0,smax=umax=200,var_off=(0x0; 0xff))
+10: (7b) *(u64 *)(r7 +8) = r8
+invalid access to map value, value_size=8 off=8 size=8
+processed 8 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0
+"""
+
 
 def explained(log: str) -> Explanation:
     explanation = explain(log)
@@ -80,6 +92,10 @@ def test_level_2_tells_the_state_before_each_instruction() -> None:
 
 def test_the_state_is_that_of_the_last_path() -> None:
     assert explained(PATHS).registers == {"r6": "a value of map `m` (8 bytes), may be NULL"}
+
+
+def test_what_is_learnt_of_a_register_holds_for_its_copies() -> None:
+    assert explained(COPIES).registers == {"r7": "a value of map `counts` (8 bytes)", "r8": "a number between 0 and 200"}
 
 
 def test_words_that_no_rule_knows_are_given_as_they_are() -> None:
