@@ -19,7 +19,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 fuzz: $(VENV)/.installed-dev
-	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 # make kernels KERNELS="5.10 6.1" TESTS=tests/kernel/test_map.py
 kernels: $(VENV)/.installed-dev

@@ -3,7 +3,8 @@
     sudo purebpf run examples/syscall_count.py -- --seconds 10
     sudo purebpf run examples/syscall_count.py -- --pid 1234
 
-The program runs for every system call of the machine; `only` lets it leave at once for those of other processes.
+The program runs for every system call of the machine; `settings.only` lets it leave at once for those of other processes. It is
+assigned before the program is loaded, so the kernel drops the test where there is nothing to test.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ class Process:
 
 
 calls = bpf.Hash[Process, u64](max_entries=4096)
-only = bpf.Array[u32](max_entries=1)  # a process id, or 0 for all processes
+
+
+@bpf.config
+class settings:
+    only: u32 = 0  # a process id, or 0 for all processes
 
 
 @bpf.tracepoint("raw_syscalls/sys_enter")
 def count(ctx: bpf.TracepointContext) -> None:
-    wanted = only[0]
-    if wanted == 0 or wanted == bpf.current.tgid:
+    if settings.only == 0 or settings.only == bpf.current.tgid:
         calls[Process(name=bpf.current.comm)] += 1
 
 
@@ -41,11 +45,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, help="how long to count; without it, until Ctrl-C")
     parser.add_argument("--pid", type=int, default=0, help="count only those of this process")
     arguments = parser.parse_args()
-    with count.load():  # the map exists from here on, the program is not attached yet
-        only[0] = arguments.pid
-        with count.attach():
-            for _ in bpf.every(1.0, count=arguments.seconds):
-                print("  ".join(f"{name} {total}" for name, total in busiest()), flush=True)
+    settings.only = arguments.pid
+    with count.attach():
+        for _ in bpf.every(1.0, count=arguments.seconds):
+            print("  ".join(f"{name} {total}" for name, total in busiest()), flush=True)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ COMMANDS = {  # name: module in this package that has a click command of that na
     "build": "build",
     "demo": "demo",
     "disasm": "disasm",
+    "explain": "explain",
     "run": "run",
     "vm": "vm",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -34,8 +35,9 @@ RESULTS = {
     "--pcap", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Feed these packets to the file's programs."
 )
 @click.option("--python", is_flag=True, help="With --pcap: run the functions themselves, which stop at breakpoints.")
+@click.option("--log", is_flag=True, help="Show the whole log of the kernel's verifier when it rejects a program.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def run(file: Path, engine: str, pcap: Path | None, python: bool, arguments: tuple[str, ...]) -> None:
+def run(file: Path, engine: str, pcap: Path | None, python: bool, log: bool, arguments: tuple[str, ...]) -> None:
     """Run FILE.
 
     A file with an `if __name__ == "__main__":` block runs as Python would run it, with ARGUMENTS. With --pcap its programs are
@@ -43,10 +45,13 @@ def run(file: Path, engine: str, pcap: Path | None, python: bool, arguments: tup
     attached, and what they print is shown, until Ctrl-C.
     """
     from purebpf.collection import set_default_engine
+    from purebpf.rejection import FULL_LOG
 
     if python and (pcap is None or engine == "kernel"):
         raise click.UsageError("--python runs a file's programs on the packets of --pcap, on the virtual machine's maps")
     set_default_engine(engine)
+    if log:
+        os.environ[FULL_LOG] = "full"
     if pcap is not None:
         feed(file, pcap, engine, python)
     elif has_main_block(file):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from purebpf.explain.log import Log, is_log, read_log
+from purebpf.explain.log import Log, causes, is_log, read_log
 from purebpf.explain.rules import Found, find_rule
 from purebpf.explain.states import State, integer
 from purebpf.explain.words import describe
@@ -15,6 +15,8 @@ from purebpf.isa.instruction import Instruction, SourceLine
 from purebpf.spec import ProgramSpec
 
 PACKET = re.compile(r"(?P<name>R\d+)\(id=\d+,off=-?\d+,r=(?P<range>\d+)\)")
+NULLS = {True: "None", False: "NULL"}  # what a program from Python calls it, and others
+BITS = re.compile(r"\((0x[0-9a-f]+); (0x[0-9a-f]+)\)")
 REGISTER = re.compile(r"\b[rwR](\d+)\b")
 
 
@@ -54,7 +56,8 @@ class Explanation:
         inside = f" of `{spot.function}`" if spot.function else ""
         at = [] if spot.slot is None else [f"instruction {spot.slot}{inside}: {spot.instruction}".rstrip(": ")]
         known = (f"{name} is {words}" for name, words in self.registers.items())
-        return [*at, *(words for words in known if words not in self.label), f"the verifier says: {self.said}"]
+        told = [words for words in known if words not in self.label]
+        return [*at, *told, *causes(self.report), f"the verifier says: {self.said}"]
 
 
 def explain(log: str, spec: ProgramSpec | None = None) -> Explanation | None:
@@ -80,16 +83,16 @@ def known(found: Found, parts: Log, spec: ProgramSpec | None) -> Explanation:
     """An explanation by a rule."""
     rule, groups = found.rule, found.groups
     slot = integer(groups["slot"]) if groups.get("slot") else parts.step.slot if parts.step else None
-    values = filled(groups, parts.states)
-    python = bool(spec and rule.python and any(i.source and i.source.file.endswith(".py") for i in spec.instructions))
+    python = from_python(spec)
+    values = filled(groups, parts.states, NULLS[python])
     return Explanation(
         rule=rule.name,
         message=fill(rule.message, values),
         said=found.said,
         label=fill(known_clauses(rule.label, values), values),
-        hint=fill(rule.python if python else rule.hint, values),
+        hint=fill((python and rule.python) or rule.hint, values),
         spot=find_spot(slot, parts, spec),
-        registers=registers(found.said, slot, parts),
+        registers=registers(found.said, slot, parts, NULLS[python]),
         report=parts.report,
         processed=parts.processed,
     )
@@ -106,17 +109,24 @@ def unknown(parts: Log, spec: ProgramSpec | None) -> Explanation:
         label=" ".join(parts.report.get("Reason", "").split()),
         hint=" ".join(parts.report.get("Suggestion", "").split()),
         spot=find_spot(slot, parts, spec),
-        registers=registers(said, slot, parts),
+        registers=registers(said, slot, parts, NULLS[from_python(spec)]),
         report=parts.report,
         processed=parts.processed,
     )
 
 
-def filled(groups: Mapping[str, str], states: Mapping[str, State]) -> dict[str, str]:
+def from_python(spec: ProgramSpec | None) -> bool:
+    """Whether a program was compiled from Python."""
+    return spec is not None and any(i.source is not None and i.source.end > 0 for i in spec.instructions)
+
+
+def filled(groups: Mapping[str, str], states: Mapping[str, State], null: str) -> dict[str, str]:
     """The values for a rule's texts: the match's groups, `where` for the register's state, `end` for offset + size."""
     state = states.get(f"R{groups.get('reg', '')}")
     end = integer(groups.get("off", "0")) + integer(groups.get("size", "0"))
-    return {**groups, "where": describe(state) if state else "", "end": str(end)}
+    bits = BITS.fullmatch(groups.get("range", ""))  # up to Linux 6.7 a range is told by its known bits
+    between = {"range": f"[{integer(bits[1])}, {integer(bits[1]) | integer(bits[2])}]"} if bits else {}
+    return {**groups, **between, "where": describe(state, null) if state else "", "end": str(end)}
 
 
 def known_clauses(label: str, values: Mapping[str, str]) -> str:
@@ -130,21 +140,21 @@ def fill(text: str, values: Mapping[str, str]) -> str:
     return re.sub(r"\b1 bytes\b", "1 byte", filled_in)
 
 
-def registers(said: str, slot: int | None, parts: Log) -> dict[str, str]:
+def registers(said: str, slot: int | None, parts: Log, null: str) -> dict[str, str]:
     """The states in words of the registers that the verifier names, or else of those in the instruction."""
     if parts.step is None or parts.step.slot != slot:
         return {}
     named = REGISTER.findall(said) or REGISTER.findall(parts.step.text)
     states = {f"r{n}": parts.states[f"R{n}"] for n in named if f"R{n}" in parts.states}
-    return {name: describe(state) for name, state in states.items()}
+    return {name: describe(state, null) for name, state in states.items()}
 
 
 def find_spot(slot: int | None, parts: Log, spec: ProgramSpec | None) -> Spot:
     """The instruction at a slot: by the program's own line information, else by the comments in the log."""
     if slot is None:
         return Spot()
-    shown = parts.step.text if parts.step and parts.step.slot == slot else ""
-    comment = parts.sources.get(slot) or (parts.step.source if shown and parts.step else None)
+    shown = parts.texts.get(slot, "")
+    comment = parts.sources.get(slot)
     source = SourceLine(comment.file, comment.line, 0, comment.text) if comment else None
     if spec is None:
         return Spot(slot, shown, "", source)

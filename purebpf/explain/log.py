@@ -8,8 +8,8 @@ it (libbpf's `-- BEGIN PROG LOAD LOG --`, `libbpf: prog 'x':`) is passed over.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from purebpf.explain.states import State, frame_of, read_states
 
@@ -62,11 +62,13 @@ class Source:
 @dataclass(slots=True)
 class Log:
     """The parts of a log. `step` is the last instruction it shows, `said` the lines after it, `states` what was known there of
-    registers and stack slots, `report` the sections of a newer kernel's report, by heading ("" is its title)."""
+    registers and stack slots, `texts` and `sources` instructions and their lines by slot, `report` the sections of a newer
+    kernel's report by heading ("" is its title)."""
 
     step: Step | None = None
     said: list[str] = field(default_factory=list)
     states: dict[str, State] = field(default_factory=dict)
+    texts: dict[int, str] = field(default_factory=dict)
     sources: dict[int, Source] = field(default_factory=dict)
     report: dict[str, str] = field(default_factory=dict)
     processed: int = 0
@@ -103,7 +105,8 @@ def read_log(text: str) -> Log:
             slot = int(found["slot"])
             if source:
                 log.sources[slot] = source
-            log.step = Step(slot, int(found["opcode"], 16), found["text"].strip(), source)
+            log.texts[slot] = found["text"].strip()
+            log.step = Step(slot, int(found["opcode"], 16), log.texts[slot], source)
             last = at
         elif line.startswith("; ") and (said := SOURCE.match(line)):
             source = Source(said["text"], said["file"] or "", int(said["line"] or 0))
@@ -116,6 +119,7 @@ def states_before(lines: Sequence[str], last: int) -> dict[str, State]:
     """What was known when the verifier came to the instruction in line `last`: each register as it was told last before it on
     the same path. A call takes r1 to r5 away, so what was told of them before it does not count."""
     known: dict[str, State] = {}
+    told: list[tuple[str, State]] = []
     gone: set[str] = set()
     frame: int | None = None
     after_it = next((found for line in lines[last + 1 : last + 2] if (found := WHOLE_STATE.match(line))), None)
@@ -125,25 +129,60 @@ def states_before(lines: Sequence[str], last: int) -> dict[str, State]:
         if step := INSTRUCTION.match(line):
             after = step["after"] or ""
             if after.startswith(("R", "frame", "fp-")):
-                frame = take(known, after, gone, frame)
+                frame = take(known, told, after, gone, frame)
             if step["opcode"] == "85":
                 gone.update(f"R{n}" for n in range(1, 6))
         elif whole := WHOLE_STATE.match(line):
-            take(known, whole["state"], gone, frame)
+            take(known, told, whole["state"], gone, frame)
             break
         elif line.startswith("from "):
             break
-    return known
+    return linked(known, told)
 
 
-def take(known: dict[str, State], text: str, gone: Iterable[str], frame: int | None) -> int:
-    """Add states that are not known yet and of the same call depth; gives that depth."""
+def take(known: dict[str, State], told: list[tuple[str, State]], text: str, gone: Iterable[str], frame: int | None) -> int:
+    """Add states that are not known yet and of the same call depth, and all of them to `told`; gives that depth."""
     here = frame_of(text)
     if frame is None or here == frame:
         for name, state in read_states(text).items():
             if name not in gone:
                 known.setdefault(name, state)
+                told.append((name, state))
     return here if frame is None else frame
+
+
+def linked(known: Mapping[str, State], told: Iterable[tuple[str, State]]) -> dict[str, State]:
+    """The states with what was learnt of copies. The log prints only the register that was compared; registers that share its
+    `id` are the same value: `told` has the states backwards, so the first of an id is the newest."""
+    newest: dict[str, State] = {}
+    tested: set[str] = set()
+    for name, state in told:
+        id = state.fields.get("id", "0")
+        if id == "0":
+            continue
+        if state.number:
+            newest.setdefault(id, state)
+        elif state.nullable and known[name].kind == state.kind.replace("_or_null", ""):
+            tested.add(id)
+    return {name: with_copies(state, newest, tested) for name, state in known.items()}
+
+
+def with_copies(state: State, newest: Mapping[str, State], tested: Iterable[str]) -> State:
+    id = state.fields.get("id", "0")
+    if state.number:
+        return newest.get(id, state)
+    return replace(state, kind=state.kind.replace("_or_null", "")) if state.nullable and id in tested else state
+
+
+def causes(report: Mapping[str, str]) -> list[str]:
+    """The steps of a report's causal path, a sentence each: "instruction 5: R0 changed from ... to ..."."""
+    steps: list[str] = []
+    for line in report.get("Causal path", "").splitlines():
+        if at := re.match(r"\s*insn (\d+)", line):
+            steps.append(f"instruction {at[1]}: ")
+        elif steps and (text := re.match(r"\s*\|\s+(?:\^-- (?:\w+: )?)?(.*)", line)):
+            steps[-1] += ("" if steps[-1].endswith(": ") else " ") + text[1].strip()
+    return steps
 
 
 def read_report(lines: Sequence[str]) -> dict[str, str]:

@@ -43,20 +43,24 @@ CALLS = (
     ),
     Rule(
         "sleeps",
-        r"(?:program must be sleepable to call sleepable kfunc|kernel func"
-        r"|helper call) ?(?P<name>\w*)(?: (?:might sleep|is sleepable).*| is not allowed in (?:non-sleepable"
-        r"|atomic).*)?$",
+        r"must be sleepable to call sleepable kfunc (?P<name>\w+)|sleepable helper (?P<helper>\w+)"
+        r"|kernel func (?P<kfunc>\w+) is sleepable|helper call (?:might sleep|is not allowed in non-sleepable)",
         "this call may sleep, and the program may not",
-        "{name}",
+        "{name}{helper}{kfunc}",
         "load the program as sleepable (a section such as fentry.s, lsm.s or uprobe.s), and call it outside of "
         "locks and RCU regions",
     ),
     Rule(
         "dead_lock",
-        r"(?:bpf_spin_lock|holding lock|already (?:locked|held)|two bpf_spin_locks|Acquiring two different locks"
-        r"|dead-?lock).*(?:same lock|dead|AA|two|already|another)",
+        r"Locking two \w+ are not allowed|(?:already|AA) dead-?lock|held lock.*deadlock",
         "a second lock is taken while one is held",
         hint="a program holds one bpf_spin_lock at a time: release the first before taking another",
+    ),
+    Rule(
+        "unlock",
+        r"(?P<what>\w+_unlock) (?:without taking a lock|of different lock|cannot be out of order)",
+        "{what} of what is not locked here",
+        hint="unlock the very lock that was taken, once, on every path, in the reverse order",
     ),
     Rule(
         "lock_call",
@@ -172,5 +176,27 @@ CALLS = (
         r"same insn cannot be used with different pointers",
         "one access is reached with pointers of different kinds",
         hint="make the access on each path by itself, so that each has one kind of pointer",
+    ),
+    Rule(
+        "not_constant",
+        rf"{REG} (?:is not a known constant|must be a known constant|is not a const)",
+        "the argument r{reg} must be a constant",
+        "r{reg} is {where}",
+        "the verifier must know the value: pass a literal, or a read-only setting that is assigned before the "
+        "program is loaded",
+    ),
+    Rule(
+        "function_arguments",
+        r"Caller passes invalid args into func#(?P<number>\d+)(?: \('(?P<name>[^']*)'\))?",
+        "the function {name} is called with arguments that it does not take",
+        hint="a global function is verified by its declaration alone: pass what its types say, with pointers that are not NULL",
+    ),
+    Rule(
+        "attach_target",
+        r"Tracing programs must provide btf_id|attach_btf_id \d+ is |FENTRY/FEXIT program can only be attached"
+        r"|is not found in kernel",
+        "the program has no such target in this kernel",
+        hint="the function to attach to is missing, inlined, or not open to this type: look in /proc/kallsyms and "
+        "in the kernel's BTF",
     ),
 )

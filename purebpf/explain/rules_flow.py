@@ -95,4 +95,11 @@ FLOW = (
         "{what}{what2}{what3}",
         "unlock on every path before the program ends",
     ),
+    Rule(
+        "unknown_instruction",
+        r"unknown opcode (?P<code>[0-9a-f]+)|invalid BPF_\w+ (?:opcode|insn)|uses reserved fields|R\d+ is invalid$",
+        "the kernel does not know this instruction",
+        hint="it is newer than the kernel, or its unused fields are not zero: compile for a lower level (clang's "
+        "-mcpu=v1 to v4)",
+    ),
 )

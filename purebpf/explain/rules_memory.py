@@ -25,7 +25,7 @@ MEMORY = (
     ),
     Rule(
         "null_arithmetic",
-        rf"{REG} pointer arithmetic on (?P<kind>\w+_or_null) prohibited, null-check it first",
+        rf"{REG} pointer arithmetic on (?P<kind>\w*_or_null\w*) prohibited, null-check it first",
         "this reference may be NULL, and is moved before it is tested",
         "r{reg} is {where}",
         "test it for NULL first, the whole 64 bits and alone, then add to it",
@@ -33,7 +33,7 @@ MEMORY = (
     ),
     Rule(
         "maybe_null",
-        rf"{REG} invalid mem access '(?P<kind>\w+_or_null)'",
+        rf"{REG} invalid mem access '(?P<kind>\w*_or_null\w*)'",
         "this reference may be NULL here",
         "r{reg} is {where}",
         "test it for NULL before the access: `if (!value) return ...`",
@@ -120,5 +120,34 @@ MEMORY = (
         "this access is outside of the stack, or of what was written there",
         "{size}{oldsize} bytes at {off}{oldoff}",
         "a frame has 512 bytes, at offsets -512 to -1; keep what is larger in a map, and bound a variable index",
+    ),
+    Rule(
+        "packet_read_only",
+        r"cannot write into packet|helper access to the packet is not allowed",
+        "a program of this type may not do this with the packet's memory",
+        hint="read it by bpf_skb_load_bytes and write it by bpf_skb_store_bytes, or copy it to the stack first",
+    ),
+    Rule(
+        "read_only",
+        rf"{REG} cannot write into (?P<kind>\w+)|only read is supported",
+        "this memory cannot be written",
+        "r{reg} is {where}",
+        "kernel objects and read-only memory can only be read; what may be written is a map's value, the stack, the packet",
+    ),
+    Rule(
+        "kernel_object_range",
+        r"access beyond (?:struct (?P<name>\w+)|the end of member \w+ \(.*?\) in struct \w+|\w+) (?:at|with|\().*",
+        "this is outside of the kernel object",
+        "struct {name}",
+        "the running kernel's type is smaller or other than the one compiled for: use CO-RE (BPF_CORE_READ), not a "
+        "copy of the struct",
+    ),
+    Rule(
+        "null_argument",
+        r"Possibly NULL pointer passed to (?:trusted |helper )?arg(?P<arg>\d+)",
+        "this argument may be NULL",
+        "argument {arg}",
+        "test it for NULL before the call",
+        "test it first: `if x is not None:`",
     ),
 )

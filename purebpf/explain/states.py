@@ -41,7 +41,7 @@ class State:
 
     @property
     def nullable(self) -> bool:
-        return self.kind.endswith("_or_null")
+        return "_or_null" in self.kind
 
     @property
     def constant(self) -> int | None:

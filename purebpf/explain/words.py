@@ -30,13 +30,13 @@ NAMED = {
 STACK = {"m": "written", "?": "not written", "0": "zero", "r": "a spilled register", "i": "an iterator", "d": "a dynptr"}
 
 
-def describe(state: State) -> str:
-    """The state in words, without a verb: "a number between 0 and 255", "a value of map `counts` (8 bytes), may be None"."""
+def describe(state: State, null: str = "NULL") -> str:
+    """The state in words, without a verb: "a number between 0 and 255", "a value of map `counts` (8 bytes), may be NULL"."""
     if state.number:
         return number(state)
     if state.text and set(state.text) <= set(STACK) and "?" in state.text + "?" and "(" not in state.text:
         return slot(state.text)
-    return f"{pointer(state)}{checked(state)}{', may be None' if state.nullable else ''}"
+    return f"{pointer(state)}{checked(state)}{f', may be {null}' if state.nullable else ''}"
 
 
 def number(state: State) -> str:
@@ -68,7 +68,7 @@ def figure(value: int) -> str:
 
 def pointer(state: State) -> str:
     """What a pointer points to, with its offset."""
-    kind = state.kind.removesuffix("_or_null")
+    kind = state.kind.replace("_or_null", "")
     base = place(kind, state)
     if kind == "fp":
         return f"{base} at {state.offset:+d}" if state.offset else "the top of the stack"

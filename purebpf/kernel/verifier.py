@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 
 from purebpf.kernel.attr import pack, read
+from purebpf.kernel.errors import kernel_version
 from purebpf.kernel.memlock import with_memlock
 from purebpf.kernel.syscall import Pinned, address, bpf, bpf_buffer, room
 from purebpf.tables.attr import INTEGERS
@@ -13,6 +14,8 @@ from purebpf.tables.enums import Command
 FIRST_LOG = 64 << 10
 LARGEST_LOG = 0xFFFF_FFFF >> 2  # bpf_verifier_log_attr_valid
 TELLS_SIZE = sum(INTEGERS["PROG_LOAD"]["log_true_size"])
+
+STATES_AT_LEVEL_1 = (5, 17)  # before it, level 1 tells states only where paths meet
 
 TAIL = 12  # lines before its last word
 REPORT = "Verification failed:"  # where newer kernels begin to tell the same once more, in words
@@ -25,6 +28,7 @@ def load(fields: Fields, log_level: int = 0) -> tuple[int, str]:
     """Make the load; (descriptor or minus errno, the verifier's log).
 
     With `log_level` 0 there is a log only of a failure; 1 tells every instruction, 2 every state as well, 4 only statistics.
+    Before Linux 5.17 level 1 has no states: a failure that is short is told at level 2 there.
     """
     if not log_level:
         answer = with_memlock(lambda: bpf(Command.PROG_LOAD, fields))
@@ -32,10 +36,18 @@ def load(fields: Fields, log_level: int = 0) -> tuple[int, str]:
         # itself, which the log tells.
         if answer >= 0 or answer in (-errno.EPERM, -errno.ENOSYS, -errno.EMFILE, -errno.ENFILE):
             return answer, ""
+    answer, log = _told(fields, log_level or 1)
+    if not log_level and answer < 0 and len(log) < FIRST_LOG and kernel_version() < STATES_AT_LEVEL_1:
+        return _told(fields, 2)
+    return answer, log
+
+
+def _told(fields: Fields, level: int) -> tuple[int, str]:
+    """Load with a log, in as many attempts as it takes to have the whole log."""
     size = FIRST_LOG
     while True:
         log = room(size)
-        answer, wanted = _with_log(fields, log, size, log_level or 1)
+        answer, wanted = _with_log(fields, log, size, level)
         if answer != -errno.ENOSPC or size >= LARGEST_LOG:
             return answer, log.value.decode("utf-8", "replace")
         size = min(wanted if wanted > size else size * 2, LARGEST_LOG)

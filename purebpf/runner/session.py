@@ -92,7 +92,7 @@ class Runner:
         runner = self
         while True:
             try:
-                result = runner.function(runner.main)(runner.context)
+                result = runner.function(runner.main)(*runner.arguments())
             except TailCall as call:
                 runner = runner.others(call.handle)
                 continue
@@ -103,6 +103,10 @@ class Runner:
             if result is not None and not isinstance(result, int):
                 raise Error(f"`{runner.main.__name__}` returned {result!r}, which is no integer")
             return (result or 0) & (1 << 64) - 1
+
+    def arguments(self) -> tuple[Any, ...]:
+        """What the program is called with: its context."""
+        return (self.context,)
 
     def _forget_memory(self) -> None:
         for block, first in self._placed:

@@ -135,6 +135,11 @@ class Transformer(ast.NodeTransformer):
         if isinstance(target, ast.Tuple | ast.List) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
             value.elts = [self.kept(t, v) for t, v in zip(target.elts, value.elts, strict=True)]
             return value
+        if isinstance(target, ast.Name) and isinstance(value, ast.Tuple):
+            value.elts = [self.kept(target, v) for v in value.elts]
+            return value
+        if isinstance(target, ast.Name) and isinstance(value, ast.Call) and isinstance(self.resolve(value.func), FunctionType):
+            return _call("text", self.visit(value))
         places = ast.Attribute | ast.Subscript | ast.Name | ast.IfExp
         entry = isinstance(value, ast.Subscript) and isinstance(self.resolve(value.value), MapDeclaration)
         if not isinstance(target, ast.Name) or not isinstance(value, places) or entry:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from purebpf.engine import Engine
 from purebpf.vm.engine import VmEngine
+from tests.fuzz import spoil
 from tests.fuzz.generate import Generator
+from tests.fuzz.guards import examine_unguarded
 from tests.fuzz.model import Model, Overflow
 from tests.fuzz.oracles import Failure, examine
+from tests.fuzz.pool import BUDGET, reports
 
 SMALL = 0.3
 BATCH = 15
@@ -19,16 +24,53 @@ def failures(first: int, engines: list[Engine], scale: float = SMALL) -> list[Fa
     return [failure for failure in found if failure is not None]
 
 
-@pytest.mark.parametrize("first", range(0, 75, BATCH))
+@pytest.mark.parametrize("first", range(0, 45, BATCH))
 def test_interpreter_and_virtual_machine_compute_what_python_does(first: int) -> None:
     found = failures(first, [VmEngine()])
     assert not found, str(found[0])
 
 
-@pytest.mark.parametrize("first", range(1000, 1075, BATCH))
+@pytest.mark.parametrize("first", range(1000, 1045, BATCH))
 def test_the_kernel_accepts_every_program_and_computes_what_python_does(first: int, kernel: Engine) -> None:
     found = failures(first, [kernel])
     assert not found, str(found[0])
+
+
+def test_every_oracle_and_every_mutator_is_content_with_a_slice() -> None:
+    """What `make fuzz` does, mistakes put in and checks taken out included."""
+    counts, failures = Counter[str](), []
+    for report in reports(first=0, count=BATCH, seconds=float("inf"), jobs=1):
+        counts += report.counts
+        failures += [failure for failure in report.failures if failure.kind != "large"]
+    assert not failures, str(failures[0])
+    assert counts["spoiled"] > 3
+    assert sum(n for what, n in counts.items() if what.startswith("unguarded")) > 1
+
+
+@pytest.mark.kernel
+def test_the_kernel_refuses_programs_without_their_checks(kernel: Engine) -> None:
+    found = [examine_unguarded(Generator(seed, 0.05).source(), seed, VmEngine(budget=BUDGET), kernel) for seed in range(BATCH)]
+    verdicts = [removal.verdict for removal in found]
+    assert set(verdicts) <= {"refused", "harmless", "none"}, str(next(r.failure for r in found if r.failure))
+    assert verdicts.count("refused") > BATCH // 2
+
+
+SPOILED = """
+import purebpf as bpf
+@bpf.xdp
+def program(ctx):
+    {body}
+"""
+
+
+def test_a_traceback_of_the_compiler_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spoil, "compile_program", lambda *a, **k: 1 // 0)
+    failure = spoil.examine_spoiled(SPOILED.format(body="return 1"), 0, [VmEngine()], "none")
+    assert failure is not None and failure.kind == "traceback"
+
+
+def test_a_mistake_with_a_diagnostic_is_as_it_should_be() -> None:
+    assert spoil.examine_spoiled(SPOILED.format(body="return nothing"), 0, [VmEngine()], "a name") is None
 
 
 def test_the_generator_is_deterministic() -> None:

@@ -41,6 +41,10 @@ def first(owner):
     return name
 
 
+def name_of(owner):
+    return owner.name
+
+
 def clear(items):
     items[0] = 0
 
@@ -180,6 +184,24 @@ def from_a_function(ctx):  # type: ignore[no-untyped-def]
     r.name = "old"
     c = first(r)
     return c == "old" and r.name == "new"
+
+
+@case(1)
+def the_result_of_a_function(ctx):  # type: ignore[no-untyped-def]
+    r = owners[0]
+    r.name = "old"
+    c = name_of(r)
+    r.name = "new"
+    return c == "old"
+
+
+@case(1)
+def in_a_tuple(ctx):  # type: ignore[no-untyped-def]
+    r = owners[0]
+    r.name = "old"
+    t = (r.name, 5)
+    r.name = "new"
+    return t[0] == "old" and t[1] == 5
 
 
 @case(1)

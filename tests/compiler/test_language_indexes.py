@@ -9,6 +9,7 @@ from purebpf import u8, u32, u64
 from tests.compiler.results import Function, Table, check
 
 case = Table()
+PRIMES = (2, 3, 5, 7, 11, 13, 17, 19)
 
 
 slots = bpf.Array[u64](max_entries=8)
@@ -189,6 +190,36 @@ def retry(ctx):  # type: ignore[no-untyped-def]
     else:
         return 0
     return attempt + 1
+
+
+@case(17, bytes(range(64)))
+def index_below_a_remainder(ctx):  # type: ignore[no-untyped-def]
+    """The verifier knows nothing of a remainder, so nothing of what is less."""
+    v = bpf.array(u32, 8)
+    v[3] = 17
+    i = ctx.packet.at(3, u8)
+    if i is not None and i < (len(ctx.packet) + 3) % 7:
+        return v[i]
+    return 2
+
+
+@case(9)
+def index_below_a_quotient(ctx):  # type: ignore[no-untyped-def]
+    v = bpf.array(u32, 8)
+    v[0] = 9
+    if ctx.rx_queue_index < (len(ctx.packet) + 0x7000_0000) // 1_000_000_000:
+        i = ctx.rx_queue_index
+        if i < len(ctx.packet) // 1_000_000_000 + 1:
+            return v[i]
+    return 2
+
+
+@case(64)
+def index_on_the_side_that_is_never_taken(ctx):  # type: ignore[no-untyped-def]
+    n = len(ctx.packet) % 100_003
+    if n % 3 <= n:
+        return n
+    return PRIMES[n % 8]
 
 
 @case.parametrize()

@@ -305,6 +305,20 @@ def bytes_of_a_text_up_to_its_nul(ctx):
     return total + 1000 * all(letter != ord("x") for letter in line.text)
 
 
+@row(2 + 30 + 400 + 5000, FRAME)
+def arrays_taken_apart(ctx):
+    eth = ctx.packet.at(0, Ethernet)
+    if eth is None:
+        return 0
+    line = lines[0]
+    for i, point in enumerate(line.points):
+        point.x = i + 2
+    a, b, *others = line.points
+    _, _, two, *_ = eth.dst
+    others[1].x = 5
+    return two + b.x * 10 + others[0].x * 100 + line.points[3].x * 1000 + a.x - 2
+
+
 @row(1 + 4 + 16, FRAME)
 def membership_in_memory(ctx):
     eth = ctx.packet.at(0, Ethernet)

@@ -1,46 +1,45 @@
-"""Runs a program everywhere and compares: CPython as the model, the IR interpreter, the virtual machine, the kernel."""
+"""What must hold for one program: every machine gives what CPython, as the model, says; nothing is refused, nothing fails."""
 
 from __future__ import annotations
 
-import linecache
 import random
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import ModuleType
 
 from purebpf.compiler.ir.check import check
-from purebpf.compiler.ir.environment import Environment
-from purebpf.compiler.ir.interp import Interpreter
-from purebpf.compiler.ir.memory import IrRuntimeError, Pointer
+from purebpf.compiler.ir.memory import IrRuntimeError
 from purebpf.compiler.ir.ops import Module
 from purebpf.compiler.options import Options
-from purebpf.compiler.pipeline import Compiled, compile_ir, compile_program
+from purebpf.compiler.pipeline import compile_program
 from purebpf.engine import Engine
 from purebpf.errors import CompileError, Error, VerifierError
-from purebpf.spec import MapSpec
+from tests.fuzz.machines import Outcome, after_each_pass, compare, load_module, run_engine, run_ir, run_python
 from tests.fuzz.model import Model
 
 RUNS = 4
 KINDS = ("wrong", "rejected", "tracebacks", "refused", "large")
-XDP_POINTERS: dict[int, str | Pointer] = {0: "packet", 4: "packet_end", 8: "packet_meta"}
 INTERESTING = (0, 1, 2, 3, 7, 8, 127, 128, 255)
-
-Outcome = tuple[list[tuple[int, bytes]], dict[str, dict[bytes, bytes]]]
+ORACLES = ("ir", "engines", "python", "passes")
+"""The first two are cheap; `python` compiles and runs once more, `passes` interprets the IR after each of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     """`kind` is one of wrong, rejected, traceback, refused, large. A refused program is one that the compiler should have
-    taken; a large one goes beyond the million instructions (or thousands of jumps) that the verifier walks through."""
+    taken; a large one goes beyond the million instructions (or thousands of jumps) that the verifier walks through.
+    `mutation` names what was done to the source on purpose."""
 
     kind: str
     engine: str
     detail: str
     source: str
     seed: int
+    mutation: str = ""
 
     def __str__(self) -> str:
-        return f"== seed {self.seed}: {self.kind} ({self.engine}): {self.detail}\n{self.source}"
+        how = f", {self.mutation}" if self.mutation else ""
+        return f"== seed {self.seed}{how}: {self.kind} ({self.engine}): {self.detail}\n{self.source}"
 
 
 @dataclass(slots=True)
@@ -50,7 +49,6 @@ class Tally:
     failures: list[Failure] = field(default_factory=list)
 
     def add(self, failure: Failure | None) -> None:
-        self.programs += 1
         if failure is not None:
             self.counts["tracebacks" if failure.kind == "traceback" else failure.kind] += 1
             if failure.kind != "large":
@@ -73,12 +71,36 @@ def packets(seed: int, size: int) -> list[bytes]:
     return made
 
 
+def level_of(seed: int) -> int:
+    """The instruction set's level that a seed is compiled for."""
+    return random.Random(seed).choice((1, 2, 3, 3, 4))
+
+
+def attempt(failed: Callable[[str, str, str], Failure], name: str, run: Callable[[], str]) -> Failure | None:
+    """One oracle: `run` gives the difference. Every way to fail is a failure of its kind."""
+    try:
+        difference = run()
+    except VerifierError as error:
+        large = "too large" in error.log or "too complex" in error.log
+        return failed("large" if large else "rejected", name, error.log[-1500:])
+    except (Error, IrRuntimeError) as error:
+        return failed("wrong", name, f"{type(error).__name__}: {error}")
+    except Exception:
+        return failed("traceback", name, traceback.format_exc(limit=-4))
+    return failed("wrong", name, difference) if difference else None
+
+
 def examine(
-    source: str, seed: int, engines: list[Engine], cpu: int | None = None, strict: bool = False, interpret: bool = True
+    source: str,
+    seed: int,
+    engines: list[Engine],
+    cpu: int | None = None,
+    strict: bool = False,
+    oracles: tuple[str, ...] = ("ir", "engines"),
 ) -> Failure | None:
-    """Compile and run one program on every oracle; the first thing that is not as it should be. `strict` raises Overflow where
+    """Compile and run one program on these oracles; the first thing that is not as it should be. `strict` raises Overflow where
     a program's meaning rests on ranges that the model does not know."""
-    level = cpu or random.Random(seed).choice((1, 2, 3, 3, 4))
+    level = cpu or level_of(seed)
 
     def failed(kind: str, engine: str, detail: str) -> Failure:
         return Failure(kind, f"{engine}, cpu v{level}" if engine else f"cpu v{level}", detail, source, seed)
@@ -87,93 +109,35 @@ def examine(
     size = max(64, model.names["In"].size + random.Random(seed).choice((0, 1, 64)))
     inputs = packets(seed, size)
     expected: Outcome = [model.run(packet) for packet in inputs], model.contents()
+    options = Options(cpu=level)
     try:
         program = load_module(source).program
-        made = compile_program(program.function, program.kind, options=Options(cpu=level))
+        made = compile_program(program.function, program.kind, options=options)
         for fn in made.functions:
             check(fn)
     except CompileError as error:
         if level < 3 and "needs cpu level 3" in str(error):  # an atomic operation: what it says
-            return examine(source, seed, engines, 3, strict, interpret)
+            return examine(source, seed, engines, 3, strict, oracles)
         return failed("refused", "", str(error))
     except Exception:
         return failed("traceback", "", traceback.format_exc(limit=-4))
-    unit, functions = compile_ir(program.function, program.kind, "", "GPL", Options(cpu=level))
-    for engine in (*(("ir",) if interpret else ()), *engines):
-        name = engine if isinstance(engine, str) else engine.name
-        try:
-            got = (
-                run_ir(Module(functions), unit.map_specs(), inputs)
-                if isinstance(engine, str)
-                else run_engine(made, engine, inputs)
-            )
-        except VerifierError as error:
-            large = "too large" in error.log or "too complex" in error.log
-            return failed("large" if large else "rejected", name, error.log[-1500:])
-        except (Error, IrRuntimeError) as error:
-            return failed("wrong", name, f"{type(error).__name__}: {error}")
-        except Exception:
-            return failed("traceback", name, traceback.format_exc(limit=-4))
-        difference = compare(got, expected)
-        if difference:
-            return failed("wrong", name, difference)
+
+    def passes() -> str:
+        name, difference = after_each_pass(program, options, inputs, expected)
+        return f"after `{name}`: {difference}" if difference else ""
+
+    program.options = options
+    runs: dict[str, Callable[[], str]] = {}
+    if "passes" in oracles:
+        runs["passes"] = passes
+    if "ir" in oracles:
+        runs["ir"] = lambda: compare(run_ir(Module(made.functions), made.maps, inputs), expected)
+    if "engines" in oracles:
+        runs |= {engine.name: lambda e=engine: compare(run_engine(made, e, inputs), expected) for engine in engines}  # type: ignore[misc]
+    if "python" in oracles:
+        runs["python"] = lambda: compare(run_python(program, inputs), expected)
+    for name, run in runs.items():
+        failure = attempt(failed, name, run)
+        if failure is not None:
+            return failure
     return None
-
-
-def run_engine(made: Compiled, engine: Engine, inputs: list[bytes]) -> Outcome:
-    maps = {name: engine.create_map(spec) for name, spec in made.maps.items()}
-    loaded = None
-    try:
-        loaded = engine.load_program(made.program, maps)
-        results = []
-        for packet in inputs:
-            result = loaded.run(data=packet)
-            results.append((result.value, bytes(result.data)))
-        contents: dict[str, dict[bytes, bytes]] = {}
-        for name, live in maps.items():
-            entries, key = contents.setdefault(name, {}), live.next_key(None)
-            while key is not None:
-                entries[key] = live.lookup(key) or b""
-                key = live.next_key(key)
-        return results, contents
-    finally:
-        for resource in (loaded, *maps.values()):
-            if resource is not None:
-                resource.close()
-
-
-def run_ir(module: Module, specs: dict[str, MapSpec], inputs: list[bytes]) -> Outcome:
-    results = []
-    maps = Environment(specs.values()).maps
-    for packet in inputs:
-        env = Environment(context=bytes(24), pointers=XDP_POINTERS, packet=packet)
-        env.maps = maps  # they keep what runs put into them
-        value = Interpreter(module, env).run()
-        results.append(((value or 0) & 0xFFFF_FFFF, env.packet_bytes()))
-    return results, {name: {k: bytes(m.data) for k, m in place.entries.items()} for name, place in maps.items()}
-
-
-def compare(got: Outcome, expected: Outcome) -> str:
-    """The first difference in words; "" when there is none. Maps that a program does not use are not in `got`."""
-    for i, (a, b) in enumerate(zip(got[0], expected[0], strict=True)):
-        if a[0] != b[0]:
-            return f"run {i} gives {a[0]:#x}, not {b[0]:#x}"
-        if a[1] != b[1]:
-            at = next((n for n, (x, y) in enumerate(zip(a[1], b[1], strict=False)) if x != y), min(len(a[1]), len(b[1])))
-            return f"run {i} leaves {a[1][at : at + 8].hex()} in the packet at {at}, not {b[1][at : at + 8].hex()}"
-    for name, entries in expected[1].items():
-        for key in sorted({*entries, *got[1][name]}) if name in got[1] else ():
-            mine, theirs = got[1][name].get(key), entries.get(key)
-            if mine != theirs and (mine or bytes(len(theirs or b""))) != theirs:
-                shown = [value.hex() if value is not None else "nothing" for value in (mine, theirs)]
-                return f"`{name}` holds {shown[0]} at {key.hex()}, not {shown[1]}"
-    return ""
-
-
-def load_module(source: str) -> ModuleType:
-    """The program's source as a module whose lines Python knows, without a file."""
-    name = "<fuzzed>"
-    linecache.cache[name] = len(source), None, source.splitlines(keepends=True), name
-    module = ModuleType("fuzzed")
-    exec(compile(source, name, "exec", dont_inherit=True), vars(module))
-    return module

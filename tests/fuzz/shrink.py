@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import ast
 import copy
+import itertools
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from purebpf.engine import Engine
 from tests.fuzz.oracles import Failure, examine
+from tests.fuzz.spoil import examine_spoiled
 
 Edit = tuple[ast.AST, str, object]
 
 
 def shrink(failure: Failure, engines: list[Engine], seconds: float = 20) -> Failure:
     """The same failure by a program as small as it could be made in so much time."""
-    deadline, level = time.monotonic() + seconds, int(failure.engine[-1])
-    used = [engine for engine in engines if failure.engine.startswith(engine.name)]
+    if "Hang" in failure.detail or "a guard less" in failure.mutation:
+        return failure
+    deadline = time.monotonic() + seconds
+    again = _again(failure, engines)
     wanted, best = signature(failure), failure
     progress = True
     while progress:
@@ -29,7 +33,7 @@ def shrink(failure: Failure, engines: list[Engine], seconds: float = 20) -> Fail
         size, i = len(best.source), 0
         while time.monotonic() < deadline:
             tree = ast.parse(best.source)
-            edit = next(_from(edits(tree, failure.kind != "refused"), i), None)
+            edit = next(itertools.islice(edits(tree, failure.kind != "refused"), i, None), None)
             if edit is None:
                 break
             i += 1
@@ -39,30 +43,43 @@ def shrink(failure: Failure, engines: list[Engine], seconds: float = 20) -> Fail
             if len(source) >= len(best.source):
                 continue
             try:
-                found = examine(source, failure.seed, used, level, strict=True, interpret=failure.engine.startswith("ir"))
+                found = again(source)
             except Exception:
                 continue  # no program of the language any more
             if found is not None and signature(found) == wanted:
                 best, i, progress = found, max(0, i - 1), True
-        progress = progress and len(best.source) < size
+        progress = progress and len(best.source) < size and time.monotonic() < deadline
     return best
+
+
+def _again(failure: Failure, engines: list[Engine]) -> Callable[[str], Failure | None]:
+    """Only the oracle that noticed it, for other sources."""
+    level, seed = int(failure.engine[-1]), failure.seed
+    first = failure.engine.split(",")[0]
+    used = [engine for engine in engines if failure.engine.startswith(engine.name)]
+    if failure.mutation:
+        return lambda source: examine_spoiled(source, seed, engines, failure.mutation, level)
+    oracles = (first,) if first in ("ir", "python", "passes") else ("engines",)
+    return lambda source: examine(source, seed, used, level, strict=True, oracles=oracles)
 
 
 def signature(failure: Failure) -> tuple[str, ...]:
     """What two failures have in common when they are of one cause."""
     beside = ("processed ", "verification ", "cur state", "old state")
-    lines = [line for line in failure.detail.splitlines() if line and not line.startswith(beside)]
-    if failure.kind == "wrong":
-        return failure.kind, failure.engine, lines[0].split(":")[0] if ": " in lines[0][:20] else ""
-    told = lines[0] if failure.kind == "refused" else lines[-1] if lines else ""
+    lines = [line for line in failure.detail.splitlines() if line and not line.startswith(beside)] or [""]
+    engine = failure.engine.split(",")[0]
+    if failure.kind == "wrong" and not failure.mutation:
+        return failure.kind, engine, lines[0].split(":")[0] if ": " in lines[0][:20] else ""
+    if failure.kind == "traceback":
+        told = lines[-1].split(": spill")[-1][:60] if "AllocationError" in lines[-1] else lines[-1][:80]
+        return failure.kind, engine, _plain(told), next((x.strip() for x in reversed(lines) if x.startswith("  File")), "")
+    told = lines[0] if failure.kind in ("refused", "wrong") else lines[-1]
     told = "infinite loop detected" if "infinite loop detected" in told else told
-    return failure.kind, failure.engine, re.sub(r"`[^`]*`|[-\d]+|0x[0-9a-f]+", "#", told)
+    return failure.kind, engine, _plain(told)
 
 
-def _from(items: Iterator[Edit], start: int) -> Iterator[Edit]:
-    for i, item in enumerate(items):
-        if i >= start:
-            yield item
+def _plain(text: str) -> str:
+    return re.sub(r"`[^`]*`|[-\d]+|0x[0-9a-f]+|block \w+|R\d+", "#", text)
 
 
 def edits(tree: ast.Module, expressions: bool) -> Iterator[Edit]:
@@ -96,7 +113,7 @@ def edits(tree: ast.Module, expressions: bool) -> Iterator[Edit]:
 
 
 def _blocks(node: ast.AST, name: str, block: list[ast.stmt]) -> Iterator[Edit]:
-    for length in (8, 3, 1):
+    for length in (32, 16, 8, 3, 1):
         for i in range(0, len(block), max(1, length // 2)):
             rest = block[:i] + block[i + length :]
             if len(rest) < len(block) and (length == 1 or len(block) > length):

@@ -14,6 +14,7 @@ from typing import IO
 
 import pytest
 
+from purebpf.compiler.diagnostics import UnsupportedProgram
 from purebpf.errors import Unsupported
 from purebpf.kernel.errors import kernel_version
 from tests.kernels.results import End, Event, Finish, Outcome, Start
@@ -44,7 +45,7 @@ class Stream:
         if report.failed and call.excinfo and isinstance(call.excinfo.value, Unsupported):
             message = str(call.excinfo.value)
             if first_kernel(message) > kernel_version():
-                report.outcome, report.longrepr = "skipped", (str(report.fspath), 0, message)
+                report.outcome, report.longrepr = "skipped", (str(report.fspath), 0, sentence(call.excinfo.value))
         return report
 
     @pytest.hookimpl(tryfirst=True)
@@ -70,6 +71,11 @@ class Stream:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self.write(Finish(event="finish", status=int(session.exitstatus), release=os.uname().release))
+
+
+def sentence(error: Unsupported) -> str:
+    """What an error says, without the place in the source that a compile error shows."""
+    return f"{error.message}: {error.label}" if isinstance(error, UnsupportedProgram) else str(error)
 
 
 def first_kernel(message: str) -> tuple[int, int]:

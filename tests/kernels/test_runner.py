@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from purebpf.compiler.diagnostics import Place, UnsupportedProgram
+from purebpf.errors import Unsupported
 from tests.kernels import boot
 from tests.kernels.__main__ import main
 from tests.kernels.errors import CannotRun
 from tests.kernels.fetch import choose
 from tests.kernels.initramfs import with_dependencies
 from tests.kernels.results import Results, table
-from tests.kernels.stream import first_kernel
+from tests.kernels.stream import first_kernel, sentence
 
 RELEASES = ["6.12.107+deb13-amd64", "5.10.0-9-amd64", "6.1.0-50-amd64", "5.10.0-46-amd64", "7.2.12+deb14-amd64"]
 
@@ -173,6 +175,16 @@ def test_the_plugin_tells_what_came_of_each_test(tmp_path: Path) -> None:
 )
 def test_the_first_kernel_with_a_feature_is_known(message: str, first: tuple[int, int]) -> None:
     assert first_kernel(message) == first
+
+
+def test_a_program_that_is_too_new_is_told_without_its_place() -> None:
+    place = Place("loops.py", 3, 4, 9, "    while x:")
+    error = UnsupportedProgram(
+        "the kernel cannot see that this loop ends", place, "such loops came with Linux 6.9", "give it a bound"
+    )
+    assert sentence(error) == "the kernel cannot see that this loop ends: such loops came with Linux 6.9"
+    assert sentence(Unsupported("It is too old.")) == "It is too old."
+    assert first_kernel(str(error)) == (6, 9)
 
 
 def test_without_qemu_it_fails_and_says_so(

@@ -10,6 +10,7 @@ import operator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from purebpf.compiler.frontend.bounds import verifier_range
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.values import S64_HIGH, IntValue, Value
 from purebpf.compiler.ir.ops import BOOL, I64, Op
@@ -46,10 +47,18 @@ def split_compare(
     yes, no = cx.branch(op)
     for flow, relation in ((yes, symbol), (no, OPPOSITE[symbol])):
         low, high = _narrowed(relation, a, b)
-        learn(cx, flow, left_node, left, a, low, high)
+        learn(cx, flow, left_node, left, a, low, high, _seen(b))
         low, high = _narrowed(SWAPPED[relation], b, a)
-        learn(cx, flow, right_node, right, b, low, high)
+        learn(cx, flow, right_node, right, b, low, high, _seen(a))
     return yes, no
+
+
+def _seen(end: IntValue) -> bool:
+    """Whether the verifier knows what the compiler does of an operand, and so learns from a comparison with it."""
+    if end.op.is_const:
+        return True
+    low, high = verifier_range(end.op)
+    return end.low <= low and high <= end.high
 
 
 def _decided(symbol: str, a: IntValue, b: IntValue) -> bool | None:
@@ -103,8 +112,18 @@ def _narrowed(symbol: str, a: IntValue, b: IntValue) -> tuple[int, int]:
     return low, high
 
 
-def learn(cx: Lowering, flow: Flow, node: ast.expr | None, name: str | None, value: IntValue, low: int, high: int) -> None:
-    """In `flow`, the tested value lies in low..high: its name (and the field it was read from) means the guarded value."""
+def learn(
+    cx: Lowering,
+    flow: Flow,
+    node: ast.expr | None,
+    name: str | None,
+    value: IntValue,
+    low: int,
+    high: int,
+    seen: bool = True,
+) -> None:
+    """In `flow`, the tested value lies in low..high: its name (and the field it was read from) means the guarded value. Where
+    the verifier has not `seen` that, there is no guard: an address made of the value gets a comparison of its own."""
     if value.op.is_const or (low, high) == (value.low, value.high) or low > high:
         return
     root = _unguarded(value.op)
@@ -128,7 +147,7 @@ def learn(cx: Lowering, flow: Flow, node: ast.expr | None, name: str | None, val
             table[key] = IntValue(cx.builder.const(least, BOOL), least, most, False, True)
             continue
         type = known.op.type if known.op.type != BOOL else I64
-        op = cx.builder.emit("guard", type, [known.op], ("range", least, most))
+        op = cx.builder.emit("guard", type, [known.op], ("range", least, most)) if seen else known.op
         table[key] = replace(known, op=op, low=least, high=most)
     cx.go(here)
 

@@ -41,7 +41,9 @@ def own(cx: Lowering, node: ast.AST, target: ast.expr, value: Value, made: int) 
             parts = zip(nodes, names, value.items, strict=True)
             return TupleValue(tuple(own(cx, at, name, item, made) for at, name, item in parts))
         return value
-    if not isinstance(target, ast.Name) or not isinstance(node, ast.Attribute | ast.Subscript | ast.Name | ast.IfExp):
+    text = isinstance(value, Ref) and isinstance(value.type, CharsType)
+    places = ast.Attribute | ast.Subscript | ast.Name | ast.IfExp
+    if not isinstance(target, ast.Name) or not (isinstance(node, places) or (text and isinstance(node, ast.Call))):
         return value
     if not isinstance(value, Ref) or not isinstance(value.type, CharsType | BytesType | ArrayType):
         return value
@@ -133,7 +135,7 @@ def _is_through(node: ast.AST, name: str) -> bool:
 def _fields(source: ast.AST, type: Type) -> set[str]:
     """Names of fields that may hold the bytes: those on the way to them, and those inside."""
     names = {inner.attr for inner in ast.walk(source) if isinstance(inner, ast.Attribute)}
-    if isinstance(source, ast.Name):
+    if not isinstance(source, ast.Attribute | ast.Subscript):
         return _Everything()
     return names | set(_inside(type))
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import replace
 
-from purebpf.compiler.frontend import conditions, memory
+from purebpf.compiler.frontend import conditions, memory, tuples
 from purebpf.compiler.frontend.comparing import Split
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.lower import Lowering, lowers
@@ -189,10 +188,9 @@ def _items(cx: Lowering, subject: ast.Name, value: Value) -> tuple[Value, ...] |
             return items
         case Const(tuple() as plain):
             return tuple(map(Const, plain))
-        case Ref(type=ArrayType(element=element, count=n)) as ref:
+        case Ref(type=ArrayType()) as ref:
             cx.usable(subject, ref)
-            places = (replace(ref, offset=ref.offset + i * element.size, type=element) for i in range(n))
-            return tuple(memory.load(cx, subject, place) for place in places)
+            return tuples.elements(cx, subject, ref)
     return None
 
 

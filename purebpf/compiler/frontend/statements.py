@@ -154,6 +154,8 @@ def items_of(cx: Lowering, node: ast.AST, value: Value, count: int) -> list[Valu
     if isinstance(value, Const) and isinstance(value.value, tuple | list | str | bytes):
         return [Const(v) for v in value.value]
     cx.usable(node, value)
+    if isinstance(value, Ref) and (found := tuples.elements(cx, node, value)) is not None:
+        return list(found)
     cx.fail(node, f"{describe(value)} cannot be unpacked into {count} names")
 
 

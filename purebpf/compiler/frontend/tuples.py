@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 
+from purebpf.compiler.frontend import memory
 from purebpf.compiler.frontend.lower import Lowering, lowers
-from purebpf.compiler.frontend.values import Const, TupleValue, Value, describe, known
+from purebpf.compiler.frontend.values import Const, Ref, TupleValue, Value, describe, known
+from purebpf.lang.types import ArrayType, BytesType, IntType
+
+MOST_ELEMENTS = 64
 
 
 def items(value: Value) -> tuple[Value, ...] | None:
@@ -16,6 +21,21 @@ def items(value: Value) -> tuple[Value, ...] | None:
         case Const(tuple() as plain):
             return tuple(map(Const, plain))
     return None
+
+
+def elements(cx: Lowering, node: ast.AST, ref: Ref) -> tuple[Value, ...] | None:
+    """What an array or bytes in memory consist of, one by one; None for what cannot be taken apart."""
+    match ref.type:
+        case ArrayType(element=element, count=count):
+            pass
+        case BytesType(size=count):
+            element = IntType(8)
+        case _:
+            return None
+    if count > MOST_ELEMENTS:
+        cx.fail(node, f"{describe(ref)} has {count} elements", f"at most {MOST_ELEMENTS} are taken apart", "write a `for` loop")
+    places = (replace(ref, offset=ref.offset + i * element.size, type=element) for i in range(count))
+    return tuple(memory.load(cx, node, place) for place in places)
 
 
 def made(values: tuple[Value, ...]) -> Value:

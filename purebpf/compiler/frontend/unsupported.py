@@ -19,7 +19,7 @@ UNSUPPORTED: dict[type[ast.AST], tuple[str, str, str]] = {  # message, label, hi
     ast.Global: (
         "`global` variables cannot be assigned in a program",
         "",
-        "keep state in a map: `state = bpf.Array[u64](max_entries=1)`",
+        "make it a field of a `@bpf.globals` class: `state.n += 1`",
     ),
     ast.Nonlocal: ("`nonlocal` has no meaning here", "", "return the value instead"),
     ast.Lambda: ("a lambda cannot be used in a program", "", "write a plain function at module level"),
