@@ -154,8 +154,9 @@ def lay_out(cls: type, packed: bool, names: dict[str, Any], local: Any) -> tuple
                 float: "there are no floats in the kernel",
             }.get(annotation, "use u8 to s64, be16 to be64, bool, a @bpf.struct, or a specifier such as bpf.chars(16)")
             raise Error(f"{where}: `{getattr(annotation, '__name__', annotation)}` has no layout; {hint}")
-        if isinstance(layout, KernelType) and (packed or default is not _MISSING):
-            why = "cannot lie in a packed record" if packed else "takes no default"
+        plain = default is _MISSING or type_of(type(default)) == layout
+        if isinstance(layout, KernelType) and (packed or not plain):
+            why = "cannot lie in a packed record" if packed else f"takes no default but bpf.{annotation.__name__}()"
             raise Error(f"{where}: `{layout}` {why}")
         if kept_fields(layout.element if isinstance(layout, ArrayType) else layout):
             raise Error(f"{where}: a record with a lock or timer is the value of a map itself, not a part of one")

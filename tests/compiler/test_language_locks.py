@@ -24,7 +24,7 @@ class Account:
 @bpf.struct
 class Session:
     hits: u32 = 0
-    timer: bpf.Timer
+    timer: bpf.Timer = bpf.Timer()
     fired: u32 = 0
     name: str = bpf.chars(8)
 
@@ -204,6 +204,12 @@ def test_declarations_that_cannot_be() -> None:
         @bpf.struct(packed=True)
         class Packed:
             lock: bpf.SpinLock
+
+    with pytest.raises(Error, match=r"takes no default but bpf.SpinLock\(\)"):
+
+        @bpf.struct
+        class Wrong:
+            lock: bpf.SpinLock = 0  # type: ignore[assignment]
 
     with pytest.raises(Error, match="at most one `bpf_spin_lock`"):
 

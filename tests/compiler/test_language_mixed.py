@@ -436,6 +436,152 @@ def dropped_on_one_way(ctx: bpf.XdpContext) -> int:
     return 1
 
 
+@bpf.struct
+class Point:
+    x: u32 = 0
+    y: u32 = 0
+    t: str = bpf.chars(8)
+
+
+points = bpf.Array[Point](max_entries=4)
+points_ring = bpf.RingBuf[Point](size=4096)
+
+
+@case(4)
+def maybe_int_assigned(ctx: bpf.XdpContext) -> int:
+    h[3] = 4
+    best = None
+    for i in arr:
+        best = h.get(i)
+        if best is not None:
+            break
+    return u32(best) if best is not None else 0
+
+
+@case(10)
+def tuple_assigned(ctx: bpf.XdpContext) -> int:
+    pair = (0, 0)
+
+    def f(i: int) -> bool | None:
+        nonlocal pair
+        pair = (i, pair[0] + 1)
+        return i == 9
+
+    bpf.loop(100, f)
+    return pair[0] + (pair[1] == 9)
+
+
+@case(28)
+def while_in_callback(ctx: bpf.XdpContext) -> int:
+    total = 0
+
+    def f(i: int) -> bool | None:
+        nonlocal total
+        n = i
+        while n > 0:
+            total += 1
+            n -= 1
+
+    bpf.loop(8, f)
+    return total
+
+
+@case(5)
+def text_local(ctx: bpf.XdpContext) -> int:
+    bpf.chars(8)
+    p = Point(x=5, t="abc")
+    n = 0
+
+    def f(i: int) -> bool | None:
+        nonlocal n
+        if p.t == "abc":
+            n += 1
+
+    bpf.loop(p.x, f)
+    return n
+
+
+@case(3)
+def swap_refs(ctx: bpf.XdpContext) -> int:
+    points[0].x = 1
+    points[1].x = 2
+    p = points[0]
+    q = points[1]
+
+    def f(i: int) -> bool | None:
+        nonlocal p, q
+        p, q = q, p
+
+    bpf.loop(3, f)
+    return p.x + q.x if p.x == 2 else 0
+
+
+@case(2)
+def callback_as_closure_value(ctx: bpf.XdpContext) -> int:
+    k = 7
+    if len(ctx.packet) > 10:
+        k = 1
+
+    def f(i: int) -> bool | None:
+        return i == k
+
+    return bpf.loop(10, f)
+
+
+@case(3)
+def choose_function(ctx: bpf.XdpContext) -> int:
+    def f(i: int) -> bool | None:
+        return i == 2
+
+    g = f
+    return bpf.loop(10, g)
+
+
+@case(0)
+def early_return(ctx: bpf.XdpContext) -> int:
+    for k in h:
+        return 1 + k
+    return 0
+
+
+@case(6)
+def nested_items(ctx: bpf.XdpContext) -> int:
+    for i in range(3):
+        h[i] = i
+    n = 0
+    for k in h:
+        for j in arr:
+            if j == k:
+                n += k
+                break
+        else:
+            return 99
+    for k in h:
+        del h[k]
+    return n * 2
+
+
+@case(9)
+def emit_then_size(ctx: bpf.XdpContext) -> int:
+    n = 0
+    for i in range(3):
+        with points_ring.reserve() as e:
+            if not e:
+                break
+            e.x = i
+            n += e.x + 2
+    return n
+
+
+@case(1)
+def walrus(ctx: bpf.XdpContext) -> int:
+    with points_ring.reserve() as e:
+        if e is not None and (v := e.x + 1) == 1:
+            e.y = v
+            return v
+    return 0
+
+
 @case.parametrize()
 def test_result(function: Callable[..., object], expected: int, packet: bytes, engine: str) -> None:
     check(function, expected, packet, engine)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from purebpf.compiler.diagnostics import UnsupportedProgram
 from purebpf.compiler.frontend import loops, rings
 from purebpf.compiler.frontend.flow import Flow, unify
 from purebpf.compiler.frontend.lower import ZEROS, Frame, Lowering
@@ -87,6 +88,8 @@ class Made:
 def run(cx: Lowering, node: ast.AST, body: Body, call: Callable[[Op, Op], Op]) -> Op:
     """Lower the body, put its variables into the frame, let `call(function, frame)` emit the helper call, take them out."""
     made = _settled(cx, node, body)
+    if not cx.unit.options.may_goto:
+        _follow_first_call(cx, node, body, made)
     used = [slot for slots in made.slots.values() for slot in slots if slot is not None and slot.offset >= 0]
     frame = cx.stack(SLOT * len(used), SLOT, f"{body.name} variables") if used else cx.const(0)
     for name, slots in made.slots.items():
@@ -108,10 +111,29 @@ def run(cx: Lowering, node: ast.AST, body: Body, call: Callable[[Op, Op], Op]) -
     return answer
 
 
+def _follow_first_call(cx: Lowering, node: ast.AST, body: Body, made: Made) -> None:
+    """Kernels before 6.7 verify a callback as if it were called once, and drop what that call does not reach. So nothing that
+    it changes may be known at first: neither references nor local memory, whose content the verifier follows."""
+    who = "this loop" if body.key is None else f"`{body.name}`"
+    for name, slots in made.slots.items():
+        if not any(slot is not None and slot.offset >= 0 for slot in slots):
+            continue
+        shape = made.shapes[name]
+        ref = shape.ref if isinstance(shape, MaybeRef) else shape
+        if isinstance(ref, Ref) and (name in body.assigned or ref.region == "stack"):
+            what = "cannot assign the reference" if name in body.assigned else "cannot use the local memory"
+            raise UnsupportedProgram(
+                f"{who} {what} `{name}` on this kernel, which checks a callback's first call only",
+                cx.place(node),
+                "checks of all calls came with Linux 6.7",
+                "keep it in a map, or note a key or an index instead",
+            )
+
+
 def _hidden(cx: Lowering, op: Op, n: int) -> Op:
     """A number that the callback changes, from a start that the verifier does not know: from a known one it may follow every
-    call to the end. Each start is loaded by itself."""
-    if op.kind in UNKNOWN or isinstance(op.type, Ptr) or op.type == BOOL or n >= SLOT * ZEROS:
+    call to the end, and before Linux 6.7 it looks at the first call only. Each start is loaded by itself."""
+    if op.kind in UNKNOWN or isinstance(op.type, Ptr) or n >= SLOT * ZEROS:
         return op
     place = cx.builder.emit("map_value", Ptr("map_value"), [], (cx.unit.zero_name, 0))
     zero = cx.builder.emit("load", I64, [place], (SLOT, 0, n))

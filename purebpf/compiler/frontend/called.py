@@ -35,8 +35,9 @@ def run(cx: Lowering, node: ast.While | ast.For, loop: Parts) -> None:
     helpers.allowed(cx, node, "loop")
     outer = cx.frame
     returns = any(isinstance(inner, ast.Return) for statement in node.body for inner in walk(statement))
-    flags = {each.noted(each.RETURNED, node): Const(False), each.noted(each.RESULT, node): Const(0)} if returns else {}
-    flags |= {each.noted(each.BROKE, node): Const(False)} if node.orelse else {}
+    broke, returned, result_name = names = each.flag_names(node)
+    flags = {returned: Const(False), result_name: Const(0)} if returns else {}
+    flags |= {broke: Const(False)} if node.orelse else {}
     for name, value in flags.items():
         cx.flow.names[name] = cx.held(value)
     results: list[bool] = []
@@ -59,7 +60,7 @@ def run(cx: Lowering, node: ast.While | ast.For, loop: Parts) -> None:
             ends.append((inner.flow, Const(False), node))
         for flow in around.breaks:
             inner.go(flow)
-            flow.names |= {each.noted(each.BROKE, node): inner.held(Const(True))} if node.orelse else {}
+            flow.names |= {broke: inner.held(Const(True))} if node.orelse else {}
             ends.append((inner.flow, Const(True), node))
         results.clear()
         for flow, result, at in inner.frame.returns:
@@ -71,8 +72,8 @@ def run(cx: Lowering, node: ast.While | ast.For, loop: Parts) -> None:
                     hint="note it, `break`, return it",
                 )
             results.append(result != Const(None))
-            flow.names[each.noted(each.RETURNED, node)] = inner.held(Const(True))
-            flow.names[each.noted(each.RESULT, node)] = inner.held(result if result != Const(None) else Const(0))
+            flow.names[returned] = inner.held(Const(True))
+            flow.names[result_name] = inner.held(result if result != Const(None) else Const(0))
             ends.append((inner.flow, Const(True), at))
         return ends
 
@@ -83,4 +84,4 @@ def run(cx: Lowering, node: ast.While | ast.For, loop: Parts) -> None:
     callbacks.run(cx, node, body, lambda function, place: cx.call("loop", [count, function, place, cx.const(0)]))
     for name in sorted(assigned - known):
         cx.flow.names[name] = Unset(name)
-    each.leave(cx, node, results)
+    each.leave(cx, node, results, names)

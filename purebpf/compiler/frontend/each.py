@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 MOST_TRIPS = 1 << 23  # BPF_MAX_LOOPS
 E2BIG = 7
 ENTRY: tuple[Type, ...] = (Ptr("map"), Ptr("mem"), Ptr("map_value"))  # what the kernel hands over for each entry
-BROKE, RETURNED, RESULT = "broke", "returned", "result"  # what a body that is called back notes
 VIEWS = {"items": 2, "keys": 1, "values": 1}
 
 
@@ -232,9 +231,10 @@ def for_map(cx: Lowering, node: ast.For, declaration: MapDeclaration, part: str)
 
     maps._keyed(cx, node.iter, declaration, "walked")
     outer = cx.frame
+    broke, returned, result_name = names = flag_names(node)
     returns = any(isinstance(inner, ast.Return) for statement in node.body for inner in walk(statement))
-    flags = {noted(RETURNED, node): Const(False), noted(RESULT, node): Const(0)} if returns else {}
-    flags |= {noted(BROKE, node): Const(False)} if node.orelse else {}
+    flags: dict[str, Value] = {returned: Const(False), result_name: Const(0)} if returns else {}
+    flags |= {broke: Const(False)} if node.orelse else {}
     for name, value in flags.items():
         cx.flow.names[name] = cx.held(value)
     results: list[bool] = []
@@ -253,7 +253,7 @@ def for_map(cx: Lowering, node: ast.For, declaration: MapDeclaration, part: str)
             ends.append((inner.flow, Const(False), node))
         for flow in loop.breaks:
             inner.go(flow)
-            flow.names |= {noted(BROKE, node): inner.held(Const(True))} if node.orelse else {}
+            flow.names |= {broke: inner.held(Const(True))} if node.orelse else {}
             ends.append((inner.flow, Const(True), node))
         results.clear()
         for flow, result, at in inner.frame.returns:
@@ -263,8 +263,8 @@ def for_map(cx: Lowering, node: ast.For, declaration: MapDeclaration, part: str)
                     at, f"{describe(result)} cannot be returned out of a loop over a map", hint="note it, `break`, return it"
                 )
             results.append(result != NONE)
-            flow.names[noted(RETURNED, node)] = inner.held(Const(True))
-            flow.names[noted(RESULT, node)] = inner.held(result if result != NONE else Const(0))
+            flow.names[returned] = inner.held(Const(True))
+            flow.names[result_name] = inner.held(result if result != NONE else Const(0))
             ends.append((inner.flow, Const(True), at))
         return ends
 
@@ -274,25 +274,26 @@ def for_map(cx: Lowering, node: ast.For, declaration: MapDeclaration, part: str)
     _visit(cx, node, declaration, body)
     for name in sorted(assigned - known):
         cx.flow.names[name] = Unset(name)
-    leave(cx, node, results)
+    leave(cx, node, results, names)
 
 
-def noted(what: str, node: ast.For | ast.While) -> str:
-    """The name of what a loop's body notes; each loop has its own."""
-    return f"?{what} {node.lineno}:{node.col_offset}"
+def flag_names(node: ast.For | ast.While) -> tuple[str, str, str]:
+    """Under which names the variables are kept that tell how this loop ended: broke, returned, the result."""
+    place = f"{node.lineno}:{node.col_offset}"
+    return f"?broke {place}", f"?returned {place}", f"?result {place}"
 
 
-def leave(cx: Lowering, node: ast.For | ast.While, results: list[bool]) -> None:
+def leave(cx: Lowering, node: ast.For | ast.While, results: list[bool], names: tuple[str, str, str]) -> None:
     """Behind the call: return if the body did, go to the `else` unless it broke out."""
-    if noted(RETURNED, node) in cx.flow.names:
-        returned, result = (cx.integer(node, cx.flow.names.pop(noted(what, node))) for what in (RETURNED, RESULT))
+    if names[1] in cx.flow.names:
+        returned, result = (cx.integer(node, cx.flow.names.pop(name)) for name in names[1:])
         there, on = cx.branch(returned.op)
         cx.go(there)
         scopes.leave_function(cx)
         cx.frame.returns.append((cx.flow, result if any(results) else NONE, node))
         cx.go(on)
     if node.orelse:
-        out, on = cx.branch(cx.integer(node, cx.flow.names.pop(noted(BROKE, node))).op)
+        out, on = cx.branch(cx.integer(node, cx.flow.names.pop(names[0])).op)
         cx.go(on)
         cx.last = on
         cx.statements(node.orelse)

@@ -66,6 +66,12 @@ def as_int(builder: Builder, value: Value) -> IntValue | None:
     return None
 
 
+def _items(value: Value) -> Value:
+    """A constant tuple as one of values, so that it can meet another."""
+    constant = isinstance(value, Const) and type(value.value) is tuple
+    return TupleValue(tuple(_items(Const(item)) for item in value.value)) if constant else value  # type: ignore[attr-defined]
+
+
 def unify(builder: Builder, name: str, a: Value, b: Value) -> tuple[Value, Value, Value]:
     """Bring two values of a name to one shape: (shape, a in that shape, b in that shape)."""
     if a == b:
@@ -73,6 +79,7 @@ def unify(builder: Builder, name: str, a: Value, b: Value) -> tuple[Value, Value
     for value in (a, b):
         if isinstance(value, Unset | Conflict):
             return value, value, value
+    a, b = (_items(value) for value in (a, b))
     x, y = as_int(builder, a), as_int(builder, b)
     if x is not None and y is not None:
         low, high = min(x.low, y.low), max(x.high, y.high)

@@ -12,13 +12,12 @@ from collections.abc import Mapping, Sequence
 from types import FunctionType
 from typing import Any, NoReturn
 
-from purebpf.compiler.frontend import loops, owned, patterns, subprograms  # noqa: F401 (loops and patterns register themselves)
+from purebpf.compiler.frontend import loops, owned, patterns, statements, subprograms  # noqa: F401 (loops and patterns register themselves)
 from purebpf.compiler.frontend.annotations import annotation_type, check_context
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.lower import Frame, Lowering, Unit
 from purebpf.compiler.frontend.names import assigned_names, walk
 from purebpf.compiler.frontend.source import Source, source_of
-from purebpf.compiler.frontend.statements import bind
 from purebpf.compiler.frontend.values import NONE, Conflict, Const, Context, IntValue, Value, count, known
 from purebpf.compiler.ir.ops import I64, VOID, Function, Op, Ptr
 
@@ -297,7 +296,7 @@ def inline(
     loc = cx.builder.loc
     cx.flow.names = {}
     for name, (at, value) in arguments.items():
-        bind(cx, at, name, owned.argument(cx, frame, at, name, value), frame.types)
+        statements.bind(cx, at, name, owned.argument(cx, frame, at, name, value), frame.types)
     cx.frames.append(frame)
     cx.last = cx.current
     cx.statements(source.node.body)

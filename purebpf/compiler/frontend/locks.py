@@ -10,6 +10,7 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from purebpf.compiler.diagnostics import UnsupportedProgram
 from purebpf.compiler.frontend import callbacks, each, helpers, memory, scopes
 from purebpf.compiler.frontend.lower import Lowering
 from purebpf.compiler.frontend.values import NONE, IntValue, Ref, Value, describe
@@ -39,6 +40,13 @@ def hold(cx: Lowering, node: ast.expr, lock: Ref, target: ast.expr | None) -> No
     if held:
         cx.fail(node, f"`{shown}` cannot be taken while {held} is held", "the kernel allows one lock at a time")
     helpers.allowed(cx, node, "spin_lock")
+    if not cx.unit.options.may_goto and cx.fn.params[:1] and cx.fn.params[0].type == Ptr("map"):
+        raise UnsupportedProgram(
+            f"`{shown}` cannot be taken in a record that a loop over a map hands out, on this kernel",
+            cx.place(node),
+            "such locks came with Linux 6.3",
+            "look the record up by its key: `m.get(key)`",
+        )
     place = memory.pointer(cx, lock)
     assert isinstance(place, Op)
     cx.call("spin_lock", [place], VOID)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from purebpf.compiler.diagnostics import UnsupportedProgram
-from purebpf.compiler.frontend import called, comparing, conditions, iteration, scopes
+from purebpf.compiler.frontend import called, comparing, conditions, iteration, scopes, statements
 from purebpf.compiler.frontend.arithmetic import width
 from purebpf.compiler.frontend.bounds import provable
 from purebpf.compiler.frontend.flow import Flow, as_int, unify
@@ -19,7 +19,6 @@ from purebpf.compiler.frontend.lower import ZEROS, Loop, Lowering, lowers
 from purebpf.compiler.frontend.maps import HASH_ENTRY
 from purebpf.compiler.frontend.names import assigned_names, nonlocals
 from purebpf.compiler.frontend.records import keep_records
-from purebpf.compiler.frontend.statements import assign
 from purebpf.compiler.frontend.steps import origin, reached
 from purebpf.compiler.frontend.trips import forks
 from purebpf.compiler.frontend.values import (
@@ -133,7 +132,7 @@ def _unrolled(cx: Lowering, node: ast.For, items: list[Value]) -> None:
         if cx.current is None:
             break
         cx.turns.append(turn(node, cx.frame.source.file, index))
-        assign(cx, node.iter, node.target, item)
+        statements.assign(cx, node.iter, node.target, item)
         cx.statements(node.body)
         cx.turns.pop()
         cx.go(cx.join(cx.current, *loop.continues))
@@ -164,7 +163,7 @@ def _counted(cx: Lowering, node: ast.For, over: iteration.Counted) -> None:
     cx.flow.names[limit] = stop
     names = assigned_names(node.body) | assigned_names([node.target]) | {counter}
     if over.certain:
-        assign(cx, node.iter, node.target, over.at(start))  # the loop runs at least once, so the variable has a value behind it
+        statements.assign(cx, node.iter, node.target, over.at(start))
 
     def test(cx: Lowering) -> tuple[Flow | None, Flow | None]:
         at, stop = cx.flow.names[counter], cx.flow.names[limit]
@@ -180,7 +179,7 @@ def _counted(cx: Lowering, node: ast.For, over: iteration.Counted) -> None:
             inside = cx.builder.emit("guard", inside.type, [inside], ("range", low, shown))
         value = IntValue(inside, low, high, low < 0)
         yes.names[counter] = value
-        assign(cx, node.iter, node.target, over.at(value))
+        statements.assign(cx, node.iter, node.target, over.at(value))
         return cx.current, no
 
     def advance(cx: Lowering) -> None:

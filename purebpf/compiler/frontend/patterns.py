@@ -9,11 +9,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
-from purebpf.compiler.frontend import conditions, memory, tuples
+from purebpf.compiler.frontend import conditions, memory, statements, tuples
 from purebpf.compiler.frontend.comparing import Split
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.lower import Lowering, lowers
-from purebpf.compiler.frontend.statements import bind
 from purebpf.compiler.frontend.values import (
     NONE,
     Conflict,
@@ -148,7 +147,7 @@ def _capture(cx: Lowering, pattern: ast.MatchAs, subject: ast.Name) -> Split:
             hint=f"write a dotted name such as `module.{name}`, or `case x if x == {name}:`",
         )
     cx.go(yes)
-    bind(cx, subject, name, cx.flow.names[subject.id])
+    statements.bind(cx, subject, name, cx.flow.names[subject.id])
     return cx.current, no
 
 
@@ -177,7 +176,7 @@ def _sequence(cx: Lowering, pattern: ast.MatchSequence, patterns: list[ast.patte
         cx.go(yes)
     named = patterns[star] if star is not None else None
     if isinstance(named, ast.MatchStar) and named.name is not None:
-        bind(cx, subject, named.name, TupleValue(rest))
+        statements.bind(cx, subject, named.name, TupleValue(rest))
     return cx.current, cx.join(*failed)
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from purebpf.compiler.frontend import memory, scopes
-from purebpf.compiler.frontend.values import NONE, Const, Dynptr, IntValue, MaybeRef, Ref, Unset, Value, describe, named
+from purebpf.compiler.frontend.values import NONE, Const, Dynptr, IntValue, MaybeRef, Ref, Unset, Value, describe, known, named
 from purebpf.compiler.ir.ops import BOOL, I64, VOID, Op, Ptr
 from purebpf.lang.types import StructType, Type, type_of
 
@@ -175,27 +175,47 @@ def reserve(cx: Lowering, node: ast.Call, ring: RingBuf[Any], target: ast.expr |
 
     def clear() -> Value:
         memory.zero(cx, node, _plain(cx, found))
-        return NONE
+        return cx.int_const(1)
 
     def full() -> Value:
         count_loss(cx, node, ring)
-        return NONE
+        return cx.int_const(0)
 
     cx.flow.state[name] = found
-    cx.diamond(_is_there(cx, found.op), clear, full)
+    there = cx.diamond(_is_there(cx, found.op), clear, full)
+    assert isinstance(there, IntValue)
+    cx.flow.state[flag_name(found.op)] = there
     bind(cx, target, target.id, found)
-    scopes.enter(cx, f"`with {ast.unparse(node)}`", lambda: _submit(cx, name), found.op)
+    scopes.enter(cx, f"`with {ast.unparse(node)}`", lambda: _submit(cx, found, there), found.op)
 
 
-def _submit(cx: Lowering, name: str) -> None:
-    """The end of the block: hand the record over unless it is none or was discarded."""
-    held = cx.flow.state.pop(name, NONE)
-    if isinstance(held, MaybeRef):
-        cx.when(_is_there(cx, held.op), lambda: _give_back(cx, "ringbuf_submit", _plain(cx, held), cx.const(0)))
-    for known, value in cx.flow.names.items():
+def flag_name(record: Op) -> str:
+    return f"submit record {id(record)}"
+
+
+def _submit(cx: Lowering, found: MaybeRef, there: IntValue) -> None:
+    """The end of the block: hand the record over unless it is none or was discarded. Kernels before 6.4 do not follow a
+    pointer that is tested twice, so an integer tells (and no bool, which might become the test of the pointer again)."""
+    cx.flow.state.pop(open_name(found.op), None)
+    flag = cx.flow.state.pop(flag_name(found.op), None)
+
+    def submit() -> None:
+        _give_back(cx, "ringbuf_submit", _plain(cx, found), cx.const(0))
+
+    if isinstance(flag, IntValue) and known(flag) != 0:
+        if flag.op is there.op and any(_is_to(value, found.op) for value in cx.flow.names.values()):
+            submit()  # the program has tested it
+        else:
+            cx.when(cx.builder.emit("ne", BOOL, [flag.op, cx.const(0)]), submit)
+    for name, value in cx.flow.names.items():
         ref = value.ref if isinstance(value, MaybeRef) else value
         if isinstance(ref, Ref) and ref.region == "mem" and origin(ref.op).kind == "param":
-            cx.flow.names[known] = Unset(known)  # one of several records, perhaps this one
+            cx.flow.names[name] = Unset(name)  # one of several records, perhaps this one
+
+
+def _is_to(value: Value, record: Op) -> bool:
+    """Whether it refers to the record, and so has been tested."""
+    return isinstance(value, Ref) and origin(value.op) is record
 
 
 def discard(cx: Lowering, node: ast.Call, ring: Any) -> Value:
@@ -218,6 +238,7 @@ def discard(cx: Lowering, node: ast.Call, ring: Any) -> Value:
     same_loop(cx, node, record)
     _give_back(cx, "ringbuf_discard", value, cx.const(0))
     cx.flow.state[open_name(record)] = NONE
+    cx.flow.state[flag_name(record)] = cx.int_const(0)
     return NONE
 
 

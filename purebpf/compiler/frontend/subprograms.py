@@ -12,9 +12,8 @@ import ast
 from dataclasses import replace
 from types import FunctionType
 
-from purebpf.compiler.frontend import helpers, maps, memory
+from purebpf.compiler.frontend import helpers, maps, memory, statements
 from purebpf.compiler.frontend.lower import Frame, Lowering, NeedsInlining, Subprogram
-from purebpf.compiler.frontend.statements import bind
 from purebpf.compiler.frontend.values import NONE, Conflict, Const, Context, IntValue, MaybeRef, Ref, Value, parts, rebuilt
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Function, Op, Ptr, Type
 from purebpf.lang.maps import MapDeclaration
@@ -56,7 +55,7 @@ def _bound(cx: Lowering, frame: Frame, arguments: Arguments) -> dict[str, Value]
     values = {}
     for name, (at, value) in arguments.items():
         if isinstance(frame.types.get(name), IntType | BoolType):
-            bind(cx, at, name, value, frame.types)
+            statements.bind(cx, at, name, value, frame.types)
             value = cx.flow.names[name]
         values[name] = value
     cx.flow.names = outer

@@ -402,7 +402,7 @@ class _Selector:
 
     def op_sext(self, op: Op) -> None:
         target, bits = self.reg_of(op), op.imm[0]
-        if self.options.cpu >= 4:
+        if self.options.cpu >= 4 and bits in (8, 16, 32):
             source = self.use(op.args[0])
             self.emit(Inst(ALU64 | MOV | X, target, source, offset=bits, defs=(target,), uses=(source,)))
             return
