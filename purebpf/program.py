@@ -49,10 +49,12 @@ class Program:
         return str(self.function.__globals__.get("__bpf_license__", "GPL"))
 
     def compiled(self, debugging: bool = False, target: Options | None = None) -> Compiled:
-        """The compiled program; compiled once. `debugging`: if that fails, without what serves a debugger only, such as
-        `breakpoint()`. `target`: what the engine takes that is to load it. Raises CompileError."""
+        """The compiled program; compiled again only for an engine that does not take it as it was compiled before.
+        `debugging`: if that fails, without what serves a debugger only, such as `breakpoint()`. `target`: what the engine takes
+        that is to load it. Raises CompileError."""
         target = target or Options()
-        options = target if self.options is None else self.options.within(target)
+        before = (made for made in self._compiled if made.fit(target) and not made.debugging)
+        options = next(before, target) if self.options is None else self.options.within(target)
         for_python = replace(options, debugging=True)
         if debugging and for_python in self._compiled:
             return self._compiled[for_python]

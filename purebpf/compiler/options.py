@@ -31,6 +31,14 @@ class Options:
         """Whether the verifier may know a loop's counter that is used as an offset into the packet (see `context.py`)."""
         return self.may_goto and self.dead_registers
 
+    def fit(self, target: Options) -> bool:
+        """Whether the target takes what was compiled for these."""
+        return (
+            self.cpu <= target.cpu
+            and self.big_endian == target.big_endian
+            and all(getattr(target, name) or not getattr(self, name) for name in OPTIONAL)
+        )
+
     def within(self, target: Options) -> Options:
         """These, without the features that the target lacks."""
         return replace(self, **{name: getattr(self, name) and getattr(target, name) for name in OPTIONAL})
