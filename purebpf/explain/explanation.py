@@ -82,7 +82,7 @@ def explain(log: str, spec: ProgramSpec | None = None) -> Explanation | None:
 def known(found: Found, parts: Log, spec: ProgramSpec | None) -> Explanation:
     """An explanation by a rule."""
     rule, groups = found.rule, found.groups
-    slot = integer(groups["slot"]) if groups.get("slot") else parts.step.slot if parts.step else None
+    slot = integer(groups["slot"]) if groups.get("slot") else parts.step.slot if parts.step and not rule.whole else None
     python = from_python(spec)
     values = filled(groups, parts.states, NULLS[python])
     return Explanation(

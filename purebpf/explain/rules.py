@@ -15,7 +15,7 @@ from functools import cache
 @dataclass(frozen=True, slots=True)
 class Rule:
     """`message` is what is wrong in a sentence without a full stop, `label` what stands beside the caret, `hint` what to do;
-    `python` takes the hint's place for a program compiled from Python."""
+    `python` takes the hint's place for a program compiled from Python. A rule about the `whole` program has no place in it."""
 
     name: str
     pattern: str
@@ -23,6 +23,7 @@ class Rule:
     label: str = ""
     hint: str = ""
     python: str = ""
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

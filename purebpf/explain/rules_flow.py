@@ -58,6 +58,7 @@ FLOW = (
         r"last insn is not an exit or jmp|no exit/jump at end of program|invalid BPF program: fell off",
         "the program, or a function in it, can run past its end",
         hint="end every function by exit or a jump back",
+        whole=True,
     ),
     Rule(
         "combined_stack",
@@ -65,6 +66,7 @@ FLOW = (
         "the functions that call one another need too much stack together: {size} bytes in {count} calls",
         hint="all frames of a chain of calls share 512 bytes: make buffers smaller, inline a function, or keep data "
         "in a per-CPU map",
+        whole=True,
     ),
     Rule(
         "call_depth",
@@ -78,6 +80,7 @@ FLOW = (
         r"|programs with bpf-to-bpf calls)",
         "a tail call from a program that has functions",
         hint="do the tail call in the main program, or load BTF with the functions (Linux 5.10, x86-64 first) and a JIT",
+        whole=True,
     ),
     Rule(
         "tail_call_stack",
@@ -85,6 +88,7 @@ FLOW = (
         "a tail call below functions that use too much stack: {size} bytes",
         hint="the frames above a tail call may have 256 bytes together: use less stack there, or do the tail call "
         "in the main program",
+        whole=True,
     ),
     Rule(
         "left_locked",

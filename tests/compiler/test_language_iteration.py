@@ -185,6 +185,14 @@ def sums(n):
 
 
 @case
+def sums_of_what_is_never_negative(n):
+    total = 0
+    for i in range(n % 11, 1, -3):
+        total += abs(17 - i) % 61
+    return total + sum(abs(5 - q) % 7 for _, q in enumerate(range(n % 11, 1, -3)))
+
+
+@case
 def least_and_greatest(n):
     a = min(abs(n - 100 * p) for p in PRIMES)
     b = max(n % p for p in PRIMES)

@@ -109,7 +109,8 @@ def fit(cx: Lowering, node: ast.AST, symbol: str, a: IntValue, b: IntValue, low:
         cx.computed(node, low)
         return low, high, signed
 
-    unsigned_ok = all(not v.signed and v.low >= 0 for v in (a, b))
+    signed_both = all(v.signed and v.high <= S64_HIGH for v in (a, b))
+    unsigned_ok = not signed_both and all(v.low >= 0 for v in (a, b))  # also with a signed one that is known not to be negative
     signed_ok = all(v.high <= S64_HIGH for v in (a, b))  # an unsigned value that fits s64 is as good as a signed one
     if unsigned_ok:
         cx.computed(node, 0, True)

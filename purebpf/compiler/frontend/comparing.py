@@ -38,11 +38,11 @@ def split_compare(
     right_node: ast.expr | None = None,
 ) -> Split:
     """Compare two integers, exactly whatever their signs, and narrow the tested names' ranges on both sides."""
-    decided = _decided(symbol, a, b)
-    if decided is not None and not (a.op.is_const and b.op.is_const):
+    holds = decided(symbol, a, b)
+    if holds is not None and not (a.op.is_const and b.op.is_const):
         if all(v.op.is_const or (v.low, v.high) in TYPE_RANGES for v in (a, b)):  # the types say so, not a test before
-            cx.warn(node, f"this comparison is always {decided}", f"{a.low}..{a.high} {symbol} {b.low}..{b.high}")
-        return cx.branch(cx.builder.const(int(decided), BOOL))
+            cx.warn(node, f"this comparison is always {holds}", f"{a.low}..{a.high} {symbol} {b.low}..{b.high}")
+        return cx.branch(cx.builder.const(int(holds), BOOL))
     op = integer_compare(cx, symbol, a, b)
     yes, no = cx.branch(op)
     for flow, relation in ((yes, symbol), (no, OPPOSITE[symbol])):
@@ -61,14 +61,14 @@ def _seen(end: IntValue) -> bool:
     return end.low <= low and high <= end.high
 
 
-def _decided(symbol: str, a: IntValue, b: IntValue) -> bool | None:
+def decided(symbol: str, a: IntValue, b: IntValue) -> bool | None:
     """What the ranges alone say."""
     if symbol in ("==", "!="):
         if a.high < b.low or b.high < a.low:
             return symbol == "!="
         return None
     if symbol in (">", ">="):
-        return _decided(SWAPPED[symbol], b, a)
+        return decided(SWAPPED[symbol], b, a)
     if symbol == "<":
         return True if a.high < b.low else False if a.low >= b.high else None
     return True if a.high <= b.low else False if a.low > b.high else None

@@ -56,7 +56,10 @@ def _in_range(cx: Lowering, node: ast.expr, left_node: ast.expr, left: Value, fo
     def narrow(symbol: str, end: IntValue) -> None:
         name = conditions.name_of(left_node)
         now = cx.flow.names.get(name or "", number)
-        yes, no = split_compare(cx, node, now if isinstance(now, IntValue) else number, symbol, end, name, None, left_node)
+        now = now if isinstance(now, IntValue) else number
+        if comparing.decided(symbol, now, end):
+            return  # an unsigned number is not below 0
+        yes, no = split_compare(cx, node, now, symbol, end, name, None, left_node)
         outside.append(no)
         cx.go(yes)
 
