@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from purebpf.engine import Engine
+from purebpf.lang import sums
 from purebpf.vm.engine import VmEngine
 from tests.fuzz import spoil
 from tests.fuzz.generate import Generator
@@ -109,6 +110,11 @@ def program(ctx):
         ("return 1 << (head.f0_u8 + 57)", 1 << 3),
         ("head.f0_u8 -= 11; return head.f0_u8", 255),
         ("for i in range(3):\n        pass\n    return i", 2),
+        ("return bpf.jhash((1, 2, 3), 7)", sums.jhash((1, 2, 3), 7)),
+        ("return bpf.jhash(head)", sums.jhash(b"\x0a")),
+        ("return bpf.checksum(head)", 0xF5FF),
+        ("return bpf.checksum_update(0xF5FF, 0x0A00, 0x0B00)", 0xF4FF),
+        ("m = bpf.array(u8, 3); m[1] = 5; return sum(m) + any(x == 5 for x in m)", 6),
     ],
 )
 def test_the_model_has_the_languages_meaning(body: str, result: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import enum
 
-from purebpf import s64
+from purebpf import s8, s64
 from tests.compiler.against_python import Function, Functions, check
 
 case = Functions()
@@ -105,6 +105,15 @@ def weighted(a, b, c=5):
 def starred_arguments(n):
     pair = (n, 3)
     return weighted(*pair) + weighted(*(1, 2, n)) + weighted(n, *(4,), c=1) + max(*pair, 50)
+
+
+@case
+def totals_of_signed_numbers_that_are_not_negative(n):
+    small: s8 = n & 127
+    total = 0
+    for i in range(n & 7):
+        total += (small * i - 9) & 15
+    return total
 
 
 @case

@@ -67,6 +67,9 @@ class Expressions:
             (0.5, self._count),
             (0.8, self._table_item),
             (0.8, self._array_item),
+            (0.8, self.reduction),
+            (0.4, self.digest),
+            (0.7, self.kept),
         ]
         if self.scope.calls:
             shapes += [(2.5 if self.functions else 0, self._call), (1.5, self._map_item)]
@@ -217,7 +220,21 @@ class Expressions:
         if kind < 0.97 and self.scope.calls:
             name = rng.choice(("mhash", "mrec", "mkey"))
             return f"{self.map_key(name)} {rng.choice(('in', 'not in'))} {name}"
+        if self.scope.calls and rng.random() < 0.4:
+            return self.same_bytes()
         return self.expression(inner).text
+
+    def reduction(self, depth: int) -> Expr:
+        raise NotImplementedError
+
+    def digest(self, depth: int) -> Expr:
+        raise NotImplementedError
+
+    def kept(self, depth: int) -> Expr:
+        raise NotImplementedError
+
+    def same_bytes(self) -> str:
+        raise NotImplementedError
 
 
 def rng_choice(rng: random.Random, items: list[Expr]) -> Expr | None:

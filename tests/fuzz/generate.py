@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from tests.fuzz.expressions import Expressions
+from tests.fuzz.features import DECLARATIONS, Features
 from tests.fuzz.values import Expr, alike, cast, divided, limits, number, operate, typed
 
 SCALARS = ("u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64")
@@ -69,7 +69,7 @@ class Layout:
         return typed(text, type, live=True)
 
 
-class Generator(Expressions):
+class Generator(Features):
     """`scale` is about how many statements there are: 1 gives some hundred lines."""
 
     def __init__(self, seed: int, scale: float = 1) -> None:
@@ -94,6 +94,7 @@ class Generator(Expressions):
             "mkey": ("Hash", rng.choice(SCALARS), 300),
         }
         functions = [self._function(i) for i in range(rng.randrange(round(1 + 3 * self.scale)))]
+        functions += self._record_functions()
         body = self._program()
         keys = {"mhash": rng.choice(("u32", "u8", "s16", "u64", "be16")), "mrec": "u16", "mkey": "Key"}
         maps = [
@@ -102,10 +103,13 @@ class Generator(Expressions):
             else f"{name} = bpf.{kind}[{keys[name]}, {value}](max_entries={n})"
             for name, (kind, value, n) in self.maps.items()
         ]
+        maps += ["mring = bpf.RingBuf[Rec](size=1 << 17)", "mboth = bpf.Array[Both](max_entries=2)"]
         tables = [f"{name} = {values}" for name, values in self.tables]
         names = ", ".join(("be16", "be32", "be64", *SCALARS))
         heads = ["import purebpf as bpf", f"from purebpf import {names}", *tables]
-        text = "\n".join([*heads, *(s.source() for s in (self.head, self.record, self.key)), *maps, *functions, body])
+        text = "\n".join(
+            [*heads, DECLARATIONS, *(s.source() for s in (self.head, self.record, self.key)), *maps, *functions, body]
+        )
         return text + "\n"
 
     # -- declarations
@@ -209,6 +213,18 @@ class Generator(Expressions):
                 shapes += [(self._for, 2), (self._while, 1.2), (self._accumulate, 0.6)]
         if self.scope.calls:
             shapes += [(self._map_store, 2), (self._mac_swap, 0.3), (self._lookup, 1.5), (self._packet_at, 0.6)]
+            shapes += [
+                (self._emit, 0.5),
+                (self._atomic, 0.4),
+                (self._globals, 0.5),
+                (self._union, 0.4),
+                (self._bytes_store, 0.3),
+            ]
+            shapes += [(self._call_records, 0.6), (self._items, 0.15)]
+            shapes += [(self._match_record, 0.5), (self._either_record, 0.4)] if depth > 0 else []
+        if depth > 0 and self.scope.trips < MAX_TRIPS:
+            shapes += [(self._over_array, 1.2)]
+        shapes += [(self._divmod, 0.4)]
         if self.scope.looping and depth < 3:
             shapes += [(self._leave, 0.6)]
         make = rng.choices([s for s, _ in shapes], [w for _, w in shapes])[0]
@@ -218,7 +234,8 @@ class Generator(Expressions):
     @property
     def _nesting(self) -> tuple[object, ...]:
         return (self._if, self._match, self._for, self._while, self._lookup, self._choice, self._leave, self._packet_at,
-                self._accumulate)  # fmt: skip
+                self._accumulate, self._emit, self._atomic, self._globals, self._union, self._bytes_store, self._call_records,
+                self._items, self._match_record, self._either_record, self._over_array, self._divmod)  # fmt: skip
 
     def _assign(self, indent: int, depth: int) -> list[str]:
         rng = self.rng

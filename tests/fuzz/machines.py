@@ -12,7 +12,7 @@ from purebpf.compiler.frontend.lower import Unit
 from purebpf.compiler.ir.check import check
 from purebpf.compiler.ir.environment import FULL_ARRAYS, Environment
 from purebpf.compiler.ir.interp import Interpreter
-from purebpf.compiler.ir.memory import Pointer
+from purebpf.compiler.ir.memory import IrRuntimeError, Pointer
 from purebpf.compiler.ir.ops import Module
 from purebpf.compiler.options import Options
 from purebpf.compiler.passes.cfg import remove_unreachable
@@ -112,7 +112,12 @@ def after_each_pass(program: Program, options: Options, inputs: list[bytes], exp
         for fn in module.functions:
             apply(fn)
             check(fn)
-        difference = compare(run_ir(module, unit.map_specs(), inputs), expected)
+        try:
+            difference = compare(run_ir(module, unit.map_specs(), inputs), expected)
+        except IrRuntimeError as error:
+            if "is not valid any more" not in str(error) or "`jump" not in str(error):
+                raise
+            continue  # a name that nobody reads is still handed on: `dce` will see
         if difference:
             return name, difference
     return "", ""

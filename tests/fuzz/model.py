@@ -8,7 +8,8 @@ Python would not do by itself: narrowing of annotated variables, division by 0, 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -64,11 +65,27 @@ class Span:
         assert -self.count <= index < self.count
         return self.at + index % self.count * self.element.size  # type: ignore[no-any-return]
 
-    def __getitem__(self, index: int) -> Any:
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(self.count))
+
+    def __eq__(self, other: object) -> bool:
+        return bytes(self) == bytes(other)  # type: ignore[call-overload, no-any-return]
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            first, last, _ = index.indices(self.count)
+            return Span(self.data, self.at + first * self.element.size, self.element, last - first)
         return self.element.load(self.data, self._place(index))
 
-    def __setitem__(self, index: int, value: Any) -> None:
-        self.element.store(self.data, self._place(index), value)
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if isinstance(index, slice):
+            first, last, _ = index.indices(self.count)
+            self.data[self.at + first * self.element.size : self.at + last * self.element.size] = bytes(value)
+        else:
+            self.element.store(self.data, self._place(index), value)
 
     def __bytes__(self) -> bytes:
         return bytes(self.data[self.at : self.at + self.count * self.element.size])
@@ -162,12 +179,123 @@ def struct(cls: Any) -> Any:
         else:
             if isinstance(default, Sequence):
                 kind, default = default, default.zero()
+            elif isinstance(kind, type):  # a record inside
+                default = bytes(kind.size)  # type: ignore[attr-defined]
             end = -(-end // (8 * kind.align)) * 8 * kind.align
             layout[name] = kind, end // 8, default
             end += kind.size * 8
         align = max(align, kind.align)
     size = -(-end // (8 * align)) * align
     return type(cls.__name__, (Record,), {"layout": layout, "size": size, "align": align})
+
+
+def union(cls: Any) -> Any:
+    """All fields at offset 0."""
+    kinds = cls.__annotations__
+    align = max(kind.align for kind in kinds.values())
+    size = -(-max(kind.size for kind in kinds.values()) // align) * align
+    return type(cls.__name__, (Record,), {"layout": {n: (k, 0, 0) for n, k in kinds.items()}, "size": size, "align": align})
+
+
+class Ring:
+    """What was sent, in order."""
+
+    def __init__(self, kind: Any) -> None:
+        self.kind = kind
+        self.sent: list[bytes] = []
+
+    def emit(self, record: Record) -> bool:
+        self.sent.append(bytes(record))
+        return True
+
+    @contextmanager
+    def reserve(self) -> Iterator[Any]:
+        self.record: Record | None = self.kind.load(bytearray(self.kind.size), 0)
+        yield self.record
+        if self.record is not None:
+            self.sent.append(bytes(self.record))
+
+    def discard(self, record: Record) -> None:
+        self.record = None
+
+
+class _Ring:
+    def __getitem__(self, kind: Any) -> Callable[..., Ring]:
+        return lambda size: Ring(kind)
+
+
+def checksum(data: Any) -> int:
+    """RFC 1071 over 16-bit words in network order."""
+    octets = bytes(data)
+    octets += bytes(len(octets) % 2)
+    total = sum(int.from_bytes(octets[i : i + 2], "big") for i in range(0, len(octets), 2))
+    while total > 0xFFFF:
+        total = total % 0x10000 + total // 0x10000
+    return 0xFFFF - total
+
+
+def checksum_update(check: int, old: int, new: int) -> int:
+    """RFC 1624, equation 3: HC' = ~(~HC + ~m + m'), for each half of 32 bits."""
+    total = 0xFFFF - check
+    for half in (0, 16):
+        total += 0xFFFF - (old >> half & 0xFFFF) + (new >> half & 0xFFFF)
+    while total > 0xFFFF:
+        total = total % 0x10000 + total // 0x10000
+    return 0xFFFF - total
+
+
+def jhash(data: Any, seed: int = 0) -> int:
+    """lookup3 as in include/linux/jhash.h, bytes in little-endian words; a tuple is 32-bit words."""
+    octets = b"".join(n.to_bytes(4, "little") for n in data) if isinstance(data, tuple) else bytes(data)
+    m = 0xFFFF_FFFF
+
+    def rol(x: int, n: int) -> int:
+        return (x << n | x >> (32 - n)) & m
+
+    a = b = c = (0xDEADBEEF + len(octets) + seed) & m
+    while len(octets) > 12:
+        x, y, z = (int.from_bytes(octets[i : i + 4], "little") for i in (0, 4, 8))
+        a, b, c = (a + x) & m, (b + y) & m, (c + z) & m
+        for n, k in enumerate((4, 6, 8, 16, 19, 4)):
+            if n % 3 == 0:
+                a, c = (a - c) & m ^ rol(c, k), (c + b) & m
+            elif n % 3 == 1:
+                b, a = (b - a) & m ^ rol(a, k), (a + c) & m
+            else:
+                c, b = (c - b) & m ^ rol(b, k), (b + a) & m
+        octets = octets[12:]
+    if not octets:
+        return c
+    octets += bytes(12 - len(octets))
+    x, y, z = (int.from_bytes(octets[i : i + 4], "little") for i in (0, 4, 8))
+    a, b, c = (a + x) & m, (b + y) & m, (c + z) & m
+    c = ((c ^ b) - rol(b, 14)) & m
+    a = ((a ^ c) - rol(c, 11)) & m
+    b = ((b ^ a) - rol(a, 25)) & m
+    c = ((c ^ b) - rol(b, 16)) & m
+    a = ((a ^ c) - rol(c, 4)) & m
+    b = ((b ^ a) - rol(a, 14)) & m
+    return ((c ^ b) - rol(b, 24)) & m
+
+
+ATOMICS: dict[str, Callable[[int, int], int]] = {
+    "fetch_add": lambda old, n: old + n,
+    "fetch_sub": lambda old, n: old - n,
+    "fetch_or": lambda old, n: old | n,
+    "fetch_and": lambda old, n: old & n,
+    "fetch_xor": lambda old, n: old ^ n,
+    "exchange": lambda old, n: n,
+}
+
+
+def _atomic(name: str, holder: Any, where: Any, *operands: int) -> Any:
+    """An atomic operation on `holder[where]`."""
+    old = holder[where]
+    if name != "compare_exchange":
+        holder[where] = ATOMICS[name](old, operands[0])
+    elif old == operands[0]:
+        holder[where] = operands[1]
+    return old
 
 
 class Map:
@@ -193,6 +321,9 @@ class Map:
 
     def __getitem__(self, key: Any) -> Any:
         return self.get(key, 0)
+
+    def items(self) -> list[tuple[Any, Any]]:
+        return [(self.key.load(bytearray(k), 0), self.value.load(v, 0)) for k, v in self.entries.items()]
 
     def __setitem__(self, key: Any, value: Any) -> None:
         data = bytearray(self.value.size)
@@ -267,8 +398,16 @@ def namespace() -> dict[str, Any]:
         array=Sequence,
         bytes=lambda n: Sequence(SCALARS["u8"], n),
         bits=Bits,
+        union=union,
+        globals=lambda cls: struct(cls)(),
+        config=lambda cls: struct(cls)(),
+        RingBuf=_Ring(),
+        checksum=checksum,
+        checksum_update=checksum_update,
+        jhash=jhash,
     )
-    names: dict[str, Any] = {"bpf": bpf, "_watch": _watch, "_local": local, "_value": _value, **SCALARS}
+    names: dict[str, Any] = {"bpf": bpf, "_watch": _watch, "_local": local, "_value": _value, "_atomic": _atomic}
+    names |= SCALARS
     return names | dict(OPERATIONS.values())
 
 
@@ -285,16 +424,19 @@ class _Meaning(ast.NodeTransformer):
 
     def __init__(self) -> None:
         self.annotations: dict[str, ast.expr] = {}
+        self.inside = False
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         self.annotations = {a.arg: a.annotation for a in node.args.args if a.annotation is not None}
         for inner in ast.walk(node):
             if isinstance(inner, ast.AnnAssign) and isinstance(inner.target, ast.Name):
                 self.annotations[inner.target.id] = inner.annotation
-        parameters = [self._narrow(a.arg) for a in node.args.args if a.annotation is not None]
+        self.annotations = {name: note for name, note in self.annotations.items() if ast.unparse(note) in SCALARS}
+        parameters = [self._narrow(a.arg) for a in node.args.args if a.arg in self.annotations]
+        self.inside = True
         self.generic_visit(node)
         node.body = [*parameters, *node.body]
-        self.annotations = {}
+        self.annotations, self.inside = {}, False
         return node
 
     def _narrow(self, name: str) -> ast.stmt:
@@ -315,7 +457,7 @@ class _Meaning(ast.NodeTransformer):
         if isinstance(node.value, ast.Tuple):
             node.value.elts = [ast.Call(ast.Name("_value", ast.Load()), [item], []) for item in node.value.elts]
         node.targets = [self.visit(target) for target in node.targets]
-        if isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "bpf.array" and self.annotations:
+        if isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "bpf.array" and self.inside:
             node.value = ast.Call(ast.Name("_local", ast.Load()), [node.value], [])
         return self._stored(node, *node.targets)
 
@@ -345,7 +487,17 @@ class _Meaning(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         if isinstance(node.func, ast.Name) and node.func.id in SCALARS and len(node.args) == 1:
             return ast.Call(node.func, [self._loose(node.args[0])], [])
-        return self.generic_visit(node)
+        self.generic_visit(node)
+        place = node.args[0] if node.args else None
+        if (
+            isinstance(node.func, ast.Attribute)
+            and ast.unparse(node.func.value) == "bpf.atomic"
+            and isinstance(place, ast.Subscript)
+        ):
+            return ast.Call(
+                ast.Name("_atomic", ast.Load()), [ast.Constant(node.func.attr), place.value, place.slice, *node.args[1:]], []
+            )
+        return node
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
@@ -387,4 +539,8 @@ class Model:
         return int(value) & 0xFFFF_FFFF, bytes(ctx.packet.data)
 
     def contents(self) -> dict[str, dict[bytes, bytes]]:
-        return {name: {k: bytes(v) for k, v in m.entries.items()} for name, m in self.maps.items()}
+        """Entries of maps and globals, records of rings by number."""
+        rings = {name: ring.sent for name, ring in self.names.items() if isinstance(ring, Ring)}
+        held = {name: {bytes(4): bytes(value)} for name, value in self.names.items() if isinstance(value, Record)}
+        sent = {name: {i.to_bytes(4, "little"): record for i, record in enumerate(records)} for name, records in rings.items()}
+        return held | sent | {name: {k: bytes(v) for k, v in m.entries.items()} for name, m in self.maps.items()}

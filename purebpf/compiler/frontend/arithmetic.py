@@ -118,6 +118,9 @@ def fit(cx: Lowering, node: ast.AST, symbol: str, a: IntValue, b: IntValue, low:
     if signed_ok:
         cx.computed(node, S64_LOW, True)
         return S64_LOW, S64_HIGH, True
+    if low >= 0 and all(v.low >= 0 for v in (a, b)):  # one of a signed type, but known not to be negative: `total += x & 15`
+        cx.computed(node, 0, True)
+        return 0, U64, False
     cx.fail(
         node,
         f"the result of `{symbol}` may fit neither u64 nor s64",
