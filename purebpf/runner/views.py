@@ -100,7 +100,10 @@ class Indexed(View):
         return self._bpf_element()[1]
 
     def __iter__(self) -> Iterator[Any]:
-        return (self[index] for index in range(len(self)))
+        return (own_text(self[index]) for index in range(len(self)))
+
+    def __reversed__(self) -> Iterator[Any]:
+        return (own_text(self[index]) for index in reversed(range(len(self))))
 
     def __contains__(self, value: object) -> bool:
         return any(item == value for item in self)

@@ -18,6 +18,7 @@ class Owner:
     items: list[u32] = bpf.array(u32, 4)
     grid: list[list[u8]] = bpf.array(bpf.array(u8, 4), 3)
     n: u32 = 0
+    names: list[str] = bpf.array(bpf.chars(8), 3)
 
 
 owners = bpf.Array[Owner](max_entries=2)
@@ -211,6 +212,17 @@ def two_names_at_once(ctx):  # type: ignore[no-untyped-def]
     a, b = r.name, r.other
     r.name, r.other = b, a
     return a == "a" and b == "b" and r.name == "b" and r.other == "a"
+
+
+@case(3)
+def texts_that_a_loop_goes_over(ctx):  # type: ignore[no-untyped-def]
+    r = owners[0]
+    r.names = ["a", "b", "a"]
+    found = 0
+    for i, name in enumerate(r.names):
+        r.names[i] = "c"
+        found += name == "a"
+    return found + (r.names[1] == "c")
 
 
 @case(1)

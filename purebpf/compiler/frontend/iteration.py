@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend import arithmetic, comparing, memory, tables, text_methods
+from purebpf.compiler.frontend import arithmetic, comparing, memory, owned, tables, text_methods
 from purebpf.compiler.frontend.values import S64_HIGH, Const, IntValue, Ref, TupleValue, Value, describe, known
 from purebpf.lang.types import ArrayType, BytesType, CharsType
 
@@ -109,7 +109,11 @@ def over_memory(cx: Lowering, node: ast.expr, ref: Ref) -> Counted:
         count = cx.integer(node, text_methods.length(cx, node, ref))
     else:
         count = cx.int_const(ref.type.count if isinstance(ref.type, ArrayType) else ref.type.size)
-    return _indexed_by(cx, node, count, lambda at, i: memory.load(cx, node, memory.element(cx, at, ref, i)))
+
+    def item(at: ast.Subscript, index: IntValue) -> Value:
+        return owned.argument(cx, cx.frame, node, "", memory.load(cx, node, memory.element(cx, at, ref, index)))
+
+    return _indexed_by(cx, node, count, item)
 
 
 def _indexed_by(
