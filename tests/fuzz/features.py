@@ -112,7 +112,7 @@ class Features(Expressions):
             name, type, _ = rng.choice(SETTINGS)
             return typed(f"settings.{name}", type, live=True)
         if kind < 0.7:
-            return Expr(f"PAIRS[{self.index(3, depth)}][{self.index(2, depth)}]", -5, 60000, None, True)
+            return Expr(f"PAIRS[{self.index(3, depth)}][{self.index(2, depth)}]", -5, 60000, None)
         if not self.scope.calls:
             return self.leaf()
         name = rng.choice(("mhash", "mkey"))

@@ -181,7 +181,11 @@ class Generator(Features):
             self.scope.reads.append(typed(name, type))
             self.scope.stores.append((name, type))
         if rng.random() < 0.25:
-            name, element, count = self.fresh("w"), rng.choice(SCALARS), rng.choice((2, 4, 5))
+            name, element, count = (
+                self.fresh("w"),
+                rng.choice(SCALARS),
+                rng.choice((2, 4, 5, 8, 100 if self.scope.calls else 4)),
+            )
             lines.append(f"    {name} = bpf.array({element}, {count})")
             self.scope.arrays.append((name, element, count))
         return lines
