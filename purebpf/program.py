@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from types import FunctionType, TracebackType
 from typing import Any
 
 from purebpf.collection import Collection, Compiled, choose_engine, compile_together
 from purebpf.compiler.options import Options
+from purebpf.data import replace
 from purebpf.engine import EngineLink, EngineProgram, RunResult
 from purebpf.errors import CompileError, Error, NotLoaded
 from purebpf.lang import declaring

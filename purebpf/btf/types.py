@@ -6,8 +6,9 @@ sizes are bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
+
+from purebpf.data import data
 
 
 class Kind(IntEnum):
@@ -43,12 +44,12 @@ class Linkage(IntEnum):
     EXTERN = 2
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Void:
     """Type number 0."""
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Int:
     """`bits` may be fewer than `size` has; `offset` is the first bit (0 in everything compilers write today)."""
 
@@ -61,19 +62,19 @@ class Int:
     bool: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Ptr:
     type: int
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Array:
     type: int
     index: int
     length: int
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Member:
     """`bit_size` is 0 for a member that is no bit field. `name` is "" for an anonymous struct or union."""
 
@@ -83,7 +84,7 @@ class Member:
     bit_size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Struct:
     """A struct or a union, as `kind` says."""
 
@@ -93,7 +94,7 @@ class Struct:
     members: tuple[Member, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Enum:
     """An enum of 32-bit values (`kind` ENUM) or of 64-bit ones (ENUM64, Linux 6.0)."""
 
@@ -104,7 +105,7 @@ class Enum:
     values: tuple[tuple[str, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Fwd:
     """A struct (or union) that is declared and defined nowhere."""
 
@@ -112,13 +113,13 @@ class Fwd:
     union: bool
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Typedef:
     name: str
     type: int
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Qualifier:
     """`const`, `volatile` or `restrict`, as `kind` says."""
 
@@ -126,7 +127,7 @@ class Qualifier:
     type: int
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class TypeTag:
     """`__attribute__((btf_type_tag("name")))`, or any attribute by its name when `attribute` is set (Linux 6.15)."""
 
@@ -135,7 +136,7 @@ class TypeTag:
     attribute: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Func:
     """A function; `type` is the number of its `FuncProto`."""
 
@@ -144,7 +145,7 @@ class Func:
     linkage: Linkage
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Parameter:
     """A last parameter without name and type stands for `...`."""
 
@@ -152,20 +153,20 @@ class Parameter:
     type: int
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class FuncProto:
     returns: int
     parameters: tuple[Parameter, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Var:
     name: str
     type: int
     linkage: Linkage
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Section:
     """A variable's place in a data section: bytes."""
 
@@ -174,20 +175,20 @@ class Section:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class DataSec:
     name: str
     size: int
     variables: tuple[Section, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Float:
     name: str
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class DeclTag:
     """`__attribute__((btf_decl_tag("name")))` on a type, or on its member or parameter number `component` (-1: on itself)."""
 

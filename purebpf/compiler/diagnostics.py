@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from purebpf.data import data
 from purebpf.errors import CompileError, Unsupported
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Place:
     """A span of source text: 1-based line, 0-based columns."""
 

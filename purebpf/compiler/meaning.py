@@ -7,10 +7,10 @@ the ranges that the frontend found; it notes each result here, by the place in t
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
 from types import CodeType, FunctionType
 from typing import Any
 
+from purebpf.data import data, made
 from purebpf.lang.types import Type
 
 Spot = tuple[str, str, int, int, int, int]
@@ -40,7 +40,7 @@ def spot(node: ast.AST, file: str) -> Spot:
     return type(node).__name__, file, where[0], where[1], where[2], where[3]
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Result:
     """One result of arithmetic: where, reached how, whether it can leave 64 bits, whether it can be negative."""
 
@@ -50,17 +50,17 @@ class Result:
     negative: bool
 
 
-@dataclass(slots=True)
+@data(frozen=False)
 class Meaning:
     """`results` in the order of lowering, those of functions of their own in `settled`; `annotations` are, by code object,
     those of variables and of the result; `inner` those of variables in functions that are defined inside a program, by the
     definition's place; `names` what the names from around each function stood for."""
 
-    results: list[Result] = field(default_factory=list)
-    settled: list[Result] = field(default_factory=list)
-    annotations: dict[CodeType, tuple[dict[str, Annotation], Annotation | None]] = field(default_factory=dict)
-    inner: dict[Spot, dict[str, Annotation]] = field(default_factory=dict)
-    names: dict[FunctionType, dict[str, Any]] = field(default_factory=dict)
+    results: list[Result] = made(list)
+    settled: list[Result] = made(list)
+    annotations: dict[CodeType, tuple[dict[str, Annotation], Annotation | None]] = made(dict)
+    inner: dict[Spot, dict[str, Annotation]] = made(dict)
+    names: dict[FunctionType, dict[str, Any]] = made(dict)
 
     def settle(self, first: int, valid: bool = True) -> None:
         """The results from `first` on are those of a function that is not lowered again, or of one that is not used."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from purebpf.data import data, replace
 
 OPTIONAL = ("may_goto", "bpf_loop", "dead_registers")  # features of engines that a program can do without
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Options:
     """`cpu` is the instruction set's level, 1 to 4 (4 needs Linux 6.6). `may_goto` allows loops without a provable end, which
     needs Linux 6.9; with `bpf_loop` the kernel turns them where that is missing (5.17). `dead_registers` relies on a verifier

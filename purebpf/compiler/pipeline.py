@@ -6,7 +6,6 @@ Passes run in the order of `PASSES`, each once; `compile_ir` stops before the ta
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import Any
 
@@ -34,6 +33,7 @@ from purebpf.compiler.target.legalize import legalize
 from purebpf.compiler.target.lengths import ask_for_lengths
 from purebpf.compiler.target.repeats import drop_repeated_values
 from purebpf.compiler.target.select import select
+from purebpf.data import data, replace
 from purebpf.isa.instruction import WIDE_LOAD, Instruction
 from purebpf.isa.opcodes import MAY_GOTO_OPCODE, PSEUDO_FUNC
 from purebpf.lang.maps import MapDeclaration
@@ -69,7 +69,7 @@ ALONE = frozenset({ProgramType.XDP, ProgramType.SCHED_CLS, ProgramType.TRACEPOIN
 """Types of which one run on a CPU ends before the next begins: softirqs are off, or the kernel refuses to nest them."""
 
 
-@dataclass(slots=True)
+@data(frozen=False)
 class Compiled:
     """A program as data, with the declarations behind its maps and what the compiler has to say."""
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
 
+from purebpf.data import data
 
-@dataclass(frozen=True, slots=True)
+
+@data
 class Rule:
     """`message` is what is wrong in a sentence without a full stop, `label` what stands beside the caret, `hint` what to do;
     `python` takes the hint's place for a program compiled from Python. A rule about the `whole` program has no place in it."""
@@ -26,7 +27,7 @@ class Rule:
     whole: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Found:
     """A rule, the line it matched, and the groups of the match."""
 

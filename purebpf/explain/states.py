@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from purebpf.data import data, made
 
 START = re.compile(r"(?:(?<=\s)|^)(R\d+|fp-\d+)(?:_[a-zA-Z]+)?=")
 FRAME = re.compile(r"frame(\d+):\s")
@@ -19,7 +20,7 @@ LONGEST = 4096  # characters of one register's state that are looked at
 WORD = 1 << 64
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class State:
     """A register's or a stack slot's state. `kind` is the verifier's name (`scalar`, `pkt`, `map_value_or_null` ...), without a
     prefix such as `rcu_` or `trusted_`, which is in `flags`; `fields` are the texts in brackets (`off`, `r`, `vs`, `map` ...).
@@ -30,7 +31,7 @@ class State:
 
     kind: str
     text: str
-    fields: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, str] = made(dict)
     least: int = -WORD // 2
     most: int = WORD // 2 - 1
     most_unsigned: int = WORD - 1

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from functools import cache
 
+from purebpf.data import data, replace
 from purebpf.errors import AssemblerError
 from purebpf.isa.asm import Call
 from purebpf.isa.codec import UNRESOLVED, signed32
@@ -37,7 +37,7 @@ TOKEN = re.compile(
 JUMPS = ("goto", "gotol", "may_goto")
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Token:
     """A piece of a line: what it adds to the shape, what it says, and the column it stands at (from 0).
 
@@ -164,7 +164,7 @@ def shapes() -> dict[str, tuple[Form, tuple[str, ...]]]:
 SAMPLES = {"offset": "+0", "target": "+0", "map_offset": "+0", "idx": "idx:0", "helper": "name"}
 
 
-@dataclass(slots=True)
+@data(frozen=False)
 class Parts:
     """An instruction in the making. `low` and `high` are the halves of the constant."""
 

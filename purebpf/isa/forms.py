@@ -19,9 +19,9 @@ A field that the text names is free; any other field must hold the value given i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 
+from purebpf.data import data
 from purebpf.errors import AssemblerError
 from purebpf.isa import opcodes as op
 from purebpf.isa.instruction import WIDE_LOAD, Instruction
@@ -30,7 +30,7 @@ Version = tuple[int, int]
 FIRST: Version = (3, 18)  # where bpf(2) and the 64-bit instruction set begin
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Form:
     """One row. `level` is the `-mcpu=vN` of LLVM that includes it, `since` the first Linux that takes it (None: none does).
 

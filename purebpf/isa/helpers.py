@@ -5,9 +5,9 @@ The facts are in the generated `purebpf.tables.helper_rows`, which is read when 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
+from purebpf.data import data
 from purebpf.errors import AssemblerError
 from purebpf.isa.instruction import Instruction
 from purebpf.isa.opcodes import CALL_HELPER, CALL_OPCODE
@@ -46,7 +46,7 @@ def helper_id(name: str) -> int:
     return number
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class HelperFunction:
     """A helper that can be called: r1 to r5 are its arguments, r0 its result."""
 

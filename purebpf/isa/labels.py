@@ -7,8 +7,8 @@ A jump to a label carries the label's name in `symbol` until here. Distances cou
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 
+from purebpf.data import data, replace
 from purebpf.errors import AssemblerError
 from purebpf.isa.codec import is_unresolved
 from purebpf.isa.forms import check_label, form_of
@@ -16,7 +16,7 @@ from purebpf.isa.instruction import WIDE_LOAD, Instruction
 from purebpf.isa.opcodes import CALL_LOCAL, CALL_OPCODE, GOTO_OPCODE, GOTOL_OPCODE, PSEUDO_FUNC
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Label:
     """A place in the program: the next instruction. Also the name of a function that begins there."""
 

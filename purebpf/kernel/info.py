@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
 
+from purebpf.data import data
 from purebpf.kernel.attr import read, read_bytes, read_name
 from purebpf.kernel.descriptor import Descriptor
 from purebpf.kernel.errors import failure
@@ -13,7 +13,7 @@ from purebpf.tables.attr import SIZES
 from purebpf.tables.enums import Command
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class ProgramInfo:
     """`tag` is the hash of the instructions in hex; sizes are bytes. `run_count` and `run_time_ns` stay 0 unless statistics are
     on (sysctl kernel.bpf_stats_enabled). `verified_instructions`, how many the verifier went through, is 0 before Linux 5.16.
@@ -34,7 +34,7 @@ class ProgramInfo:
     verified_instructions: int
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class MapInfo:
     """Sizes are bytes, those of one CPU's value for a per-CPU map."""
 
@@ -47,7 +47,7 @@ class MapInfo:
     flags: int
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class LinkInfo:
     id: int
     type: int

@@ -8,8 +8,8 @@ import mmap
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
+from purebpf.data import replace
 from purebpf.errors import Error
 from purebpf.kernel import cpus, privileges
 from purebpf.kernel.btf import load_btf, types_of

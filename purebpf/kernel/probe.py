@@ -9,8 +9,8 @@ import errno
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from purebpf.data import data
 from purebpf.errors import Error, KernelError, Unsupported
 from purebpf.isa import asm
 from purebpf.isa.codec import encode
@@ -37,7 +37,7 @@ def load_acquire() -> tuple[Instruction, ...]:
     return (*STACK_ZERO, asm.Atomic.load_acquire(0, 10, -8, asm.DW), asm.Exit())
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Feature:
     """`minimum` is the first mainline kernel with it (on x86-64; other machines' JIT compilers may have come later).
 

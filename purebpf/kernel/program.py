@@ -6,8 +6,8 @@ import errno
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 
+from purebpf.data import replace
 from purebpf.engine import EngineMap, RunResult
 from purebpf.errors import Error, KernelError, VerifierError
 from purebpf.isa.codec import encode

@@ -14,8 +14,8 @@ import select
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
+from purebpf.data import data, replace
 from purebpf.errors import NotLoaded
 from purebpf.kernel import tracefs
 from purebpf.kernel.descriptor import Descriptor
@@ -34,7 +34,7 @@ LINE = re.compile(
 LOST = re.compile(r"\s*CPU:(?P<cpu>\d+) \[LOST (?P<lost>\d+) EVENTS\]")
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class TraceRecord:
     """One line. `pid` is the thread that ran the program, `time` seconds of the trace clock (usually since boot).
 

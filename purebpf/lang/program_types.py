@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from purebpf.data import data
 from purebpf.tables.enums import ProgramType
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class ProgramKind:
     """`section` is libbpf's name; with `hook` one follows after a slash. `returns` says what a result means (empty:
     nothing, 0 for

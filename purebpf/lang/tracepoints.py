@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from functools import cache
 from keyword import iskeyword
 
+from purebpf.data import data
 from purebpf.errors import Error
 from purebpf.lang.types import ArrayType, BoolType, CharsType, IntType, Type
 
@@ -41,7 +41,7 @@ C_INTEGERS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class EventField:
     """A field of an event, `offset` in bytes. `type` is None for what a program cannot read: the common fields in the first 8
     bytes, and for now arrays of dynamic length (`__data_loc`)."""

@@ -10,7 +10,6 @@ for.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from purebpf.btf.reader import Btf, kernel_btf
 from purebpf.btf.types import (
@@ -28,6 +27,7 @@ from purebpf.btf.types import (
     Typedef,
     TypeTag,
 )
+from purebpf.data import replace
 from purebpf.errors import Error
 from purebpf.lang.tracepoints import COMMON, EventField, did_you_mean, similar, spelling
 from purebpf.lang.types import ArrayType, BoolType, CharsType, IntType, Type

@@ -6,12 +6,13 @@ them. The layout is C's natural one, little-endian unless a field is `be16`, `be
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from operator import index
 from typing import Any
 
+from purebpf.data import data
 
-@dataclass(frozen=True, slots=True)
+
+@data
 class IntType:
     """An integer of 8, 16, 32 or 64 bits; `big` keeps network byte order in memory."""
 
@@ -51,7 +52,7 @@ class IntType:
         return 0
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class BoolType:
     """One byte, 0 or 1."""
 
@@ -73,7 +74,7 @@ class BoolType:
         return False
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class CharsType:
     """A text of at most `size` - 1 bytes and its NUL; str in user space (bytes that are no UTF-8 come as surrogates)."""
 
@@ -100,7 +101,7 @@ class CharsType:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class BytesType:
     """`size` raw bytes."""
 
@@ -125,7 +126,7 @@ class BytesType:
         return bytes(self.size)
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class ArrayType:
     """`count` elements of one type; a list in user space."""
 
@@ -157,7 +158,7 @@ class ArrayType:
         return [self.element.zero() for _ in range(self.count)]
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class KernelType:
     """What the kernel keeps inside of a map's value, such as a lock: zeros at first, out of reach. `name` is its struct's."""
 
@@ -178,7 +179,7 @@ class KernelType:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Field:
     """A member of a record. A bit field has `bits` > 0 and starts at bit `shift` of the integer at `offset`."""
 
@@ -191,7 +192,7 @@ class Field:
     required: bool = False
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@data(eq=False)
 class StructType:
     """A record declared with `@bpf.struct` or, with all fields at offset 0, `@bpf.union`; `record` is the class."""
 

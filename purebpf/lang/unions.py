@@ -6,9 +6,9 @@ In user space a union keeps its bytes, and each attribute reads and writes them;
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import Any, TypeVar, dataclass_transform
 
+from purebpf.data import replace
 from purebpf.errors import Error
 from purebpf.lang.data import RecordView, put, refuse_kept, value_at
 from purebpf.lang.records import array, bits, bytes_, chars, lay_out, record_class

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from purebpf.data import replace
 from purebpf.lang import idioms
 from purebpf.lang.atomic import atomic
 from purebpf.lang.types import IntType

@@ -7,16 +7,16 @@ assigning a field, an element or a map's value mean.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from types import FunctionType, MethodType
 from typing import Any
 
+from purebpf.data import data
 from purebpf.errors import Error
 from purebpf.lang.types import ArrayType, BoolType, BytesType, CharsType, IntType, StructType, Type, encode_bits
 from purebpf.vm.memory import Buffer
 
 
-@dataclass(slots=True, eq=False)
+@data(frozen=False, eq=False)
 class Block:
     """Some memory. `address` is where the machine has it, None until something asks for it. `shared`: others may write it at
     the same time, so sums in it are atomic. `owner` is the map whose value it is. `methods` makes an author's method one that

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from threading import Condition
 from typing import NoReturn
 
+from purebpf.data import replace
 from purebpf.engine import EngineMap, EngineProgram, RunResult
 from purebpf.errors import Error, NotLoaded, Unsupported
 from purebpf.isa.instruction import Instruction

@@ -7,9 +7,9 @@ that is read afterwards is made unknown there, so that reading it is an error as
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cache
 
+from purebpf.data import data, made
 from purebpf.isa import opcodes as op
 from purebpf.isa.codec import signed32
 from purebpf.isa.instruction import WIDE_LOAD, Instruction
@@ -18,23 +18,23 @@ CALLER_SAVED = 0b111110  # r1 to r5, as a set of bits
 PACKET_LOADS = (op.MODE_ABS, op.MODE_IND)
 
 
-@dataclass(slots=True)
+@data(frozen=False)
 class Function:
     """The part of a program that can be reached from `entry` without a call. Sets of registers are bits."""
 
     entry: int
     slots: list[int]
     labels: list[int]
-    live: dict[int, int] = field(default_factory=dict)
+    live: dict[int, int] = made(dict)
     parameters: int = 0
 
 
-@dataclass(slots=True)
+@data(frozen=False)
 class Flow:
     """`code` has an entry for every slot, None for the second one of a wide load; `functions` by entry, 0 is the program."""
 
     code: list[Instruction | None]
-    functions: dict[int, Function] = field(default_factory=dict)
+    functions: dict[int, Function] = made(dict)
 
 
 def by_slot(instructions: tuple[Instruction, ...]) -> list[Instruction | None]:

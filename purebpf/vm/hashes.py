@@ -8,8 +8,8 @@ and other entries; here exactly the entry goes that was used longest ago, where 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from purebpf.data import data
 from purebpf.spec import MapSpec
 from purebpf.vm.facts import BPF_EXIST, BPF_NOEXIST, E2BIG, EEXIST, ENOENT, Refused
 from purebpf.vm.machine import Machine
@@ -19,7 +19,7 @@ from purebpf.vm.memory import SHIFT
 REGIONS = 1 << 20  # how many region numbers are taken at a time
 
 
-@dataclass(slots=True)
+@data(frozen=False)
 class Entry:
     """The values of one key, one per CPU; the regions begin at `region`."""
 

@@ -7,9 +7,9 @@ simulated: when a run has ended, the timers that were started fire in the order 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from purebpf.data import data
 from purebpf.vm.facts import EINVAL, fact
 from purebpf.vm.machine import Machine
 from purebpf.vm.memory import Fault
@@ -22,7 +22,7 @@ MOST_FIRINGS = 1000  # of one run: a timer that starts itself anew would go on f
 EBUSY = fact("EBUSY")
 
 
-@dataclass(slots=True)
+@data(frozen=False)
 class Timer:
     """A timer that was prepared: `due` is when it fires, None while it is stopped."""
 

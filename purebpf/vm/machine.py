@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import count
 from threading import RLock
 from typing import TYPE_CHECKING, Protocol
 
+from purebpf.data import data
 from purebpf.tables.enums import ProgramType
 from purebpf.vm.memory import CONTEXT, FRAME_BYTES, FRAMES, SHIFT, Fault, Memory
 from purebpf.vm.runtime import signed
@@ -32,7 +32,7 @@ MOST_TAIL_CALLS = 33  # MAX_TAIL_CALL_CNT, include/linux/bpf.h
 NO_FRAME = bytes(FRAME_BYTES)
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Entry:
     """A function that can be called by its address; `parameters` are the numbers of the registers it gets."""
 
@@ -40,7 +40,7 @@ class Entry:
     parameters: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Redirect:
     """Where a program sent its packet: to an interface, or to entry `key` of a map."""
 

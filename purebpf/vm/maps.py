@@ -9,10 +9,10 @@ order.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Self, TypeVar
 
+from purebpf.data import data
 from purebpf.errors import Error, KernelError, NotLoaded, Unsupported
 from purebpf.spec import MapSpec
 from purebpf.tables.enums import MapType, ProgramType
@@ -208,7 +208,7 @@ class VmMap:
         return self.spec.type.name.lower()
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Shape:
     """What a map of a type may look like: sizes (None: any but 0), the flags' names, and the class that implements it."""
 

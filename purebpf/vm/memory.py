@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from purebpf.data import data
 
 SHIFT = 28
 SPAN = 1 << SHIFT
@@ -35,7 +36,7 @@ class Fault(Exception):
     """An access outside of memory, or against its permissions. Becomes a `VmError` that names the instruction."""
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Owner:
     """Who holds the regions from `first` to `last`; `describe` names one of them."""
 

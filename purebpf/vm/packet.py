@@ -7,15 +7,14 @@ tell it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from purebpf.data import data
 from purebpf.vm.machine import Machine
 from purebpf.vm.memory import CONTEXT, PACKETS, Fault
 
 NETWORK_OFFSET, LINK_OFFSET = -0x100000, -0x200000  # SKF_NET_OFF and SKF_LL_OFF, include/uapi/linux/filter.h
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Place:
     """Where a field is in a context: bytes."""
 

@@ -6,9 +6,9 @@ A reserved record is memory of its own here; its space counts from its reservati
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from threading import Condition
 
+from purebpf.data import data
 from purebpf.engine import Event
 from purebpf.spec import MapSpec
 from purebpf.vm.facts import EINVAL, Refused, fact
@@ -21,7 +21,7 @@ LARGEST = 0xFFFF_FFFF // 4  # RINGBUF_MAX_RECORD_SZ
 NO_CPU = -1
 
 
-@dataclass(slots=True, eq=False)
+@data(frozen=False, eq=False)
 class Record:
     """`data` is None when the program has dropped it."""
 

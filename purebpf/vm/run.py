@@ -8,10 +8,10 @@ XDP frame lies in one piece whatever its size (the kernel's first piece has at m
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Protocol
 
+from purebpf.data import data
 from purebpf.engine import RunResult
 from purebpf.errors import Error, Unsupported
 from purebpf.spec import ProgramSpec
@@ -31,7 +31,7 @@ MOST_SEGMENTS = 0xFFFF  # GSO_MAX_SEGS
 LEAST_TYPE = 0x600  # below it is the length of an IEEE 802.3 frame
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class SkbRun:
     """How a program type sees a socket buffer: from the link header on, by direct access, and whether that may write."""
 
@@ -241,7 +241,7 @@ def addressee(destination: bytes) -> int:
     return fact("PACKET_MULTICAST") if destination[0] & 1 else fact("PACKET_OTHERHOST")
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Network:
     """A network protocol: its family, where the addresses are in its header, the fields' suffix."""
 

@@ -10,14 +10,15 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from purebpf.data import data
 
 COMM_BYTES = 16  # TASK_COMM_LEN
 DEFAULT_RECORDS = 100_000
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Task:
     """The process that programs see as the current one. `thread` None stands for the thread that runs the program."""
 
@@ -42,7 +43,7 @@ class Task:
         return threading.get_native_id() if self.thread is None else self.thread
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class TraceRecord:
     """One message, without newlines at its end. `time` is seconds since boot, `pid` the thread's number, as in the kernel."""
 

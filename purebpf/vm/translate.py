@@ -10,8 +10,8 @@ and costs nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
+from purebpf.data import data, made
 from purebpf.isa import opcodes as op
 from purebpf.isa.instruction import Instruction
 from purebpf.vm import templates
@@ -25,7 +25,7 @@ MAY_GOTO_LOOPS = 1 << 23  # BPF_MAX_LOOPS, include/linux/bpf.h
 TAIL_CALL = 12
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Calls:
     """How helpers are called: how many registers each one takes, which take more, and which call back into the program."""
 
@@ -34,7 +34,7 @@ class Calls:
     reentrant: frozenset[int]
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Settings:
     """`wide` gives the value of a wide load; `checked_stores`: the context may be written only in part (see `templates`)."""
 
@@ -45,12 +45,12 @@ class Settings:
     arguments: int = 1
 
 
-@dataclass(slots=True)
+@data(frozen=False)
 class Source:
     """Lines of Python, and the slot that each was made from."""
 
-    lines: list[str] = field(default_factory=list)
-    slots: list[int] = field(default_factory=list)
+    lines: list[str] = made(list)
+    slots: list[int] = made(list)
 
     def add(self, depth: int, text: str, slot: int) -> None:
         self.lines.append(" " * depth + text)

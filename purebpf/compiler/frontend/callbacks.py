@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from purebpf.compiler.diagnostics import UnsupportedProgram
@@ -40,6 +39,7 @@ from purebpf.compiler.frontend.values import (
     rebuilt,
 )
 from purebpf.compiler.ir.ops import BOOL, I64, VOID, Flag, Function, Op, Ptr, Type
+from purebpf.data import data, made, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,7 +50,7 @@ UNKNOWN = frozenset({"load", "call", "callsub", "atomic", "cmpxchg"})  # ops of 
 End = tuple[Flow, Value, ast.AST]  # where the callback returns, whether it wants to stop, the statement
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Body:
     """What is called back. `frame` makes its Python frame anew for each try; `lower` gets the parameters' ops and gives the
     ends; `assigned` are the variables around it that it assigns, `hidden` those that it does not see."""
@@ -66,16 +66,16 @@ class Body:
     key: object = None  # what tells it from other code
 
 
-@dataclass(slots=True)
+@data(frozen=False)
 class Slot:
     """A register's place in the frame; `wanted` once the callback is there and reads it, or assigns it."""
 
     load: Op
-    stores: list[Op] = field(default_factory=list)
+    stores: list[Op] = made(list)
     offset: int = -1
 
 
-@dataclass(slots=True)
+@data(frozen=False)
 class Made:
     """A lowered callback: each variable's shape and slots (None for a part that is a constant on both sides)."""
 

@@ -10,11 +10,11 @@ over maps (`each.py`).
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend.values import Const, MaybeRef, Ref, TupleValue, Unset, describe
 from purebpf.compiler.ir.ops import I32, Op
+from purebpf.data import replace
 
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.callbacks import End

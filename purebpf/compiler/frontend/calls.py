@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import functools
 from collections.abc import Callable
-from dataclasses import replace
 from types import FunctionType
 from typing import Any
 
@@ -42,6 +41,7 @@ from purebpf.compiler.frontend.values import (
     describe,
     named,
 )
+from purebpf.data import replace
 from purebpf.lang.idioms import HelperName
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.types import BytesType, CharsType, IntType, KernelType, StructType, type_of

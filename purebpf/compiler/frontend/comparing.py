@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import ast
 import operator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend.bounds import verifier_range
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.values import S64_HIGH, IntValue, Value
 from purebpf.compiler.ir.ops import BOOL, I64, Op
+from purebpf.data import replace
 
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering

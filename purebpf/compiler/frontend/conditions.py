@@ -7,7 +7,6 @@ narrowed, or its None gone.
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend import containers, equality, memory, text
@@ -27,6 +26,7 @@ from purebpf.compiler.frontend.values import (
     describe,
 )
 from purebpf.compiler.ir.ops import BOOL, Ptr
+from purebpf.data import replace
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.types import CharsType, IntType
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend import arithmetic, comparing, maps, memory
@@ -12,13 +11,14 @@ from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.values import U64, Const, IntValue, Ref, TupleValue, Value, describe
 from purebpf.compiler.frontend.values import known as known_number
 from purebpf.compiler.ir.ops import BOOL, I64
+from purebpf.data import data, replace
 from purebpf.lang.types import ArrayType, BytesType, CharsType, IntType
 
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Range(Value):
     """`range(start, stop, step)` of integers that are known at run time, or at compile time, behind `in`."""
 

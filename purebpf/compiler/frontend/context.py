@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from purebpf.compiler.frontend import helpers, memory
@@ -29,6 +28,7 @@ from purebpf.compiler.frontend.values import (
 )
 from purebpf.compiler.frontend.values import named as type_named
 from purebpf.compiler.ir.ops import BOOL, I32, I64, Op, Ptr
+from purebpf.data import replace
 from purebpf.errors import Error
 from purebpf.lang.types import ArrayType, BytesType, CharsType, IntType, Type, type_of
 from purebpf.tables.enums import ProgramType

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import replace
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +32,7 @@ from purebpf.compiler.frontend.values import (
 )
 from purebpf.compiler.ir.ops import I32, I64, Op, Ptr, Type
 from purebpf.compiler.meaning import spot
+from purebpf.data import replace
 from purebpf.lang import idioms
 from purebpf.lang.maps import MapDeclaration
 

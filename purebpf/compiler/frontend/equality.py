@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend import memory
@@ -15,13 +14,14 @@ from purebpf.compiler.frontend.comparing import Split
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.values import Const, ListValue, Ref, TupleValue, Value, count, describe, named
 from purebpf.compiler.ir.ops import BOOL, I32, I64
+from purebpf.data import data, replace
 from purebpf.lang.types import ArrayType, BytesType, CharsType, StructType, Type
 
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Run:
     """Bytes that compare as such (`type` is BytesType), a text, or the bit field `name` of the record at `offset`."""
 

@@ -6,7 +6,6 @@ import ast
 import builtins
 import operator
 import sys
-from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -29,6 +28,7 @@ from purebpf.compiler.frontend.values import (
     describe,
     known,
 )
+from purebpf.data import replace
 from purebpf.lang import idioms
 from purebpf.lang.data import ArrayView, RecordView
 from purebpf.lang.maps import MapDeclaration

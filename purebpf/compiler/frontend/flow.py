@@ -7,7 +7,6 @@ decides what two different kinds of values become (`None` and a reference: a ref
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 
 from purebpf.compiler.frontend.bounds import verifier_range
 from purebpf.compiler.frontend.values import (
@@ -30,17 +29,18 @@ from purebpf.compiler.frontend.values import (
 )
 from purebpf.compiler.ir.build import Builder, Scope, common_scope
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Block, Op, Ptr, Target, Type
+from purebpf.data import data, made, replace
 
 
-@dataclass(slots=True)
+@data(frozen=False)
 class Flow:
     """A place where code can be appended. `names` are the function's variables, `state` what the compiler keeps about memory;
     `dead` marks code that a constant switched off: it is checked, then dropped."""
 
     block: Block
     scope: Scope
-    names: dict[str, Value] = field(default_factory=dict)
-    state: dict[object, Value] = field(default_factory=dict)
+    names: dict[str, Value] = made(dict)
+    state: dict[object, Value] = made(dict)
     dead: bool = False
 
     @property

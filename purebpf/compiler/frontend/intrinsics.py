@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from purebpf.compiler.frontend import atomics, each, helpers, memory, stacks, text
 from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value, known
 from purebpf.compiler.ir.ops import I32, I64
+from purebpf.data import replace
 from purebpf.lang import idioms, records
 from purebpf.lang.types import CharsType, IntType, type_of
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import ast
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend import arithmetic, comparing, memory, owned, tables, text_methods
 from purebpf.compiler.frontend.values import S64_HIGH, Const, IntValue, Ref, TupleValue, Value, describe, known
+from purebpf.data import data, replace
 from purebpf.lang.types import ArrayType, BytesType, CharsType
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ UNROLLED = 32  # a `for` over a tuple is a copy of the body for each item; over 
 COPIES = 256  # of what cannot be a table
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Items:
     """Values that are known one by one."""
 
@@ -35,7 +35,7 @@ class Items:
         return bool(self.values)
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Counted:
     """`range(start, stop, step)`; `item` makes of the counter what the loop's variable gets (None: the counter itself)."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
 
 from purebpf.compiler.diagnostics import UnsupportedProgram
 from purebpf.compiler.frontend import called, comparing, conditions, iteration, scopes, statements
@@ -40,6 +39,7 @@ from purebpf.compiler.frontend.values import (
 )
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Block, Function, Op, Ptr, Target, Type
 from purebpf.compiler.meaning import turn
+from purebpf.data import data, made, replace
 
 WIDER = (0xFF, 0xFFFF, 0xFFFF_FFFF, S64_HIGH, U64)
 MAX_TRIES = 12
@@ -47,7 +47,7 @@ WALKED = 10_000  # trips x cost of a trip up to which the verifier simply walks 
 WALKED_AT_MOST = 100_000  # the same where a budget cannot be had
 
 
-@dataclass(slots=True)
+@data(frozen=False)
 class Parts:
     """A loop for `run`: `test` splits at the header, `body` lowers the body, `step` goes before the way back."""
 
@@ -56,7 +56,7 @@ class Parts:
     body: Callable[[Lowering], None]
     step: Callable[[Lowering], None]
     trips: int | None  # how many at most, if the verifier sees the end without help
-    stepped: set[str] = field(default_factory=set)  # variables whose range comes from the number of trips
+    stepped: set[str] = made(set)  # variables whose range comes from the number of trips
     steps: bool = True  # whether such ranges can be had
     callable: bool = True  # whether the parts can be lowered in a function of their own
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend import memory, rings
@@ -23,6 +22,7 @@ from purebpf.compiler.frontend.values import (
     with_article,
 )
 from purebpf.compiler.ir.ops import BOOL, Op, Ptr
+from purebpf.data import replace
 from purebpf.lang.maps import DevMap, KeyedMap, MapDeclaration, PerfEventArray, ProgArray
 from purebpf.lang.rings import RingBuf
 from purebpf.lang.stacks import StackTrace

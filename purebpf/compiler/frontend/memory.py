@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend.arithmetic import narrow
 from purebpf.compiler.frontend.bounds import provable
 from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, TupleValue, Value, describe, named
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Op, Ptr
+from purebpf.data import replace
 from purebpf.lang.types import (
     ArrayType,
     BoolType,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from purebpf.compiler.frontend import comparing, conditions
@@ -12,6 +11,7 @@ from purebpf.compiler.frontend.expressions import chosen, operate
 from purebpf.compiler.frontend.lower import Lowering
 from purebpf.compiler.frontend.values import U64, Const, IntValue, TupleValue, Value
 from purebpf.compiler.ir.ops import I32, I64, Op
+from purebpf.data import replace
 
 
 def _bool(cx: Lowering, node: ast.Call) -> Value:

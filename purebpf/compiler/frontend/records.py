@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
-from dataclasses import replace
 
 from purebpf.compiler.frontend import memory
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.lower import Lowering
 from purebpf.compiler.frontend.values import MaybeRef, Ref, named
 from purebpf.compiler.ir.ops import Op
+from purebpf.data import replace
 
 
 def keep_records(cx: Lowering, node: ast.AST, ends: list[Flow], names: Iterable[str], before: set[Op]) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 
 from purebpf.compiler.frontend import comparing, conditions, iteration, numeric
@@ -18,6 +17,7 @@ from purebpf.compiler.frontend.expressions import operate
 from purebpf.compiler.frontend.lower import Lowering, lowers
 from purebpf.compiler.frontend.names import assigned_names
 from purebpf.compiler.frontend.values import NONE, S64_HIGH, S64_LOW, U64, Conflict, Const, IntValue, MaybeInt, Value, known
+from purebpf.data import data
 
 
 class Action(ast.stmt):
@@ -33,7 +33,7 @@ def action(cx: Lowering, node: Action) -> None:
     node.run()
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Parts:
     """A call taken apart: the generator expression, the sequence that its first `for` goes over, the other arguments."""
 

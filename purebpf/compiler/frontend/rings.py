@@ -7,12 +7,12 @@ verifier checks; the scope of the `with` does it. What a flow's state keeps unde
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from purebpf.compiler.frontend import memory, scopes
 from purebpf.compiler.frontend.values import NONE, Const, Dynptr, IntValue, MaybeRef, Ref, Unset, Value, describe, known, named
 from purebpf.compiler.ir.ops import BOOL, I64, VOID, Op, Ptr
+from purebpf.data import replace
 from purebpf.lang.types import StructType, Type, type_of
 
 if TYPE_CHECKING:

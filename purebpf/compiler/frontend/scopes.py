@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NoReturn
 
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.lower import Lowering, lowers
 from purebpf.compiler.frontend.values import Bound, Const, Ref, Value
 from purebpf.compiler.ir.ops import Op
+from purebpf.data import data
 from purebpf.lang.rings import RingBuf
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Scope:
     """An open block: `leave` appends the code that ends it to the current flow. `frames` and `loops` tell how many functions
     and loops were open around it."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend import memory
 from purebpf.compiler.frontend.values import Const, Ref, known, named
+from purebpf.data import replace
 from purebpf.lang.types import ArrayType, BytesType, CharsType
 
 if TYPE_CHECKING:

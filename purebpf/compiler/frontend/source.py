@@ -9,14 +9,14 @@ from __future__ import annotations
 import ast
 import linecache
 import sys
-from dataclasses import dataclass
 from types import CodeType, FunctionType
 from typing import Any
 
 from purebpf.compiler.diagnostics import Place, ProgramError, place_of
+from purebpf.data import data
 
 
-@dataclass(slots=True)
+@data(frozen=False)
 class Source:
     """A function's syntax tree with the file's lines for messages."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import replace
 
 from purebpf.compiler.frontend import (
     advice,
@@ -42,6 +41,7 @@ from purebpf.compiler.frontend.values import (
     known,
 )
 from purebpf.compiler.meaning import Annotation
+from purebpf.data import replace
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.types import BoolType, CharsType, IntType, StructType
 from purebpf.tables.enums import MapType

@@ -9,13 +9,13 @@ call, with the caller's ranges.
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from types import FunctionType
 
 from purebpf.compiler.frontend import helpers, maps, memory, statements
 from purebpf.compiler.frontend.lower import Frame, Lowering, NeedsInlining, Subprogram
 from purebpf.compiler.frontend.values import NONE, Conflict, Const, Context, IntValue, MaybeRef, Ref, Value, parts, rebuilt
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Function, Op, Ptr, Type
+from purebpf.data import replace
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.types import BoolType, IntType, kept_fields
 

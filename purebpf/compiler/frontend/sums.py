@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from purebpf.compiler.frontend import memory
 from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, TupleValue, Value, describe
 from purebpf.compiler.ir.ops import I32, I64, Op
+from purebpf.data import replace
 from purebpf.lang import sums
 from purebpf.lang.types import BytesType, CharsType, IntType
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from purebpf.compiler.frontend import memory
 from purebpf.compiler.frontend.values import Const, IntValue, Ref, TupleValue, Value, describe
 from purebpf.compiler.ir.ops import Ptr
+from purebpf.data import data, replace
 from purebpf.lang.types import ArrayType, BoolType, IntType, Type
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ WIDEST = 256  # numbers in a row: each is a load, until it turns out that nobody
 TYPES = (*(IntType(bits) for bits in (8, 16, 32, 64)), *(IntType(bits, True) for bits in (8, 16, 32, 64)))
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Row(TupleValue):
     """A tuple out of a table: one of `candidates`, which lies at `place`."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 
 from purebpf.compiler.frontend import memory
 from purebpf.compiler.frontend.lower import Lowering, lowers
 from purebpf.compiler.frontend.values import Const, Ref, TupleValue, Value, describe, known
+from purebpf.data import replace
 from purebpf.lang.types import ArrayType, BytesType, IntType
 
 MOST_ELEMENTS = 64

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any
 
 from purebpf.compiler.ir.ops import Op
+from purebpf.data import data, replace
 from purebpf.lang.types import Type
 
 U64, S64_LOW, S64_HIGH = (1 << 64) - 1, -(1 << 63), (1 << 63) - 1
@@ -21,7 +21,7 @@ class Value:
     """Anything an expression can give."""
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Const(Value):
     """A Python object known at compile time: a number, a text, a class, a function, a module, a map ... An integer here is
     one that the source writes out (or computes from such); once a name holds it, it is an IntValue that happens to be known.
@@ -30,7 +30,7 @@ class Const(Value):
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class IntValue(Value):
     """An integer in a register, exact: `low` <= value <= `high`. `signed` is the signedness of the types it came from,
     which decides how a result that fits no 64 bits wraps. A known one has a constant `op`."""
@@ -42,7 +42,7 @@ class IntValue(Value):
     boolean: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Ref(Value):
     """A place in memory: `op` + `offset` holds a `type`. `region` is where: stack, map_value, packet, ctx, mem.
     `shared` says that others may write it at the same time; `generation` which packet layout it belongs to."""
@@ -57,7 +57,7 @@ class Ref(Value):
     owner: object = None  # the declaration of the map, of a map's value
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class MaybeRef(Value):
     """A reference or None: `op` is a nullable pointer. `why` tells when it is None."""
 
@@ -66,7 +66,7 @@ class MaybeRef(Value):
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class MaybeInt(Value):
     """An integer or None; `present` is a bool op."""
 
@@ -75,31 +75,31 @@ class MaybeInt(Value):
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class TupleValue(Value):
     items: tuple[Value, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class ListValue(TupleValue):
     """`[a, b]` where it is written: to fill an array, compare with one, look into or go over. No name can hold it."""
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Context(Value):
     """The program's context."""
 
     op: Op
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Packet(Value):
     """`ctx.packet`."""
 
     context: Context
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Bound(Value):
     """A method or attribute of something that lives at run time or in a declaration: `stats.get`, `ctx.packet.at`."""
 
@@ -107,21 +107,21 @@ class Bound(Value):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Dynptr(Value):
     """Bytes of run-time size that were reserved in a ring; `op` is the stack memory that stands for them."""
 
     op: Op
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class LocalFunction(Value):
     """A function defined inside the program, for the kernel to call back."""
 
     node: ast.FunctionDef
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Fill(Value):
     """Something that a helper writes into memory, such as `bpf.current.comm`: `write(destination)` does it in place.
     `leaves` says that it may leave bytes behind a text's NUL as they were."""
@@ -131,14 +131,14 @@ class Fill(Value):
     leaves: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Unset(Value):
     """A name that has no value on some way that leads here."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Conflict(Value):
     """A name that has different kinds of values on the ways that lead here."""
 

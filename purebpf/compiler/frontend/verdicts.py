@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from purebpf.compiler.frontend.values import Const, Value
+from purebpf.data import data
 
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Actions:
     """The actions of a program type: how their names begin, the numbers the kernel knows, what it does with another."""
 

@@ -8,13 +8,13 @@ once a comparison with the packet's end, which the program acts on, has shown th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from purebpf.compiler.ir.fold import ARITHMETIC, COMPARE, evaluate
 from purebpf.compiler.ir.memory import Callee, IrRuntimeError, Memory, PacketMemory, Pointer, Value, extended, integer, pointer
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Block, Flag, Function, Module, Op, Ptr, Target
 from purebpf.compiler.ir.text import Names, format_op
+from purebpf.data import data, made
 
 MAX_FRAMES = 8
 """Nested functions the kernel allows (MAX_CALL_FRAMES)."""
@@ -46,7 +46,7 @@ class TailCall(Exception):
         self.module = module
 
 
-@dataclass(slots=True)
+@data(frozen=False)
 class _Code:
     """What is worked out once for each function."""
 
@@ -54,15 +54,15 @@ class _Code:
     """Comparisons whose result is a value: they decide where they stand, not where a branch reads them."""
 
 
-@dataclass(slots=True)
+@data(frozen=False)
 class Frame:
     """One call of a function."""
 
     fn: Function
     code: _Code
     depth: int
-    values: dict[Op, Value] = field(default_factory=dict)
-    memory: list[Memory] = field(default_factory=list)
+    values: dict[Op, Value] = made(dict)
+    memory: list[Memory] = made(list)
 
 
 class Interpreter:

@@ -7,10 +7,10 @@ access outside its place, of bytes nobody wrote, or through a pointer that is no
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from purebpf.compiler.ir.ops import signed64
+from purebpf.data import data
 from purebpf.errors import Error
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Callee(Place):
         self.call = call
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Pointer:
     place: Place
     offset: int = 0

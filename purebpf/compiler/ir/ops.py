@@ -9,13 +9,13 @@ Pointers carry their provenance (`Ptr.kind`), because it decides what may be mer
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
+from purebpf.data import data, made
 from purebpf.isa.instruction import SourceLine
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Int:
     """`void` (no value), `bool` (0 or 1), `i32` (upper half zero) or `i64`."""
 
@@ -28,7 +28,7 @@ class Int:
 VOID, BOOL, I32, I64 = Int("void"), Int("bool"), Int("i32"), Int("i64")
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Ptr:
     """A pointer. `kind` is where it points: ctx, stack, map_value, map, packet, packet_end, packet_meta, mem, btf, func.
     A `nullable` one is 0 or valid and may only be compared with 0 until a guard strips the mark."""
@@ -56,7 +56,7 @@ class Flag:
     COMPARE = 32
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class OpInfo:
     """`arity` is the number of operands (-1: any), `imm` the names of the immediate's parts, in order."""
 
@@ -117,12 +117,12 @@ OPS: dict[str, OpInfo] = {
 }
 
 
-@dataclass(slots=True)
+@data(frozen=False)
 class Target:
     """Where a terminator goes, and the values for that block's parameters."""
 
     block: Block
-    args: list[Op] = field(default_factory=list)
+    args: list[Op] = made(list)
 
 
 class Op:
@@ -201,14 +201,14 @@ class Block:
         return f"<block {self.name}>"
 
 
-@dataclass(slots=True, eq=False)
+@data(frozen=False, eq=False)
 class Function:
     """A function: `blocks[0]` is the entry and takes the function's parameters. `result` is VOID for none."""
 
     name: str
     params: list[Op]
     result: Type
-    blocks: list[Block] = field(default_factory=list)
+    blocks: list[Block] = made(list)
 
     @property
     def entry(self) -> Block:
@@ -251,7 +251,7 @@ class Function:
                 target.args = [final(arg) for arg in target.args]
 
 
-@dataclass(slots=True, eq=False)
+@data(frozen=False, eq=False)
 class Module:
     """A program: its main function first, then the subprograms it calls."""
 

@@ -8,11 +8,11 @@ names a file. Types and the flow of values are not checked here: that is `check.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from purebpf.compiler.ir.ops import BOOL, I32, I64, OPS, VOID, Block, Flag, Function, Module, Op, Ptr, Target, Type, signed64
 from purebpf.compiler.ir.text import NO_LOCATION, WORDS, ZERO_UNLESS_WRITTEN
+from purebpf.data import data, made
 from purebpf.errors import Error
 from purebpf.isa.instruction import SourceLine
 
@@ -37,7 +37,7 @@ class IrSyntaxError(Error):
         self.line = line
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Token:
     kind: str
     text: str
@@ -123,7 +123,7 @@ class Line:
 Reference = tuple[Line, str | int]  # a value's name or an integer, and where it was written
 
 
-@dataclass(slots=True)
+@data(frozen=False)
 class Pending:
     """An op whose operands and targets are still names: they may be defined further down."""
 
@@ -132,16 +132,16 @@ class Pending:
     targets: list[tuple[Line, str, list[Reference]]]
 
 
-@dataclass(slots=True)
+@data(frozen=False)
 class _Function:
     """A function being read."""
 
     fn: Function
     file: str | None
-    values: dict[str, Op] = field(default_factory=dict)
-    blocks: dict[str, Block] = field(default_factory=dict)
-    pending: list[Pending] = field(default_factory=list)
-    constants: dict[int, Op] = field(default_factory=dict)
+    values: dict[str, Op] = made(dict)
+    blocks: dict[str, Block] = made(dict)
+    pending: list[Pending] = made(list)
+    constants: dict[int, Op] = made(dict)
 
     def define(self, line: Line, name: str, op: Op) -> None:
         if name in self.values:

@@ -7,15 +7,15 @@ or a `Make` of other ops. It gives None when it knows nothing better.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from purebpf.compiler.ir.fold import evaluate, identity, swap_bytes
 from purebpf.compiler.ir.ops import BOOL, I32, I64, OPS, Flag, Op, Ptr, Type
 from purebpf.compiler.ir.ranges import highest
+from purebpf.data import data
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Make:
     """An op to be made; its arguments may be numbers and further ops to be made."""
 

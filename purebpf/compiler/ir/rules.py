@@ -7,9 +7,9 @@ kinds do not mix, only packet pointers compare with the packet's end, and a cont
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from purebpf.compiler.ir.ops import BOOL, I32, I64, OPS, VOID, Block, Flag, Function, Int, Module, Op, Ptr, Type
+from purebpf.data import data
 
 SIZES = (1, 2, 4, 8)
 ADDRESSABLE = frozenset({"ctx", "stack", "map_value", "packet", "packet_meta", "mem", "btf"})
@@ -30,7 +30,7 @@ class Complaint(Exception):
     """What a rule finds wrong with an op; `check` adds where."""
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Surroundings:
     """What rules know besides the op."""
 

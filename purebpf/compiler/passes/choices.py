@@ -11,10 +11,9 @@ Requires: ssa. Not across calls, where c wants more registers than the parameter
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from purebpf.compiler.ir.analysis import dominated, immediate_dominators
 from purebpf.compiler.ir.ops import BOOL, I32, Block, Function, Op, Ptr, Target
+from purebpf.data import data
 
 INVERSE = {"eq": "ne", "ne": "eq"}
 CROSSED = {"ule": "ult", "ult": "ule", "sle": "slt", "slt": "sle"}  # not a <= b is b < a
@@ -65,7 +64,7 @@ def _side(
     return None
 
 
-@dataclass(slots=True)
+@data(frozen=False)
 class _Choice:
     """`param` is not 0 exactly where `condition` is `holds`; it is `value` there."""
 

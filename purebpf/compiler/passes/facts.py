@@ -9,21 +9,20 @@ from it that is a known number on every trip of a loop (`passes/counters.py`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from purebpf.compiler.ir.analysis import dominator_children
 from purebpf.compiler.ir.ops import BOOL, Block, Function, Op, Ptr
 from purebpf.compiler.passes.counters import Counters
+from purebpf.data import data, made
 
 OPPOSITE = {"eq": "ne", "ne": "eq"}
 
 
-@dataclass(slots=True)
+@data(frozen=False)
 class Facts:
     """Conditions decided on the way here, and how far each packet pointer is known to reach."""
 
-    conditions: dict[tuple[str, Op, Op], int] = field(default_factory=dict)
-    reach: dict[tuple[Op, Op], int] = field(default_factory=dict)
+    conditions: dict[tuple[str, Op, Op], int] = made(dict)
+    reach: dict[tuple[Op, Op], int] = made(dict)
 
     def copy(self) -> Facts:
         return Facts(dict(self.conditions), dict(self.reach))

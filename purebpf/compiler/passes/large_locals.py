@@ -13,20 +13,20 @@ Requires: the passes that shrink memory have run.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
 from purebpf.compiler.ir.ops import BOOL, I32, VOID, Block, Flag, Function, Op, Ptr, Target, Type
+from purebpf.data import data, made
 
 STAYS_WITH = frozenset({"loop", "for_each_map_elem", "find_vma", "user_ringbuf_drain"})  # they take pointers to the stack only
 STACK = "stack"
 
 
-@dataclass(slots=True)
+@data(frozen=False)
 class Webs:
     """Pointers to the stack that meet somewhere, as disjoint sets; `fixed` are those that must stay pointers to the stack."""
 
-    parent: dict[Op, Op] = field(default_factory=dict)
-    fixed: set[Op] = field(default_factory=set)
+    parent: dict[Op, Op] = made(dict)
+    fixed: set[Op] = made(set)
 
     def find(self, op: Op) -> Op:
         while (above := self.parent.setdefault(op, op)) is not op:

@@ -11,19 +11,18 @@ what is written on any of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from purebpf.compiler.ir.analysis import dominator_children, immediate_dominators
 from purebpf.compiler.ir.ops import BOOL, I32, I64, Block, Flag, Function, Op, Ptr, Target
+from purebpf.data import data, made
 
 Cell = tuple[Op, int, int]  # base pointer, offset, size
 
 
-@dataclass(slots=True)
+@data(frozen=False)
 class Known:
     """Cells whose content is a value in hand: (value, whether a load made it with that sign extension)."""
 
-    cells: dict[Cell, Op] = field(default_factory=dict)
+    cells: dict[Cell, Op] = made(dict)
 
 
 def forward_memory(fn: Function) -> None:

@@ -11,12 +11,11 @@ Requires: ssa, forwarded memory. Stack memory is kept aligned, as the verifier w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from purebpf.compiler.ir.analysis import reverse_postorder
 from purebpf.compiler.ir.ops import I32, I64, Block, Flag, Function, Op, Ptr, signed64
 from purebpf.compiler.ir.ranges import highest
 from purebpf.compiler.passes.memory import disjoint, escaping, place, root
+from purebpf.data import data
 
 
 def merge_stores(fn: Function) -> None:
@@ -27,7 +26,7 @@ def merge_stores(fn: Function) -> None:
         _Merging(fn, block, escaped, uses).run()
 
 
-@dataclass(slots=True)
+@data(frozen=False)
 class _Store:
     """A store that may still be joined with the next one."""
 

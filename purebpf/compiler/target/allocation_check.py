@@ -15,7 +15,7 @@ FIXED: dict[Reg | None, Reg | None] = {None: None, **{r: r for r in range(FIRST_
 Names = int
 State = dict[object, Names]  # by machine register or spill slot
 Snapshot = dict[MBlock, list[tuple[Inst, Inst]]]  # each instruction, and what it was
-fields_of = attrgetter(*Inst.__slots__)
+fields_of = attrgetter(*Inst.__match_args__)
 value_of = attrgetter("opcode", "offset", "imm", "symbol", "pseudo", "slot", "lea")
 kept_of = attrgetter("opcode", "offset", "imm", "symbol", "pseudo", "slot", "lea", "target", "clobbers")
 

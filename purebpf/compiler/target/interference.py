@@ -5,16 +5,15 @@ A register interferes with what is alive where it is written; the source of a mo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from purebpf.compiler.target.liveness import Bits, bits, each, liveness
 from purebpf.compiler.target.machine import FRAME_POINTER, MBlock, MFunction, Reg
+from purebpf.data import data
 
 CHEAP_AGAIN = 0.3  # a value that can be made again costs this much of one that is stored and loaded
 LAST_RESORT = 1e20  # the cost of spilling what the verifier tracks
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Move:
     """A copy that may vanish, with how often it runs, about."""
 
@@ -23,7 +22,7 @@ class Move:
     weight: float
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Interference:
     nodes: Bits  # all registers that occur
     near: list[Bits]  # by register: those it interferes with

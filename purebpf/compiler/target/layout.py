@@ -6,10 +6,9 @@ function's frame at most 512 bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from purebpf.compiler.target.machine import FRAME_POINTER, Inst, MBlock, MFunction, Slot
 from purebpf.compiler.target.tails import share_tails
+from purebpf.data import data, replace
 from purebpf.errors import CompileError
 from purebpf.isa.instruction import WIDE_LOAD, Instruction
 from purebpf.isa.opcodes import (
@@ -43,7 +42,7 @@ class StackTooSmall(CompileError):
         self.message, self.label, self.hint = message, label, hint
 
 
-@dataclass(slots=True)
+@data(frozen=False)
 class Emitted:
     """A function's instructions; `calls` are (index, function name) of local calls still to be resolved."""
 
@@ -169,7 +168,7 @@ def _with_jumps(block: MBlock, following: MBlock | None) -> list[Inst]:
     if onward is None or onward is following:
         return insts[:-1] if last is not None and last.target is not None and last.target is following else insts
     if last is not None and last.target is not None and last.target is following and _invertible(last):
-        flipped = Inst(**{name: getattr(last, name) for name in last.__slots__})
+        flipped = replace(last)
         flipped.opcode = last.opcode & 0x0F | INVERSE[last.opcode & 0xF0]
         flipped.target = onward
         return [*insts[:-1], flipped]

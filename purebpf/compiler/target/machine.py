@@ -6,8 +6,7 @@ replaces the virtual ones, emission turns them into `Instruction`s. A stack slot
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from purebpf.data import data, made
 from purebpf.isa.instruction import SourceLine
 
 FIRST_VIRTUAL = 16
@@ -18,7 +17,7 @@ ALLOCATABLE = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
 Reg = int
 
 
-@dataclass(slots=True, eq=False)
+@data(frozen=False, eq=False)
 class Slot:
     """Memory in the stack frame. `offset` (from r10, negative) is set when the frame is laid out."""
 
@@ -28,7 +27,7 @@ class Slot:
     offset: int | None = None
 
 
-@dataclass(slots=True, eq=False)
+@data(frozen=False, eq=False)
 class Inst:
     """One instruction. `dst` and `src` are the register fields of the encoding (None where unused: encoded as 0);
     `defs` and `uses` say which registers it writes and reads, the implicit ones of calls included (r1..r5 in, r0 out),
@@ -59,13 +58,13 @@ class Inst:
     target: MBlock | None = None
 
 
-@dataclass(slots=True, eq=False)
+@data(frozen=False, eq=False)
 class MBlock:
     """A run of instructions. It ends in an exit, or goes on to `next`; a conditional jump, last in `insts`, has its
     `target`."""
 
     name: str
-    insts: list[Inst] = field(default_factory=list)
+    insts: list[Inst] = made(list)
     next: MBlock | None = None
 
     @property
@@ -74,18 +73,16 @@ class MBlock:
         return jumps + ([self.next] if self.next is not None else [])
 
 
-@dataclass(slots=True, eq=False)
+@data(frozen=False, eq=False)
 class MFunction:
     """A function in machine form; `blocks[0]` is the entry. `slots` are all stack slots, spill slots included."""
 
     name: str
-    blocks: list[MBlock] = field(default_factory=list)
-    slots: list[Slot] = field(default_factory=list)
-    apart: dict[Slot, set[Slot]] = field(
-        default_factory=dict
-    )  # slots that may not overlap; one that is not in here overlaps none
+    blocks: list[MBlock] = made(list)
+    slots: list[Slot] = made(list)
+    apart: dict[Slot, set[Slot]] = made(dict)  # slots that may not overlap; one that is not in here overlaps none
     next_virtual: int = FIRST_VIRTUAL
-    spill_last: set[Reg] = field(default_factory=set)  # values the verifier tracks: spilled only when nothing else is left
+    spill_last: set[Reg] = made(set)  # values the verifier tracks: spilled only when nothing else is left
 
     def virtual(self) -> Reg:
         self.next_virtual += 1

@@ -7,16 +7,15 @@ known: two whose values are never wanted at the same time become one (8 bytes, a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from purebpf.compiler.target.liveness import Bits, bits, each, liveness
 from purebpf.compiler.target.machine import FRAME_POINTER, Inst, MFunction, Reg, Slot
+from purebpf.data import data, replace
 from purebpf.isa.instruction import SourceLine
 
 STORE, LOAD = 0x7B, 0x79  # *(u64 *)(r10 + slot) = rX, and back
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@data(eq=False)
 class Home:
     """Where registers live that were coalesced into one: a slot, or nowhere if `source` can make the value again."""
 
@@ -26,7 +25,7 @@ class Home:
     def load(self, to: Reg, loc: SourceLine | None) -> Inst:
         if self.source is None:
             return Inst(LOAD, to, FRAME_POINTER, loc=loc, defs=(to,), uses=(FRAME_POINTER,), slot=self.slot)
-        made = Inst(**{name: getattr(self.source, name) for name in Inst.__slots__})
+        made = replace(self.source)
         made.dst, made.defs, made.loc = to, (to,), loc
         return made
 
