@@ -58,6 +58,8 @@ class Parts:
     trips: int | None  # how many at most, if the verifier sees the end without help
     stepped: set[str] = made(set)  # variables whose range comes from the number of trips
     steps: bool = True  # whether such ranges can be had
+    fenced: bool = False  # whether the counter is compared with its last value too: see `_fenced`
+    ended: bool = True  # whether it is a condition or a known number that ends it, not a number that the verifier may forget
     callable: bool = True  # whether the parts can be lowered in a function of their own
 
 
@@ -172,7 +174,7 @@ def _counted(cx: Lowering, node: ast.For, over: iteration.Counted) -> None:
         yes, no = cx.branch(op)
         cx.go(yes)
         inside = at.op
-        if plain and not stop.op.is_const and not cx.unit.options.may_goto:
+        if not stop.op.is_const and (loop.fenced or (plain and not cx.unit.options.may_goto)):
             inside = _fenced(cx, inside, low, high)
         if not inside.is_const:  # going down, the comparison shows the lower end only
             shown = high if step > 0 or low < 0 else S64_HIGH if inside.type == I64 else (1 << 32) - 1
@@ -189,6 +191,7 @@ def _counted(cx: Lowering, node: ast.For, over: iteration.Counted) -> None:
         cx.flow.names[counter] = IntValue(next_op, past[0], past[1], signed)
 
     loop = Parts(names, test, lambda cx: cx.statements(node.body), advance, trips if plain else None)
+    loop.ended = stop.op.is_const
     loop.callable = over.item is None  # items refer to what is around the loop
     run(cx, node, loop, node.orelse)
     if cx.current is not None:
@@ -198,7 +201,8 @@ def _counted(cx: Lowering, node: ast.For, over: iteration.Counted) -> None:
 
 def _fenced(cx: Lowering, counter: Op, low: int, high: int) -> Op:
     """A counter that never leaves low..high, with a comparison that says so: before Linux 6.8 the verifier learns nothing from
-    one with an end that it does not know itself, and would walk on for ever."""
+    one with an end that it does not know itself, and would walk on for ever; later ones may forget the end in a loop with a
+    budget."""
     if low >= 0:
         return provable(cx, counter, high)
     yes, no = cx.branch(cx.builder.emit("sle", BOOL, [counter, cx.const(high)]))
@@ -220,9 +224,9 @@ def run(cx: Lowering, node: ast.While | ast.For, loop: Parts, orelse: list[ast.s
         except called.CallIsWanted:
             mark.rewind(cx)
             return called.run(cx, node, loop)
-        if header.terminator is not None and header.terminator.kind == "may_goto" and loop.stepped:
-            mark.rewind(cx)  # the verifier does not walk through the trips after all
-            loop.steps, loop.stepped = False, set()
+        if header.terminator is not None and header.terminator.kind == "may_goto" and (loop.stepped or not loop.ended):
+            mark.rewind(cx)  # the verifier does not walk through the trips after all, and forgets numbers on the way
+            loop.steps, loop.stepped, loop.fenced, loop.ended = False, set(), not loop.ended, True
             assumed = {name: entry.names[name] for name in assumed}
             continue
         live = [flow for flow in ends if not flow.dead]
