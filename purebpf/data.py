@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import attrgetter
+from reprlib import recursive_repr
 from typing import Any, TypeVar, dataclass_transform, overload
 
 T = TypeVar("T")
@@ -105,6 +106,7 @@ def _hash(values: Callable[[Any], object]) -> Callable[[Any], int]:
     return __hash__
 
 
+@recursive_repr()
 def _repr(self: Any) -> str:
     return f"{self.__class__.__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__match_args__)})"
 

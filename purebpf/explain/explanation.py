@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
-from purebpf.data import data, made, replace
 from purebpf.explain.log import Log, causes, is_log, read_log
 from purebpf.explain.rules import Found, find_rule
 from purebpf.explain.states import State, integer
@@ -20,7 +20,7 @@ BITS = re.compile(r"\((0x[0-9a-f]+); (0x[0-9a-f]+)\)")
 REGISTER = re.compile(r"\b[rwR](\d+)\b")
 
 
-@data
+@dataclass(frozen=True, slots=True)
 class Spot:
     """An instruction: its slot, its text, the function it is in, the source line it comes from; what is not known is empty."""
 
@@ -30,7 +30,7 @@ class Spot:
     source: SourceLine | None = None
 
 
-@data
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Why a program was refused. `rule` names the kind of refusal ("" where the verifier's words are not known), `message`,
     `label` and `hint` tell it in words, `said` is what the verifier said.
@@ -45,8 +45,8 @@ class Explanation:
     label: str = ""
     hint: str = ""
     spot: Spot = Spot()
-    registers: Mapping[str, str] = made(dict)
-    report: Mapping[str, str] = made(dict)
+    registers: Mapping[str, str] = field(default_factory=dict)
+    report: Mapping[str, str] = field(default_factory=dict)
     processed: int = 0
 
     @property

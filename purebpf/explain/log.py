@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from purebpf.data import data, made, replace
 from purebpf.explain.states import State, frame_of, read_states
 
 HEAD, TAIL = 64 << 10, 2 << 20  # characters of a huge log that are looked at
@@ -40,7 +40,7 @@ SIGNS = re.compile(
 PREFIX = re.compile(r"^\s*(?:libbpf: |\[[\d. ]+\] )?(?:\d+:\s(?=\d+: \())?")
 
 
-@data
+@dataclass(frozen=True, slots=True)
 class Step:
     """An instruction that the verifier went to: its slot, opcode and text, the source line that the log gives for it."""
 
@@ -50,7 +50,7 @@ class Step:
     source: Source | None = None
 
 
-@data
+@dataclass(frozen=True, slots=True)
 class Source:
     """A line of source as a log's comments have it; before Linux 6.8 without its file and number (then "" and 0)."""
 
@@ -59,18 +59,18 @@ class Source:
     line: int = 0
 
 
-@data(frozen=False)
+@dataclass(slots=True)
 class Log:
     """The parts of a log. `step` is the last instruction it shows, `said` the lines after it, `states` what was known there of
     registers and stack slots, `texts` and `sources` instructions and their lines by slot, `report` the sections of a newer
     kernel's report by heading ("" is its title)."""
 
     step: Step | None = None
-    said: list[str] = made(list)
-    states: dict[str, State] = made(dict)
-    texts: dict[int, str] = made(dict)
-    sources: dict[int, Source] = made(dict)
-    report: dict[str, str] = made(dict)
+    said: list[str] = field(default_factory=list)
+    states: dict[str, State] = field(default_factory=dict)
+    texts: dict[int, str] = field(default_factory=dict)
+    sources: dict[int, Source] = field(default_factory=dict)
+    report: dict[str, str] = field(default_factory=dict)
     processed: int = 0
     lines: int = 0
 

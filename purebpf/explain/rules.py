@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 
-from purebpf.data import data
 
-
-@data
+@dataclass(frozen=True, slots=True)
 class Rule:
     """`message` is what is wrong in a sentence without a full stop, `label` what stands beside the caret, `hint` what to do;
     `python` takes the hint's place for a program compiled from Python. A rule about the `whole` program has no place in it."""
@@ -27,7 +26,7 @@ class Rule:
     whole: bool = False
 
 
-@data
+@dataclass(frozen=True, slots=True)
 class Found:
     """A rule, the line it matched, and the groups of the match."""
 

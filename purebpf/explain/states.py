@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-
-from purebpf.data import data, made
+from dataclasses import dataclass, field
 
 START = re.compile(r"(?:(?<=\s)|^)(R\d+|fp-\d+)(?:_[a-zA-Z]+)?=")
 FRAME = re.compile(r"frame(\d+):\s")
@@ -20,7 +19,7 @@ LONGEST = 4096  # characters of one register's state that are looked at
 WORD = 1 << 64
 
 
-@data
+@dataclass(frozen=True, slots=True)
 class State:
     """A register's or a stack slot's state. `kind` is the verifier's name (`scalar`, `pkt`, `map_value_or_null` ...), without a
     prefix such as `rcu_` or `trusted_`, which is in `flags`; `fields` are the texts in brackets (`off`, `r`, `vs`, `map` ...).
@@ -31,7 +30,7 @@ class State:
 
     kind: str
     text: str
-    fields: dict[str, str] = made(dict)
+    fields: dict[str, str] = field(default_factory=dict)
     least: int = -WORD // 2
     most: int = WORD // 2 - 1
     most_unsigned: int = WORD - 1

@@ -7,11 +7,11 @@ bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from types import MappingProxyType
 
-from purebpf.data import data
 from purebpf.tables.context_rows import ACCESS, STRUCTS
 from purebpf.tables.enums import AttachType, ProgramType
 
@@ -48,7 +48,7 @@ class ContextKind(StrEnum):
     """Whatever the caller passes, to be read and written."""
 
 
-@data
+@dataclass(frozen=True, slots=True)
 class ContextField:
     """One field as programs of one type see it.
 
@@ -85,7 +85,7 @@ class ContextField:
         return bool(self.write_sizes)
 
 
-@data
+@dataclass(frozen=True, slots=True)
 class Context:
     """`fields` are those that can be read or written, in order of offset; only STRUCT contexts and raw tracepoints have some.
     `machine` is the architecture the offsets hold for where they depend on it ("" where not)."""

@@ -7,10 +7,10 @@ for.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
-from purebpf.data import data
 from purebpf.tables.enums import AttachType, MapType, ProgramType
 from purebpf.tables.helper_rows import ROWS, Row
 
@@ -90,7 +90,7 @@ class ResultKind(StrEnum):
     """The call does not return when it succeeds (`tail_call`); afterwards R0 may not be read."""
 
 
-@data
+@dataclass(frozen=True, slots=True)
 class Arg:
     """One argument. `width` is 8..64 bits as the C type says (registers are 64 wide); `signed` is the C type's.
 
@@ -120,7 +120,7 @@ class Arg:
     elsewhere: ArgKind | None = None
 
 
-@data
+@dataclass(frozen=True, slots=True)
 class Result:
     """What a call gives. `nullable`: a pointer that must be tested; `acquires`: a reference that must be given back."""
 
@@ -134,7 +134,7 @@ class Result:
     acquires: bool = False
 
 
-@data
+@dataclass(frozen=True, slots=True)
 class Helper:
     """A helper function; `name` is without the prefix `bpf_`.
 

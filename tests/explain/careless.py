@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
+from purebpf.data import replace
 from purebpf.engine import EngineMap
 from purebpf.isa.asm import Jump
 from purebpf.isa.instruction import Instruction

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
 
 from purebpf.btf.reader import kernel_btf
 from purebpf.btf.types import Kind
+from purebpf.data import replace
 from purebpf.errors import VerifierError
 from purebpf.isa.assembler import parse
 from purebpf.isa.instruction import Instruction

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import random
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from purebpf.compiler.ir.ops import VOID, Block, Function, Op, Target
 from purebpf.compiler.options import Options
 from purebpf.compiler.passes.cfg import remove_unreachable
 from purebpf.compiler.pipeline import Compiled, compile_ir, compile_program, generate, link
+from purebpf.data import replace
 from purebpf.engine import Engine
 from purebpf.errors import CompileError, VerifierError, VmError
 from purebpf.spec import FunctionSpec

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
+from purebpf.data import replace
 from purebpf.isa import decode, encode, format_instruction, parse_instruction
 from purebpf.isa.forms import form_of, rows
 from purebpf.isa.instruction import Instruction

@@ -24,6 +24,7 @@ def test_constructors_load_neither_the_helper_table_nor_the_text_assembler() -> 
     more = loaded_by("from purebpf.isa.asm import *") - loaded_by("from purebpf.isa import Instruction")
     isa = ("asm", "codec", "forms", "helpers", "labels", "opcodes")
     assert {name for name in more if name.startswith("purebpf.")} <= {
+        "purebpf.data",
         "purebpf.errors",
         *(f"purebpf.isa.{name}" for name in isa),
     }

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
+from purebpf.data import replace
 from purebpf.errors import AssemblerError
 from purebpf.isa import Instruction, SourceLine, disassemble, format_instruction, parse, parse_instruction, parse_items
 from purebpf.isa.asm import (

@@ -7,10 +7,10 @@ import os
 import socket
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
+from purebpf.data import replace
 from purebpf.errors import Error, KernelError, NotLoaded, Unsupported
 from purebpf.isa.asm import R0, Exit, Mov
 from purebpf.kernel.engine import KernelEngine

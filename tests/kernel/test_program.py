@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import replace
 
 import pytest
 
+from purebpf.data import replace
 from purebpf.engine import EngineMap
 from purebpf.errors import Error, KernelError, NotLoaded, Unsupported, VerifierError
 from purebpf.isa.asm import (

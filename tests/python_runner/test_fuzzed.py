@@ -11,24 +11,11 @@ from purebpf.errors import CompileError
 from purebpf.program import Program
 from tests.compiler.as_python import both
 from tests.fuzz.generate import Generator
+from tests.fuzz.machines import Outcome, compare, load_module, run_python
 from tests.fuzz.model import Model
-from tests.fuzz.oracles import Outcome, compare, load_module, packets
+from tests.fuzz.oracles import packets
 
 BATCH = 15
-
-
-def outcome(program: Program, inputs: list[bytes]) -> Outcome:
-    """The same as the fuzzer takes from an engine."""
-    results = [(result.value, bytes(result.data)) for result in map(program.python, inputs)]
-    assert program.collection is not None
-    contents: dict[str, dict[bytes, bytes]] = {}
-    for name, live in program.collection.maps.items():
-        entries, key = contents.setdefault(name, {}), live.next_key(None)
-        while key is not None:
-            entries[key] = live.lookup(key) or b""
-            key = live.next_key(key)
-    program.close()
-    return results, contents
 
 
 def difference(seed: int, scale: float) -> str:
@@ -36,7 +23,7 @@ def difference(seed: int, scale: float) -> str:
     model = Model(source)
     inputs = packets(seed, max(64, model.names["In"].size + random.Random(seed).choice((0, 1, 64))))
     expected: Outcome = [model.run(packet) for packet in inputs], model.contents()
-    found = compare(outcome(load_module(source).program, inputs), expected)
+    found = compare(run_python(load_module(source).program, inputs), expected)
     return f"seed {seed}: {found}\n{source}" if found else ""
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import purebpf as bpf
 from purebpf import u32, u64
+from purebpf.data import replace
 from purebpf.lang.program_types import KINDS
 from purebpf.net import Ethernet
 from purebpf.tables.enums import ProgramType

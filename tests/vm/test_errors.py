@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
+from purebpf.data import replace
 from purebpf.errors import VmError
 from purebpf.isa.asm import (
     DW,

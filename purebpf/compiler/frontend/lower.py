@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -25,6 +25,7 @@ from purebpf.compiler.ir.build import Builder
 from purebpf.compiler.ir.ops import I64, Function, Op, Ptr
 from purebpf.compiler.meaning import Annotation, Meaning, Result, Spot, spot
 from purebpf.compiler.options import Options
+from purebpf.data import replace
 from purebpf.isa.instruction import SourceLine
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.program_types import ProgramKind
