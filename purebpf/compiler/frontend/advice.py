@@ -89,10 +89,26 @@ def for_the_module(cx: Lowering, node: ast.Call) -> NoReturn:
 def missing_value(cx: Lowering, node: ast.Name) -> None:
     """A name that the function assigns, read before: where the module has the same name, that is what was meant."""
     function = cx.frame.function
+    if cx.frame.source.node.name != function.__code__.co_name and node.id in function.__code__.co_varnames:
+        cx.fail(
+            node,
+            f"`{node.id}` has no value yet",
+            f"`{cx.frame.source.node.name}` assigns `{node.id}`, which makes it a variable of its own",
+            f"`nonlocal {node.id}` at its start",
+        )
     if node.id in function.__globals__ or node.id in function.__code__.co_freevars:
         cx.fail(
             node,
             f"`{node.id}` has no value yet",
             f"the function assigns `{node.id}`, so it is a variable of its own, not the module's",
-            "use another name for it; to keep a value between runs, a map",
+            "use another name for it; to keep a value between runs, `@bpf.globals` or a map",
         )
+
+
+def to_test(node: ast.AST, low: int, count: int) -> str:
+    """How to prove an index: the test to write, of a name."""
+    below = f"< {count}"
+    if isinstance(node, ast.Name):
+        return f"test it first: `if {'0 <= ' if low < 0 else ''}{node.id} {below}:`"
+    shown = ast.unparse(node) if isinstance(node, ast.expr) else "..."
+    return f"give it a name and test that: `i = {shown}`, `if {'0 <= ' if low < 0 else ''}i {below}:`"

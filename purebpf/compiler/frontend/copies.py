@@ -6,6 +6,7 @@ An integer is a value: a name that was bound to one is not the place it came fro
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend.arithmetic import SYMBOLS
@@ -36,13 +37,20 @@ def warn_of_lost_update(cx: Lowering, node: ast.AugAssign) -> None:
 
 def _only_source(function: ast.AST, name: str) -> ast.expr | None:
     """What the name is assigned, where that happens in one place."""
-    found = []
+    found = _sources(function).get(name, [])
+    return found[0] if len(found) == 1 else None
+
+
+@lru_cache(maxsize=8)
+def _sources(function: ast.AST) -> dict[str, list[ast.expr]]:
+    """What each name of a function is assigned."""
+    found: dict[str, list[ast.expr]] = {}
     for inner in ast.walk(function):
         if isinstance(inner, ast.Assign | ast.NamedExpr | ast.AnnAssign) and inner.value is not None:
             targets = inner.targets if isinstance(inner, ast.Assign) else [inner.target]
-            if any(isinstance(n, ast.Name) and n.id == name for target in targets for n in ast.walk(target)):
-                found.append(inner.value)
-    return found[0] if len(found) == 1 else None
+            for name in {n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)}:
+                found.setdefault(name, []).append(inner.value)
+    return found
 
 
 def _place(cx: Lowering, source: ast.expr) -> str | None:

@@ -71,6 +71,11 @@ def over(cx: Lowering, node: ast.expr) -> Sequence:
         handler = next((make for known, make in CALLS if function == Const(known)), None)
         if handler is not None:
             return handler(cx, node)
+    from purebpf.compiler.frontend import each
+
+    if each.view(cx, node) is not None:
+        hint = f"for item in {ast.unparse(node)}: ..."
+        cx.fail(node, "only a `for` statement of its own goes over a map's entries", hint=hint)
     value = memory.in_memory(cx, cx.expression(node))
     match value:
         case Const(range() as r):

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend import memory, rings
+from purebpf.compiler.frontend import advice, memory, rings
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.values import (
     NONE,
@@ -131,7 +131,7 @@ def _index(cx: Lowering, node: ast.AST, declaration: MapDeclaration, key: Value)
             node,
             f"the index may be outside `{declaration.name}`, which has {declaration.max_entries} entries",
             f"{number.low}..{number.high}",
-            f"test it first: `if {shown} < {declaration.max_entries}:`, or use `{declaration.name}.get({shown})`",
+            f"{advice.to_test(node, number.low, declaration.max_entries)}, or use `{declaration.name}.get({shown})`",
         )
     return number
 

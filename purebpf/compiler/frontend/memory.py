@@ -10,6 +10,7 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from purebpf.compiler.frontend import advice
 from purebpf.compiler.frontend.arithmetic import narrow
 from purebpf.compiler.frontend.bounds import provable
 from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, TupleValue, Value, describe, named
@@ -381,12 +382,11 @@ def element(cx: Lowering, node: ast.Subscript, ref: Ref, index: Value) -> Ref:
             cx.fail(node.slice, f"index {number.low} is outside `{type}`", f"valid: {-count} to {count - 1}")
         return replace(ref, offset=ref.offset + at * item.size, type=item)
     if number.low < 0 or number.high >= count:
-        shown = ast.unparse(node.slice)
         cx.fail(
             node.slice,
             f"the index may be outside `{type}`",
             f"{number.low}..{number.high}",
-            f"test it first: `if {shown} < {count}:`",
+            advice.to_test(node.slice, number.low, count),
         )
     if ref.region == "ctx":
         cx.fail(

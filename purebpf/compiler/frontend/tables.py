@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from purebpf.compiler.frontend import memory
+from purebpf.compiler.frontend import advice, memory
 from purebpf.compiler.frontend.values import Const, IntValue, Ref, TupleValue, Value, describe
 from purebpf.compiler.ir.ops import Ptr
 from purebpf.data import data, replace
@@ -70,7 +70,7 @@ def _pick(cx: Lowering, node: ast.Subscript, place: Ref, rows: Sequence[tuple[An
             node.slice,
             f"the index may be outside the tuple of {count}",
             f"{number.low}..{number.high}",
-            f"test it first: `if {ast.unparse(node.slice)} < {count}:`",
+            advice.to_test(node.slice, number.low, count),
         )
     width = sum(1 for _ in _leaves(rows[0][0]))
     item: Type = ArrayType(place.type, width) if width > 1 else place.type

@@ -1,0 +1,5 @@
+"""`python -m purebpf`: the command."""
+
+from purebpf.cli.main import main
+
+main()
