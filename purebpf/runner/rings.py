@@ -71,7 +71,7 @@ class Ring(ProgramMap):
         data = self._runner.machine.memory.readable[address >> SHIFT]
         try:
             yield view(Block(data, self._runner.function, address), 0, layout)
-        except Exception:
+        except BaseException:
             self._end(address, keep=False)
             raise
         self._end(address, keep=True)

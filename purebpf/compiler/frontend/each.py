@@ -10,11 +10,11 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from purebpf.compiler.frontend import callbacks, helpers, loops, maps, memory, scopes
+from purebpf.compiler.frontend import callbacks, helpers, loops, maps, memory, turned
 from purebpf.compiler.frontend.annotations import annotation_type
 from purebpf.compiler.frontend.callbacks import Body, End
-from purebpf.compiler.frontend.lower import Frame, Loop, Lowering, lowers
-from purebpf.compiler.frontend.names import assigned_names, nonlocals, walk
+from purebpf.compiler.frontend.lower import Frame, Lowering, lowers
+from purebpf.compiler.frontend.names import assigned_names, nonlocals
 from purebpf.compiler.frontend.unsupported import UNSUPPORTED
 from purebpf.compiler.frontend.values import (
     NONE,
@@ -22,17 +22,14 @@ from purebpf.compiler.frontend.values import (
     Const,
     IntValue,
     LocalFunction,
-    MaybeRef,
     Ref,
     TupleValue,
-    Unset,
     Value,
     count,
     describe,
 )
 from purebpf.compiler.ir.ops import I32, I64, Op, Ptr, Type
 from purebpf.compiler.meaning import spot
-from purebpf.data import replace
 from purebpf.lang import idioms
 from purebpf.lang.maps import MapDeclaration
 
@@ -230,74 +227,20 @@ def for_map(cx: Lowering, node: ast.For, declaration: MapDeclaration, part: str)
     from purebpf.compiler.frontend.statements import assign
 
     maps._keyed(cx, node.iter, declaration, "walked")
-    outer = cx.frame
-    broke, returned, result_name = names = flag_names(node)
-    returns = any(isinstance(inner, ast.Return) for statement in node.body for inner in walk(statement))
-    flags: dict[str, Value] = {returned: Const(False), result_name: Const(0)} if returns else {}
-    flags |= {broke: Const(False)} if node.orelse else {}
-    for name, value in flags.items():
-        cx.flow.names[name] = cx.held(value)
-    results: list[bool] = []
 
-    def frame() -> Frame:
-        return replace(outer, loops=[Loop()], returns=[])
-
-    def lower(inner: Lowering, ops: list[Op]) -> list[End]:
+    def trip(inner: Lowering, ops: list[Op]) -> list[End]:
         key, value = entry_values(inner, node, declaration, ops)
         item = {"items": TupleValue((key, value)), "keys": key, "values": value}[part]
         assign(inner, node.iter, node.target, item)
-        loop = inner.frame.loops[0]
         inner.statements(node.body)
-        ends: list[End] = [(flow, Const(False), node) for flow in loop.continues]
+        ends: list[End] = [(flow, Const(False), node) for flow in inner.frame.loops[0].continues]
         if inner.current is not None:
             ends.append((inner.flow, Const(False), node))
-        for flow in loop.breaks:
-            inner.go(flow)
-            flow.names |= {broke: inner.held(Const(True))} if node.orelse else {}
-            ends.append((inner.flow, Const(True), node))
-        results.clear()
-        for flow, result, at in inner.frame.returns:
-            inner.go(flow)
-            if isinstance(result, Ref | MaybeRef | TupleValue):
-                inner.fail(
-                    at, f"{describe(result)} cannot be returned out of a loop over a map", hint="note it, `break`, return it"
-                )
-            results.append(result != NONE)
-            flow.names[returned] = inner.held(Const(True))
-            flow.names[result_name] = inner.held(result if result != NONE else Const(0))
-            ends.append((inner.flow, Const(True), at))
         return ends
 
-    assigned = assigned_names(node.body) | assigned_names([node.target]) | set(flags) | loops.reassigned(cx, node)
-    known = {name for name in assigned if name in cx.flow.names}
-    body = Body(f"{cx.fn.name}_each", ENTRY, frame, lower, frozenset(known), frozenset(assigned - known))
-    _visit(cx, node, declaration, body)
-    for name in sorted(assigned - known):
-        cx.flow.names[name] = Unset(name)
-    leave(cx, node, results, names)
-
-
-def flag_names(node: ast.For | ast.While) -> tuple[str, str, str]:
-    """Under which names the variables are kept that tell how this loop ended: broke, returned, the result."""
-    place = f"{node.lineno}:{node.col_offset}"
-    return f"?broke {place}", f"?returned {place}", f"?result {place}"
-
-
-def leave(cx: Lowering, node: ast.For | ast.While, results: list[bool], names: tuple[str, str, str]) -> None:
-    """Behind the call: return if the body did, go to the `else` unless it broke out."""
-    if names[1] in cx.flow.names:
-        returned, result = (cx.integer(node, cx.flow.names.pop(name)) for name in names[1:])
-        there, on = cx.branch(returned.op)
-        cx.go(there)
-        scopes.leave_function(cx)
-        cx.frame.returns.append((cx.flow, result if any(results) else NONE, node))
-        cx.go(on)
-    if node.orelse:
-        out, on = cx.branch(cx.integer(node, cx.flow.names.pop(names[0])).op)
-        cx.go(on)
-        cx.last = on
-        cx.statements(node.orelse)
-        cx.go(cx.join(cx.current, out))
+    assigned = assigned_names(node.body) | assigned_names([node.target]) | loops.reassigned(cx, node)
+    loop = turned.Turned(cx, node, "a loop over a map")
+    loop.lower("each", ENTRY, trip, assigned, lambda body: _visit(cx, node, declaration, body))
 
 
 INTRINSICS: dict[Any, Callable[[Lowering, ast.Call], Value]] = {idioms.loop: loop}

@@ -20,6 +20,7 @@ from purebpf.compiler.frontend.names import assigned_names, walk
 from purebpf.compiler.frontend.source import Source, source_of
 from purebpf.compiler.frontend.values import NONE, Conflict, Const, Context, IntValue, Value, count, known
 from purebpf.compiler.ir.ops import I64, VOID, Function, Op, Ptr
+from purebpf.errors import Error
 
 INLINE_NODES = 150  # a function of at most so many syntax nodes is inlined wherever it is called
 MAX_INLINE_DEPTH = 16
@@ -272,7 +273,7 @@ def _count_calls(unit: Unit, function: FunctionType, seen: set[object]) -> None:
     seen.add(function.__code__)
     try:
         source = source_of(function)
-    except Exception:
+    except Error:
         return  # told when the call itself is lowered
     closure = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=False))
     for inner in ast.walk(source.node):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from purebpf.compiler.frontend import memory
 from purebpf.compiler.frontend.values import ListValue, Ref, TupleValue, Value
+from purebpf.errors import Error
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.types import ArrayType, BoolType, BytesType, CharsType, IntType, StructType, Type, type_of
 
@@ -159,7 +160,7 @@ def _inside(type: Type) -> Iterator[str]:
 def _holds_integers(declaration: MapDeclaration) -> bool:
     try:
         return isinstance(declaration.value_type, IntType | BoolType)
-    except Exception:
+    except Error:
         return False  # told when it is lowered
 
 

@@ -17,6 +17,7 @@ SUNK = frozenset({"tobe", "low32", "sext"})
 
 def sink_operations(fn: Function) -> None:
     edges = fn.predecessors()
+    replacement: dict[Op, Op] = {}
     for block in fn.blocks[1:]:
         for i, param in enumerate(block.params):
             given = [target.args[i] for _, target in edges[block]]
@@ -32,7 +33,7 @@ def sink_operations(fn: Function) -> None:
             again = Op(first.kind, first.type, [raw], first.imm, param.loc, block=block)
             for _, target in edges[block]:
                 target.args[i] = target.args[i].args[0]
-            fn.substitute({param: again})
-            again.args = [raw]
+            replacement[param] = again
             block.params[i] = raw
             block.ops.insert(0, again)
+    fn.substitute(replacement)
