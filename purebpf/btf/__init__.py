@@ -1,1 +1,1 @@
-"""BTF, the kernel's type information: types as plain data and a lazy reader of the raw bytes."""
+"""BTF, the kernel's type information: types as plain data, a lazy reader and a writer of the raw bytes, C text, values."""

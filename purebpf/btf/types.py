@@ -1,7 +1,7 @@
 """The kinds of BTF types as plain data (Documentation/bpf/btf.rst, include/uapi/linux/btf.h).
 
 A type refers to another by its number in the same BTF; 0 is `void`. Offsets and widths of members are bits, as in the format;
-sizes are bytes.
+sizes are bytes. Every class has its `kind`.
 """
 
 from __future__ import annotations
@@ -48,11 +48,14 @@ class Linkage(IntEnum):
 class Void:
     """Type number 0."""
 
+    kind = Kind.VOID
+
 
 @data
 class Int:
     """`bits` may be fewer than `size` has; `offset` is the first bit (0 in everything compilers write today)."""
 
+    kind = Kind.INT
     name: str
     size: int
     bits: int
@@ -64,11 +67,13 @@ class Int:
 
 @data
 class Ptr:
+    kind = Kind.PTR
     type: int
 
 
 @data
 class Array:
+    kind = Kind.ARRAY
     type: int
     index: int
     length: int
@@ -86,9 +91,15 @@ class Member:
 
 @data
 class Struct:
-    """A struct or a union, as `kind` says."""
+    kind = Kind.STRUCT
+    name: str
+    size: int
+    members: tuple[Member, ...]
 
-    kind: Kind
+
+@data
+class Union:
+    kind = Kind.UNION
     name: str
     size: int
     members: tuple[Member, ...]
@@ -96,9 +107,20 @@ class Struct:
 
 @data
 class Enum:
-    """An enum of 32-bit values (`kind` ENUM) or of 64-bit ones (ENUM64, Linux 6.0)."""
+    """An enum of 32-bit values."""
 
-    kind: Kind
+    kind = Kind.ENUM
+    name: str
+    size: int
+    signed: bool
+    values: tuple[tuple[str, int], ...]
+
+
+@data
+class Enum64:
+    """An enum of 64-bit values (Linux 6.0)."""
+
+    kind = Kind.ENUM64
     name: str
     size: int
     signed: bool
@@ -109,21 +131,33 @@ class Enum:
 class Fwd:
     """A struct (or union) that is declared and defined nowhere."""
 
+    kind = Kind.FWD
     name: str
     union: bool
 
 
 @data
 class Typedef:
+    kind = Kind.TYPEDEF
     name: str
     type: int
 
 
 @data
-class Qualifier:
-    """`const`, `volatile` or `restrict`, as `kind` says."""
+class Volatile:
+    kind = Kind.VOLATILE
+    type: int
 
-    kind: Kind
+
+@data
+class Const:
+    kind = Kind.CONST
+    type: int
+
+
+@data
+class Restrict:
+    kind = Kind.RESTRICT
     type: int
 
 
@@ -131,6 +165,7 @@ class Qualifier:
 class TypeTag:
     """`__attribute__((btf_type_tag("name")))`, or any attribute by its name when `attribute` is set (Linux 6.15)."""
 
+    kind = Kind.TYPE_TAG
     name: str
     type: int
     attribute: bool = False
@@ -140,6 +175,7 @@ class TypeTag:
 class Func:
     """A function; `type` is the number of its `FuncProto`."""
 
+    kind = Kind.FUNC
     name: str
     type: int
     linkage: Linkage
@@ -155,12 +191,14 @@ class Parameter:
 
 @data
 class FuncProto:
+    kind = Kind.FUNC_PROTO
     returns: int
     parameters: tuple[Parameter, ...]
 
 
 @data
 class Var:
+    kind = Kind.VAR
     name: str
     type: int
     linkage: Linkage
@@ -177,6 +215,7 @@ class Section:
 
 @data
 class DataSec:
+    kind = Kind.DATASEC
     name: str
     size: int
     variables: tuple[Section, ...]
@@ -184,6 +223,7 @@ class DataSec:
 
 @data
 class Float:
+    kind = Kind.FLOAT
     name: str
     size: int
 
@@ -192,23 +232,27 @@ class Float:
 class DeclTag:
     """`__attribute__((btf_decl_tag("name")))` on a type, or on its member or parameter number `component` (-1: on itself)."""
 
+    kind = Kind.DECL_TAG
     name: str
     type: int
     component: int
     attribute: bool = False
 
 
+Composite = Struct | Union
+AnyEnum = Enum | Enum64
+Qualifier = Volatile | Const | Restrict
+Modifier = Qualifier | TypeTag
 Type = (
     Void
     | Int
     | Ptr
     | Array
-    | Struct
-    | Enum
+    | Composite
+    | AnyEnum
     | Fwd
     | Typedef
-    | Qualifier
-    | TypeTag
+    | Modifier
     | Func
     | FuncProto
     | Var
@@ -216,3 +260,25 @@ Type = (
     | Float
     | DeclTag
 )
+CLASSES: tuple[type[Type], ...] = (
+    Void,
+    Int,
+    Ptr,
+    Array,
+    Struct,
+    Union,
+    Enum,
+    Fwd,
+    Typedef,
+    Volatile,
+    Const,
+    Restrict,
+    Func,
+    FuncProto,
+    Var,
+    DataSec,
+    Float,
+    DeclTag,
+    TypeTag,
+    Enum64,
+)  # by kind

@@ -43,11 +43,11 @@ class _Collector:
             case KernelType(name=name, size=size, align=align):
                 unit = self.number(IntType(8 * align))
                 inside = unit if size == align else self.array(unit, size // align)
-                return self.add(btf.Struct(btf.Kind.STRUCT, name, size, (btf.Member("opaque", inside, 0),)))
+                return self.add(btf.Struct(name, size, (btf.Member("opaque", inside, 0),)))
             case StructType(name=name, fields=fields, size=size):
                 bits_used = any(field.bits for field in fields)
                 members = tuple(self.member(field, bits_used) for field in fields)
-                return self.add(btf.Struct(btf.Kind.STRUCT, NO_C_NAME.sub("_", name), size, members))
+                return self.add(btf.Struct(NO_C_NAME.sub("_", name), size, members))
 
     def array(self, element: int, count: int) -> int:
         return self.add(btf.Array(element, self.number(IntType(32)), count))

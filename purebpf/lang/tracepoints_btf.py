@@ -11,10 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from purebpf.btf.reader import Btf, kernel_btf
+from purebpf.btf.reader import Btf
+from purebpf.btf.running import kernel_btf
 from purebpf.btf.types import (
     Array,
+    Const,
     Enum,
+    Enum64,
     Func,
     FuncProto,
     Int,
@@ -22,10 +25,12 @@ from purebpf.btf.types import (
     Member,
     Parameter,
     Ptr,
-    Qualifier,
+    Restrict,
     Struct,
     Typedef,
     TypeTag,
+    Union,
+    Volatile,
 )
 from purebpf.data import replace
 from purebpf.errors import Error
@@ -66,11 +71,11 @@ def _struct(btf: Btf, number: int) -> Struct:
 def _layout(btf: Btf, event: str) -> Struct:
     """The structure of an event: that of its own name, or of the one class whose functions take the same arguments."""
     for name in (event, f"{event}_template", f"{event}_class"):
-        numbers = btf.find_all(RAW + name, Kind.STRUCT)
+        numbers = btf.types_named(RAW + name, Kind.STRUCT)
         if len(numbers) == 1 and (name == event or name in _classes(btf, event)):
             return _struct(btf, numbers[0])
     classes = _classes(btf, event)
-    layouts = [_struct(btf, number) for name in classes for number in btf.find_all(RAW + name, Kind.STRUCT)]
+    layouts = [_struct(btf, number) for name in classes for number in btf.types_named(RAW + name, Kind.STRUCT)]
     if not layouts:
         raise Error(f"the kernel's own types have no `struct {RAW}{event}`, nor a class of events for it")
     if any(layout.members != layouts[0].members for layout in layouts):
@@ -81,7 +86,7 @@ def _layout(btf: Btf, event: str) -> Struct:
 def _classes(btf: Btf, event: str) -> list[str]:
     """The classes of events whose functions take what those of `event` take."""
     wanted = None
-    for number in btf.find_all(f"btf_trace_{event}", Kind.TYPEDEF):
+    for number in btf.types_named(f"btf_trace_{event}", Kind.TYPEDEF):
         typedef = btf.type(number)
         pointer = btf.type(typedef.type) if isinstance(typedef, Typedef) else None
         wanted = _arguments(btf, pointer.type) if isinstance(pointer, Ptr) else None
@@ -99,11 +104,12 @@ def _arguments(btf: Btf, prototype: int) -> tuple[int, ...] | None:
 
 def _functions(btf: Btf, prefix: str) -> Iterator[tuple[str, int]]:
     """(name, number of the prototype) of the functions whose name begins so."""
-    for number in range(1, len(btf)):
-        if btf.kind(number) == Kind.FUNC:
+    for number in btf.numbers(Kind.FUNC):
+        name = btf.name(number)
+        if name.startswith(prefix):
             found = btf.type(number)
-            if isinstance(found, Func) and found.name.startswith(prefix):
-                yield found.name, found.type
+            assert isinstance(found, Func)
+            yield name, found.type
 
 
 def _field(btf: Btf, member: Member) -> EventField:
@@ -121,7 +127,7 @@ def layout_of(btf: Btf, number: int) -> Type | None:
     match found:
         case Int(bool=True):
             return BoolType()
-        case Int() | Enum() if found.size in (1, 2, 4, 8):
+        case Int() | Enum() | Enum64() if found.size in (1, 2, 4, 8):
             return IntType(8 * found.size, found.signed)
         case Ptr():
             return IntType(8 * btf.pointer_size)
@@ -142,10 +148,10 @@ def c_name(btf: Btf, number: int) -> str:
             return f"{c_name(btf, found.type)} *".replace("* *", "**")
         case Array():
             return f"{c_name(btf, found.type)}[{found.length}]"
-        case Struct() | Enum():
-            word = "enum" if isinstance(found, Enum) else found.kind.name.lower()
+        case Struct() | Union() | Enum() | Enum64():
+            word = "enum" if isinstance(found, Enum | Enum64) else found.kind.name.lower()
             return f"{word} {found.name}".strip()
-        case Qualifier():
+        case Const() | Volatile() | Restrict():
             return f"{found.kind.name.lower()} {c_name(btf, found.type)}"
         case TypeTag():
             return c_name(btf, found.type)
@@ -156,7 +162,7 @@ def c_name(btf: Btf, number: int) -> str:
 
 def _system_call(btf: Btf, event: str) -> Iterator[EventField]:
     way, _, call = event.removeprefix("sys_").partition("_")
-    if way not in ("enter", "exit") or not any(btf.find_all(prefix + call, Kind.FUNC) for prefix in CALLS):
+    if way not in ("enter", "exit") or not any(btf.types_named(prefix + call, Kind.FUNC) for prefix in CALLS):
         calls = {name.removeprefix(prefix) for prefix in CALLS for name, _ in _functions(btf, prefix)}
         near = [f"syscalls/sys_{'exit' if way == 'exit' else 'enter'}_{name}" for name in similar(call, sorted(calls))]
         raise Error(did_you_mean(f"the kernel's types have no system call for `syscalls/{event}`", near))
@@ -171,7 +177,7 @@ def _system_call(btf: Btf, event: str) -> Iterator[EventField]:
 
 def _parameters(btf: Btf, call: str) -> tuple[Parameter, ...]:
     """What a system call takes, by the function inside its wrappers (those take the saved registers, whatever the call)."""
-    for number in btf.find_all(CALLS[0] + call, Kind.FUNC):
+    for number in btf.types_named(CALLS[0] + call, Kind.FUNC):
         found = btf.type(number)
         prototype = btf.type(found.type) if isinstance(found, Func) else None
         if isinstance(prototype, FuncProto):

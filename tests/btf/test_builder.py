@@ -8,27 +8,27 @@ from typing import Literal
 import pytest
 
 from purebpf.btf.builder import BtfBuilder
-from purebpf.btf.reader import Btf
+from purebpf.btf.reader import Btf, BtfError
 from purebpf.btf.types import (
     Array,
+    Const,
     DataSec,
+    Enum,
+    Enum64,
     Func,
     FuncProto,
-    Fwd,
     Int,
-    Kind,
     Linkage,
     Member,
     Parameter,
     Ptr,
-    Qualifier,
     Section,
     Struct,
     Type,
     Typedef,
+    Union,
     Var,
 )
-from purebpf.errors import Error
 
 
 def types(builder: BtfBuilder) -> dict[int, Type]:
@@ -44,12 +44,10 @@ def types(builder: BtfBuilder) -> dict[int, Type]:
     byte = add(Int("unsigned char", 1, 8))
     add(Int("_Bool", 1, 8, bool=True))
     text = add(Array(byte, number, 16))
-    constant = add(Qualifier(Kind.CONST, byte))
+    constant = add(Const(byte))
     add(Ptr(constant))
-    record = add(
-        Struct(Kind.STRUCT, "record", 24, (Member("a", number, 0), Member("b", number, 32, 3), Member("text", text, 64)))
-    )
-    add(Struct(Kind.UNION, "", 4, (Member("x", number, 0), Member("y", byte, 0))))
+    record = add(Struct("record", 24, (Member("a", number, 0), Member("b", number, 32, 3), Member("text", text, 64))))
+    add(Union("", 4, (Member("x", number, 0), Member("y", byte, 0))))
     add(Typedef("record_t", record))
     prototype = add(FuncProto(number, (Parameter("ctx", number), Parameter("n", number))))
     add(Func("entry", prototype, Linkage.STATIC))
@@ -72,9 +70,32 @@ def test_equal_types_have_one_number() -> None:
     assert builder.add(Int("int", 4, 32)) == builder.add(Int("int", 4, 32)) != builder.add(Int("int", 4, 32, signed=True))
 
 
-def test_a_kind_that_is_not_covered_is_refused() -> None:
-    with pytest.raises(Error, match="BTF of a Fwd cannot be built"):
-        BtfBuilder("little").add(Fwd("f", union=False))
+@pytest.mark.parametrize(
+    ("type", "said"),
+    [
+        (Struct("big", 1 << 33, ()), "numbers there have 32 bits"),
+        (Struct("wide", 1 << 26, (Member("a", 1, 1 << 25), Member("b", 1, 0, 3))), "no room for the member 'a'"),
+        (Struct("many", 4, (Member("a", 1, 0),) * 65536), "has 65536 members; BTF has room for 65535"),
+        (Enum("e", 4, False, (("A", -1),)), "the value -1 of enum 'e' does not fit"),
+        (Enum64("e", 8, True, (("A", 1 << 63),)), "does not fit into 64 bits"),
+        (Typedef("a\0b", 1), "has a NUL"),
+    ],
+)
+def test_what_the_format_has_no_room_for_is_refused(type: Type, said: str) -> None:
+    with pytest.raises(BtfError, match=said):
+        BtfBuilder("little").add(type)
+
+
+def test_types_in_a_circle_are_reserved_and_defined() -> None:
+    builder = BtfBuilder("little")
+    node = builder.reserve()
+    pointer = builder.add(Ptr(node))
+    with pytest.raises(BtfError, match="the number 1 is reserved, but was not defined"):
+        builder.encode()
+    builder.define(node, Struct("node", 8, (Member("next", pointer, 0),)))
+    with pytest.raises(BtfError, match="not reserved, or was defined before"):
+        builder.define(node, Ptr(0))
+    assert Btf(builder.encode()).type(node) == Struct("node", 8, (Member("next", pointer, 0),))
 
 
 @pytest.mark.kernel

@@ -11,13 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from purebpf.btf import reader
-from purebpf.btf.reader import Btf, BtfError, kernel_btf
+from purebpf.btf import running
+from purebpf.btf.reader import Btf, BtfError
+from purebpf.btf.running import kernel_btf
 from purebpf.btf.types import (
     Array,
+    Const,
     DataSec,
     DeclTag,
     Enum,
+    Enum64,
     Float,
     Func,
     FuncProto,
@@ -28,13 +31,15 @@ from purebpf.btf.types import (
     Member,
     Parameter,
     Ptr,
-    Qualifier,
+    Restrict,
     Section,
     Struct,
     Typedef,
     TypeTag,
+    Union,
     Var,
     Void,
+    Volatile,
 )
 from purebpf.errors import Error, Unsupported
 from tests.btf.make import Order, Writer, everything
@@ -43,14 +48,14 @@ EVERY_KIND = [
     Int("int", 4, 32, signed=True),
     Ptr(1),
     Array(1, 1, 7),
-    Struct(Kind.STRUCT, "thing", 8, (Member("first", 1, 0), Member("second", 1, 32, 3))),
-    Struct(Kind.UNION, "thing", 4, (Member("first", 1, 0),)),
-    Enum(Kind.ENUM, "choice", 4, True, (("A", -1), ("B", 2))),
+    Struct("thing", 8, (Member("first", 1, 0), Member("second", 1, 32, 3))),
+    Union("thing", 4, (Member("first", 1, 0),)),
+    Enum("choice", 4, True, (("A", -1), ("B", 2))),
     Fwd("thing", union=True),
     Typedef("first", 1),
-    Qualifier(Kind.VOLATILE, 8),
-    Qualifier(Kind.CONST, 9),
-    Qualifier(Kind.RESTRICT, 2),
+    Volatile(8),
+    Const(9),
+    Restrict(2),
     Func("main", 13, Linkage.GLOBAL),
     FuncProto(1, (Parameter("first", 2), Parameter("", 0))),
     Var("second", 10, Linkage.EXTERN),
@@ -58,7 +63,7 @@ EVERY_KIND = [
     Float("first", 8),
     DeclTag("A", 4, -1),
     TypeTag("B", 10),
-    Enum(Kind.ENUM64, "choice", 8, False, (("A", 0x7FFF_FFFF_FFFF_FFFF),)),
+    Enum64("choice", 8, False, (("A", 0x7FFF_FFFF_FFFF_FFFF),)),
 ]
 
 
@@ -83,12 +88,12 @@ def test_every_kind_is_decoded(btf: Btf) -> None:
 
 
 def test_types_are_found_by_name_and_kind(btf: Btf) -> None:
-    assert btf.find_all("thing") == [4, 5, 7]
+    assert btf.types_named("thing") == [4, 5, 7]
     assert btf.find("thing", Kind.UNION) == 5
-    assert btf.find("choice", Kind.ENUM, Kind.ENUM64) == 6
-    assert btf.find_all("") == btf.find_all("nothing") == btf.find_all("first\0second") == []
+    assert btf.find("choice", (Kind.ENUM, Kind.ENUM64)) == 6
+    assert btf.types_named("") == btf.types_named("nothing") == btf.types_named("first\0second") == []
     with pytest.raises(BtfError, match="BTF has no struct or union named 'nothing'"):
-        btf.find("nothing", Kind.STRUCT, Kind.UNION)
+        btf.find("nothing", (Kind.STRUCT, Kind.UNION))
 
 
 def test_name_may_be_the_tail_of_another_string() -> None:
@@ -97,8 +102,8 @@ def test_name_may_be_the_tail_of_another_string() -> None:
     w.types = w.words(w.at("second") + len("seco")) + w.types[4:]
     btf = Btf(w.bytes())
     assert btf.type(1) == Int("nd", 4, 32)
-    assert btf.find_all("nd") == [1]
-    assert btf.find_all("second") == []
+    assert btf.types_named("nd") == [1]
+    assert btf.types_named("second") == []
 
 
 def test_typedefs_and_qualifiers_are_seen_through(btf: Btf) -> None:
@@ -131,16 +136,17 @@ def test_split_btf_goes_on_where_its_base_ends() -> None:
     w = Writer()
     w.types = w.words(w.at("thing"), 8 << 24, 4)
     own = b"module_thing\0"
-    w.types += w.words(base.strings_size, 2 << 24, 20)
+    w.types += w.words(base.strings_size, 8 << 24, 20)
     w.strings = own
     split = Btf(w.bytes(), base=base, origin="module")
     assert (split.first, len(split)) == (20, 22)
     assert split.type(20) == Typedef("thing", 4)
-    assert split.type(21) == Ptr(20)
+    assert split.type(21) == Typedef("module_thing", 20)
     assert split.string(base.strings_size) == "module_thing"
     assert split.type(4) == base.type(4)
-    assert split.find_all("thing") == [4, 5, 7, 20]
-    assert split.size_of(20) == 8
+    assert split.types_named("thing") == [4, 5, 7, 20]
+    assert split.types_named("module_thing") == [21]
+    assert split.size_of(20) == split.size_of(21) == 8
     assert [number for number, _ in split] == [20, 21]
 
 
@@ -155,10 +161,13 @@ def test_chain_that_refers_to_itself_ends_in_an_error(kind: int) -> None:
             use(1)
 
 
-def test_array_of_itself_ends_in_an_error() -> None:
+@pytest.mark.parametrize(
+    ("length", "said"), [(1, "more than 64 dimensions; it refers to itself"), (2, "an array of 4294967296")]
+)
+def test_array_of_itself_ends_in_an_error(length: int, said: str) -> None:
     w = Writer()
-    w.add(3, "", 0, 1, 1, 2)
-    with pytest.raises(BtfError, match="more than 64 dimensions; it refers to itself"):
+    w.add(3, "", 0, 1, 1, length)
+    with pytest.raises(BtfError, match=said):
         Btf(w.bytes()).size_of(1)
 
 
@@ -240,7 +249,7 @@ def read_all(raw: bytes) -> None:
             for use in (btf.type, btf.resolve, btf.size_of):
                 with contextlib.suppress(BtfError):
                     use(number)
-        btf.find_all("thing", Kind.STRUCT)
+        btf.types_named("thing", Kind.STRUCT)
 
 
 @given(order=st.sampled_from(["little", "big"]), seed=st.integers(0, 2**32), changes=st.integers(1, 12))
@@ -289,13 +298,14 @@ def test_known_structures_of_the_kernel(vmlinux: Btf) -> None:
 
 
 def test_kernel_without_btf_is_unsupported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(reader, "VMLINUX", tmp_path / "vmlinux")
-    reader.kernel_btf.cache_clear()
+    monkeypatch.setattr(running, "VMLINUX", tmp_path / "vmlinux")
+    monkeypatch.setattr(running, "PLACES", (str(tmp_path / "boot-{}"),))
+    running.kernel_btf.cache_clear()
     try:
         with pytest.raises(Unsupported, match=r"This kernel offers no BTF: .* CONFIG_DEBUG_INFO_BTF"):
             kernel_btf()
     finally:
-        reader.kernel_btf.cache_clear()
+        running.kernel_btf.cache_clear()
 
 
 def test_errors_are_of_the_one_tree() -> None:

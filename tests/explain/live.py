@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from purebpf.btf.reader import kernel_btf
+from purebpf.btf.running import kernel_btf
 from purebpf.btf.types import Kind
 from purebpf.data import replace
 from purebpf.errors import VerifierError

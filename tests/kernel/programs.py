@@ -10,7 +10,7 @@ from functools import cache
 
 import pytest
 
-from purebpf.btf.reader import kernel_btf
+from purebpf.btf.running import kernel_btf
 from purebpf.btf.types import Kind, Struct
 from purebpf.isa.asm import (
     DW,

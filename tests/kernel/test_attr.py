@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from purebpf.btf.reader import Btf, kernel_btf
+from purebpf.btf.reader import Btf
+from purebpf.btf.running import kernel_btf
 from purebpf.btf.types import Kind, Struct
 from purebpf.errors import Unsupported
 from purebpf.kernel.attr import members, pack, read, read_bytes, read_name

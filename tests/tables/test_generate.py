@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from purebpf.btf.reader import VMLINUX, kernel_btf
+from purebpf.btf.running import VMLINUX, kernel_btf
 from purebpf.tables import constants, enums
 from purebpf.tables.enums import ProgramType
 from purebpf.tables.generate import attr, contexts, helpers, measured, since

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from purebpf.btf.reader import kernel_btf
+from purebpf.btf.running import kernel_btf
 from purebpf.tables.generate import attr, constants, contexts, enums, helpers, measured, since
 from purebpf.tables.generate.kernelbtf import KernelBtf
 

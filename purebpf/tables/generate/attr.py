@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from purebpf.btf.reader import Btf
-from purebpf.btf.types import Array, Enum, Kind, Member, Struct
+from purebpf.btf.types import AnyEnum, Array, Composite, Kind, Member
 from purebpf.tables.generate.text import header
 
 INCLUDE = Path("/usr/include")
@@ -117,9 +117,9 @@ class Layout:
             self.integers[name] = (bit // 8, size)
 
 
-def structure(btf: Btf, number: int) -> Struct:
+def structure(btf: Btf, number: int) -> Composite:
     found = btf.type(btf.resolve(number))
-    if not isinstance(found, Struct):
+    if not isinstance(found, Composite):
         raise ValueError(f"type {number} is no struct")
     return found
 
@@ -140,10 +140,10 @@ def first_name(btf: Btf, number: int) -> str:
 def enumerators(btf: Btf) -> Iterator[tuple[str, int]]:
     for enum, wanted in ENUMS:
         prefixes = wanted.split()
-        numbers = btf.find_all(enum, Kind.ENUM, Kind.ENUM64) if enum else anonymous_enums(btf, set(prefixes))
+        numbers = btf.types_named(enum, (Kind.ENUM, Kind.ENUM64)) if enum else anonymous_enums(btf, set(prefixes))
         for number in numbers:
             found = btf.type(number)
-            assert isinstance(found, Enum)
+            assert isinstance(found, AnyEnum)
             for name, value in found.values:
                 if not name.endswith(("_MAX", "_NON_ABI")) and (name in prefixes if not enum else name.startswith(wanted)):
                     yield name, value
@@ -151,7 +151,7 @@ def enumerators(btf: Btf) -> Iterator[tuple[str, int]]:
 
 def anonymous_enums(btf: Btf, names: set[str]) -> Iterator[int]:
     for number, found in btf:
-        if isinstance(found, Enum) and not found.name and names & {name for name, _ in found.values}:
+        if isinstance(found, AnyEnum) and not found.name and names & {name for name, _ in found.values}:
             yield number
 
 

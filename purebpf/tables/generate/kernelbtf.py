@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from purebpf.btf.reader import Btf, BtfError, kernel_btf
-from purebpf.btf.types import Array, Enum, Fwd, Int, Kind, Ptr, Struct
+from purebpf.btf.reader import Btf, BtfError
+from purebpf.btf.running import kernel_btf
+from purebpf.btf.types import AnyEnum, Array, Composite, Fwd, Int, Kind, Ptr, Union
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +40,17 @@ class KernelBtf:
         for number in range(1, len(self.btf)):
             if self.btf.kind(number) in (Kind.ENUM, Kind.ENUM64):
                 type = self.btf.type(number)
-                assert isinstance(type, Enum)
+                assert isinstance(type, AnyEnum)
                 found.setdefault(type.name or f"anonymous {number}", type.values)
         return found
 
     def find(self, kind: Kind, name: str) -> int | None:
         """The number of the first type of a kind with that name; None if there is none."""
-        return next(iter(self.btf.find_all(name, kind)), None)
+        return next(iter(self.btf.types_named(name, kind)), None)
 
     def struct_number(self, name: str) -> int:
         """The number of a struct or union. Raises BtfError when the kernel has no such."""
-        return self.btf.find(name, Kind.STRUCT, Kind.UNION)
+        return self.btf.find(name, (Kind.STRUCT, Kind.UNION))
 
     def size(self, number: int) -> int:
         """Bytes of a type."""
@@ -58,7 +59,7 @@ class KernelBtf:
     def members(self, number: int, base: int = 0) -> list[Member]:
         """The named members in order, those of anonymous structs and unions in their place. `base` is a bit offset."""
         struct = self.btf.type(self.btf.resolve(number))
-        if not isinstance(struct, Struct):
+        if not isinstance(struct, Composite):
             raise BtfError(f"{self.btf.origin}: type {number} is no struct or union, so it has no members")
         found = []
         for member in struct.members:
@@ -73,7 +74,7 @@ class KernelBtf:
             if isinstance(type, Array):
                 count, element = type.length, self.btf.size_of(type.type)
                 scalar = self.btf.type(self.btf.resolve(type.type))
-            signed = isinstance(scalar, Int | Enum) and scalar.signed
+            signed = isinstance(scalar, Int | AnyEnum) and scalar.signed
             target = self._name(type.type) if isinstance(type, Ptr) else ""
             size = self.btf.size_of(member.type)
             found.append(Member(member.name, bit // 8, size, signed, count, element, target, member.bit_size))
@@ -82,14 +83,14 @@ class KernelBtf:
     def _name(self, number: int) -> str:
         """What a pointer points to, seen through typedefs and qualifiers; "void" where it has no name."""
         target = self.btf.type(self.btf.resolve(number))
-        return (target.name if isinstance(target, Struct | Int | Enum | Fwd) else "") or "void"
+        return (target.name if isinstance(target, Composite | Int | AnyEnum | Fwd) else "") or "void"
 
     def attribute(self, first: str) -> dict[str, tuple[int, int]]:
         """Offset and size of each member of that anonymous struct in `union bpf_attr` which begins with the member `first`.
 
         Raises BtfError when none does."""
         union = self.btf.type(self.struct_number("bpf_attr"))
-        assert isinstance(union, Struct)
+        assert isinstance(union, Union)
         for member in union.members:
             members = [] if member.name else self.members(member.type)
             if members and members[0].name == first:

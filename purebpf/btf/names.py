@@ -1,0 +1,76 @@
+"""From names to type numbers: without an index of names, which would cost more than most users have to ask.
+
+A name is searched in the string section, and then its offset among the offsets of the types' names. Both are searches of bytes
+that take a millisecond. From the ninth name on, a dictionary of the offsets takes the place of the second.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+
+FEW = 8
+FLAVOUR = re.compile(r"(.*[^_])___[^_]", re.DOTALL)
+
+
+class Names:
+    """The names of a BTF's types. `names` are the offsets of them, by type from the number `first` on."""
+
+    def __init__(self, names: Sequence[int], strings: bytes, first: int, first_string: int, base: Names | None) -> None:
+        self.names, self.strings = names, strings
+        self.first, self.first_string, self.base = first, first_string, base
+        self._known: dict[str, tuple[int, ...]] = {}
+        self._by_offset: dict[int, list[int]] | None = None
+
+    def find(self, name: str) -> tuple[int, ...]:
+        """The numbers of the types with this name, lowest first."""
+        if not name or "\0" in name:
+            return ()
+        found = self._known.get(name)
+        if found is None:
+            below = self.base.find(name) if self.base else ()
+            own = {number for offset in self._offsets(name) for number in self._with(offset)}
+            found = self._known[name] = (*below, *sorted(own))
+        return found
+
+    def _offsets(self, name: str) -> list[int]:
+        """Every offset at which this very name can be read. A name may be the tail of a longer string."""
+        found = self.base._offsets(name) if self.base else []
+        sought = name.encode("utf-8", "surrogatepass") + b"\0"
+        start = self.strings.find(sought)
+        while start >= 0:
+            found.append(start + self.first_string)
+            start = self.strings.find(sought, start + 1)
+        if len(found) > FEW:
+            self._count()
+        return found
+
+    def _with(self, offset: int) -> Iterator[int] | list[int]:
+        if len(self._known) >= FEW:
+            self._count()
+        return self._search(offset) if self._by_offset is None else self._by_offset.get(offset, [])
+
+    def _search(self, offset: int) -> Iterator[int]:
+        """The types whose name is at an offset, by a search of bytes."""
+        names, sought = memoryview(self.names).tobytes(), offset.to_bytes(4, sys.byteorder)  # type: ignore[arg-type]
+        at = names.find(sought)
+        while at >= 0:
+            if at % 4 == 0:
+                yield self.first + at // 4
+            at = names.find(sought, at + 1)
+
+    def _count(self) -> None:
+        """Make the dictionary."""
+        if self._by_offset is None:
+            found: dict[int, list[int]] = {}
+            for number, offset in enumerate(self.names, self.first):
+                if offset:
+                    found.setdefault(offset, []).append(number)
+            self._by_offset = found
+
+
+def essential_name(name: str) -> str:
+    """The name without its flavour: `task_struct___old` is `task_struct`. The last run of just three underscores counts."""
+    found = FLAVOUR.match(name)
+    return found[1] if found else name

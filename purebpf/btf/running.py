@@ -1,0 +1,106 @@
+"""The running kernel's BTF: its own and its modules' (/sys/kernel/btf, Linux 5.4 and 5.11). Reads files, makes no system call
+of bpf(2)."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from purebpf.btf import cache
+from purebpf.btf.errors import BtfError
+from purebpf.btf.files import contents, open_btf
+from purebpf.btf.reader import Btf
+from purebpf.errors import Error, Unsupported
+
+FOLDER = Path("/sys/kernel/btf")
+VMLINUX = FOLDER / "vmlinux"
+NOTES = Path("/sys/kernel/notes")
+# Where distributions keep an uncompressed kernel, for those that offer no /sys/kernel/btf; {} is the release.
+PLACES = (
+    "/boot/vmlinux-{}",
+    "/lib/modules/{}/vmlinux-{}",
+    "/lib/modules/{}/build/vmlinux",
+    "/usr/lib/modules/{}/kernel/vmlinux",
+    "/usr/lib/debug/boot/vmlinux-{}",
+    "/usr/lib/debug/boot/vmlinux-{}.debug",
+    "/usr/lib/debug/lib/modules/{}/vmlinux",
+)
+BUILD_ID = 3  # NT_GNU_BUILD_ID
+MODULE = re.compile(r"[\w.-]+", re.ASCII)
+
+
+@lru_cache(maxsize=1)
+def kernel_btf() -> Btf:
+    """The running kernel's BTF, opened once. Raises Unsupported when the kernel offers none.
+
+    Needs Linux 5.4 built with CONFIG_DEBUG_INFO_BTF, or the kernel's own file with its BTF in one of the usual places.
+    """
+    try:
+        raw = contents(VMLINUX)
+    except OSError as error:
+        return _from_places(error.strerror or str(error))
+    key = build_id()
+    index = cache.load(key, len(raw)) if key else None
+    btf = Btf(raw, origin=str(VMLINUX), index=index)
+    if key and index is None:
+        cache.save(key, len(raw), btf.index)
+    return btf
+
+
+def _from_places(why: str) -> Btf:
+    release = os.uname().release
+    for place in PLACES:
+        path = place.replace("{}", release)
+        try:
+            return open_btf(path)
+        except (OSError, BtfError):
+            continue
+    raise Unsupported(
+        f"This kernel offers no BTF: {VMLINUX} cannot be read ({why}), nor is there a kernel with BTF in a file such as "
+        f"{PLACES[0].format(release)}. It takes Linux 5.4 or later, built with CONFIG_DEBUG_INFO_BTF=y."
+    )
+
+
+def build_id() -> str:
+    """The build ID of the running kernel in hex; "" if it tells none."""
+    try:
+        notes = NOTES.read_bytes()
+    except OSError:
+        return ""
+    at = 0
+    while at + 12 <= len(notes):
+        name, size, kind = (int.from_bytes(notes[i : i + 4], sys.byteorder) for i in range(at, at + 12, 4))
+        start = at + 12 + (name + 3) // 4 * 4
+        if kind == BUILD_ID and notes[at + 12 : at + 16] == b"GNU\0":
+            return notes[start : start + size].hex()
+        at = start + (size + 3) // 4 * 4
+    return ""
+
+
+def module_btf(name: str) -> Btf:
+    """The BTF of a loaded kernel module, on top of the kernel's own. Raises Error for one that is not there or has none.
+
+    Needs Linux 5.11 built with CONFIG_DEBUG_INFO_BTF_MODULES.
+    """
+    if name == "vmlinux":
+        return kernel_btf()
+    path = FOLDER / name.replace("-", "_")
+    if not MODULE.fullmatch(name) or name in (".", ".."):
+        raise Error(f"{name!r} is no name of a kernel module")
+    try:
+        return open_btf(path, base=kernel_btf())
+    except FileNotFoundError:
+        known = ", ".join(sorted(modules())) or "no module's"
+        raise Error(f"the kernel offers no BTF of a module {name!r}; it has {known} (modules must be loaded first)") from None
+    except OSError as error:
+        raise Error(f"the BTF of the module {name!r} cannot be read: {error.strerror}") from error
+
+
+def modules() -> Iterator[str]:
+    """The loaded modules that the kernel offers BTF of."""
+    if FOLDER.is_dir():
+        yield from (path.name for path in FOLDER.iterdir() if path.name != VMLINUX.name)
