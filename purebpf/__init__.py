@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from purebpf.lang.rings import RingBuf
     from purebpf.lang.scalars import be16, be32, be64, s8, s16, s32, s64, u8, u16, u32, u64
     from purebpf.lang.stacks import StackTrace, stack
+    from purebpf.lang.subprograms import global_subprogram
     from purebpf.lang.sums import checksum, checksum_update, jhash
     from purebpf.lang.unions import union
     from purebpf.program import Attachment, Program, load, perf_event, raw_tracepoint, socket_filter, tc, tracepoint, xdp
@@ -54,6 +55,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.rings": "RingBuf",
     "lang.stacks": "StackTrace stack",
     "lang.scalars": "be16 be32 be64 s8 s16 s32 s64 u8 u16 u32 u64",
+    "lang.subprograms": "global_subprogram",
     "lang.sums": "checksum checksum_update jhash",
     "lang.unions": "union",
     "program": "Attachment Program load perf_event raw_tracepoint socket_filter tc tracepoint xdp",
@@ -105,6 +107,7 @@ __all__ = [
     "cpu",
     "current",
     "every",
+    "global_subprogram",
     "helpers",
     "jhash",
     "ktime",

@@ -49,10 +49,12 @@ PER_CPU_MAPS = frozenset({MapType.PERCPU_HASH, MapType.PERCPU_ARRAY, MapType.LRU
 
 @dataclass(frozen=True, slots=True)
 class FunctionSpec:
-    """A function inside a program: its name and the slot its first instruction is at. The first one is the program itself."""
+    """A function inside a program: its name and the slot its first instruction is at. The first one is the program itself.
+    `type` is the number of its BTF among the program's types, 0 where nothing but its name is known."""
 
     name: str
     slot: int
+    type: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ class ProgramSpec:
 
     Local calls are resolved (`imm` is the distance in slots); wide loads of maps carry the map's name in `symbol`.
     `attach_to` is the hook that the section names (`syscalls/sys_enter_openat`), `stack` the bytes of stack that the deepest
-    chain of calls needs, `requires` features beyond the instruction set (such as "may_goto").
+    chain of calls needs, `requires` features beyond the instruction set (such as "may_goto"), `types` BTF that its functions
+    refer to, by number from 1 on.
     """
 
     name: str
@@ -75,6 +78,7 @@ class ProgramSpec:
     functions: tuple[FunctionSpec, ...] = ()
     stack: int = 0
     requires: tuple[str, ...] = ()
+    types: tuple[Type, ...] = ()
 
     @property
     def slots(self) -> int:

@@ -28,6 +28,7 @@ from purebpf.compiler.passes.large_locals import move_large_locals
 from purebpf.compiler.passes.memory import forward_memory
 from purebpf.compiler.passes.sink import sink_operations
 from purebpf.compiler.passes.stores import merge_stores
+from purebpf.compiler.signatures import function_types
 from purebpf.compiler.target import allocation_check, layout, regalloc
 from purebpf.compiler.target.legalize import legalize
 from purebpf.compiler.target.lengths import ask_for_lengths
@@ -139,6 +140,8 @@ def compile_program(
             raise ProgramError(final.message, source.place(source.node), final.label, final.hint) from None
     instructions, starts = link(emitted)
     budget = ("may_goto",) if any(i.opcode == MAY_GOTO_OPCODE for i in instructions) else ()
+    starting = (FunctionSpec(e.name, starts[e.name]) for e in emitted)
+    types, named = function_types(starting, unit.global_, kind.type)
     section = kind.section + (f"/{hook}" if hook else "")
     program = ProgramSpec(
         name=unit.name,
@@ -147,9 +150,10 @@ def compile_program(
         license=license,
         section=section,
         attach_to=hook,
-        functions=tuple(FunctionSpec(e.name, starts[e.name]) for e in emitted),
+        functions=named,
         stack=stack,
         requires=(*unit.requires, *budget),
+        types=types,
     )
     return Compiled(program, unit.map_specs(), unit.used, list(dict.fromkeys(unit.warnings)), made, unit.meaning, options)
 

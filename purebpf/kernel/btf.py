@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
 from struct import pack
 
 from purebpf.btf.builder import BtfBuilder
-from purebpf.btf.types import Func, FuncProto, Int, Linkage
+from purebpf.btf.types import Func, FuncProto, Int, Linkage, Type
 from purebpf.kernel.descriptor import Descriptor
 from purebpf.kernel.errors import failure
 from purebpf.kernel.memlock import with_memlock
@@ -28,21 +29,27 @@ def load_btf(data: bytes, what: str) -> Descriptor:
     return Descriptor(answer, f"the BTF of {what}")
 
 
-def types_of(types: MapTypes) -> bytes:
-    """A map's types, their numbers as they are."""
+def _with(types: Iterable[Type]) -> BtfBuilder:
+    """A builder that has these types, their numbers as they are."""
     builder = BtfBuilder(sys.byteorder)
-    for number, type in enumerate(types.types, 1):
+    for number, type in enumerate(types, 1):
         assert builder.add(type) == number
-    return builder.encode()
+    return builder
+
+
+def types_of(types: MapTypes) -> bytes:
+    """A map's types."""
+    return _with(types.types).encode()
 
 
 def function_types(spec: ProgramSpec) -> tuple[bytes, bytes]:
-    """(BTF, function records): each function of the program as a static one. The kernel wants that of callbacks."""
-    builder = BtfBuilder(sys.byteorder)
+    """(BTF, function records) of a program: each function as its type says, else as a static one without arguments. The
+    kernel wants all of them where there are callbacks or global functions."""
+    builder = _with(spec.types)
     result = builder.add(Int("int", 4, 32, signed=True))
     prototype = builder.add(FuncProto(result, ()))
     records = b""
     for function in spec.functions:
-        number = builder.add(Func(NO_C_NAME.sub("_", function.name), prototype, Linkage.STATIC))
-        records += pack("=II", function.slot, number)
+        static = Func(NO_C_NAME.sub("_", function.name), prototype, Linkage.STATIC)
+        records += pack("=II", function.slot, function.type or builder.add(static))
     return builder.encode(), records

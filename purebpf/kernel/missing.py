@@ -18,6 +18,10 @@ from purebpf.kernel.probe import FEATURES, has_feature
 from purebpf.spec import ProgramSpec
 from purebpf.tables.since import parse
 
+BY_VERSION = {  # what cannot be probed without BTF
+    "global subprograms": (5, 6),
+    "records as arguments of global subprograms": (5, 12),
+}
 UNSEEN = ("printk_formats",)  # a program that needs these is loaded, and then fails without a word
 UNKNOWN_HELPER = re.compile(
     r"^(?:(?:unknown|invalid) func \w+#|program of this type cannot use helper \w+#)(\d+)$",  # the second since Linux 6.8
@@ -40,8 +44,9 @@ def missing(spec: ProgramSpec, log: str) -> Unsupported | None:
 
 def _feature(spec: ProgramSpec, names: Iterable[str]) -> Unsupported | None:
     for name in names:
-        if not has_feature(name):
-            return Unsupported(f"The program {spec.name!r} needs {name} {came_with(FEATURES[name].minimum)}.")
+        minimum = BY_VERSION.get(name) or FEATURES[name].minimum
+        if not (kernel_version() >= minimum if name in BY_VERSION else has_feature(name)):
+            return Unsupported(f"The program {spec.name!r} needs {name} {came_with(minimum)}.")
     return None
 
 

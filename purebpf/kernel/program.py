@@ -115,8 +115,9 @@ def load_program(spec: ProgramSpec, maps: Mapping[str, EngineMap], log_level: in
 
 @contextmanager
 def _functions(spec: ProgramSpec, what: str, fields: verifier.Fields) -> Iterator[None]:
-    """While it lasts the fields tell the functions' types, which the kernel wants for callbacks (Linux 5.13)."""
-    if not any(i.opcode == WIDE_LOAD and i.src == PSEUDO_FUNC for i in spec.instructions):
+    """While it lasts the fields tell the functions' types, which the kernel wants for global functions (Linux 5.6) and for
+    callbacks (5.13)."""
+    if not spec.types and not any(i.opcode == WIDE_LOAD and i.src == PSEUDO_FUNC for i in spec.instructions):
         yield
         return
     data, records = function_types(spec)

@@ -14,12 +14,12 @@ NAMES = {8: "char", 16: "short", 32: "int", 64: "long long"}
 
 def map_types(key: Type, value: Type) -> MapTypes:
     """Key and value as BTF: records as structs with the same members."""
-    collected = _Collector()
+    collected = Collector()
     first, second = collected.number(key), collected.number(value)
     return MapTypes(tuple(collected.types), first, second)
 
 
-class _Collector:
+class Collector:
     """Types in order of their numbers, each once."""
 
     def __init__(self) -> None:

@@ -12,7 +12,14 @@ from collections.abc import Mapping, Sequence
 from types import FunctionType
 from typing import Any, NoReturn
 
-from purebpf.compiler.frontend import loops, owned, patterns, statements, subprograms  # noqa: F401 (loops and patterns register themselves)
+from purebpf.compiler.frontend import (  # noqa: F401 (loops and patterns register themselves)
+    global_subprograms,
+    loops,
+    owned,
+    patterns,
+    statements,
+    subprograms,
+)
 from purebpf.compiler.frontend.annotations import annotation_type, check_context
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.lower import Frame, Lowering, Unit
@@ -169,6 +176,8 @@ def call(
     given = [*first, *((a, cx.expression(a)) for a in node.args)]
     keywords = {**(named or {}), **{k.arg: (k.value, cx.expression(k.value)) for k in node.keywords if k.arg}}
     arguments = _arguments(cx, node, function, source, given, keywords)
+    if global_subprograms.is_global(function):
+        return global_subprograms.call(cx, node, function, frame_for(cx, function, source), arguments)
     if not _inlined(cx, function, source):
         result = subprograms.call(cx, node, function, frame_for(cx, function, source), arguments)
         if result is not None:

@@ -25,6 +25,7 @@ from purebpf.compiler.ir.build import Builder
 from purebpf.compiler.ir.ops import I64, Function, Op, Ptr
 from purebpf.compiler.meaning import Annotation, Meaning, Result, Spot, spot
 from purebpf.compiler.options import Options
+from purebpf.compiler.signatures import Signature
 from purebpf.data import replace
 from purebpf.isa.instruction import SourceLine
 from purebpf.lang.maps import MapDeclaration
@@ -68,6 +69,7 @@ class Unit:
     literals: dict[bytes, int] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
     subprograms: dict[object, Subprogram | None] = field(default_factory=dict)  # by function and arguments; None: inlined
+    global_: dict[str, Signature] = field(default_factory=dict)  # subprograms that are verified by themselves
     later: dict[object, str] = field(default_factory=dict)  # functions of timers
     active: list[object] = field(default_factory=list)  # code objects of subprograms being lowered
     call_counts: dict[object, int] = field(default_factory=dict)

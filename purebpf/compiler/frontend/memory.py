@@ -411,7 +411,7 @@ def _in_packet(cx: Lowering, place: Ref) -> Ref:
     from purebpf.compiler.frontend.values import Context
 
     if cx.context is None:
-        raise NeedsInlining
+        raise NeedsInlining("it needs the context to look into the packet")
     reach = place.offset + place.type.size
     limit = cx.builder.emit("add", place.op.type, [place.op, cx.const(reach)])
     yes, no = cx.branch(cx.builder.emit("ule", BOOL, [limit, bases(cx, Context(cx.context))[1]]))

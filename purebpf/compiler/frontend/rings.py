@@ -209,7 +209,8 @@ def _submit(cx: Lowering, found: MaybeRef, there: IntValue) -> None:
             cx.when(cx.builder.emit("ne", BOOL, [flag.op, cx.const(0)]), submit)
     for name, value in cx.flow.names.items():
         ref = value.ref if isinstance(value, MaybeRef) else value
-        if isinstance(ref, Ref) and ref.region == "mem" and origin(ref.op).kind == "param":
+        base = origin(ref.op) if isinstance(ref, Ref) and ref.region == "mem" else None
+        if base is not None and base.kind == "param" and base not in cx.fn.params:
             cx.flow.names[name] = Unset(name)  # one of several records, perhaps this one
 
 
@@ -231,7 +232,7 @@ def discard(cx: Lowering, node: ast.Call, ring: Any) -> Value:
     from purebpf.compiler.frontend.lower import NeedsInlining
 
     if isinstance(value, Ref) and origin(value.op).kind == "param" and cx.unit.active:
-        raise NeedsInlining  # the record was reserved by the caller
+        raise NeedsInlining("the record was reserved by the caller")
     record = origin(value.op) if isinstance(value, Ref) and value.offset == 0 else None
     if not isinstance(value, Ref) or record is None or not is_record(record) or value.type != ring.value_type:
         cx.fail(node.args[0], f"`discard` takes the record that `with {ring.name}.reserve()` gave, not {describe(value)}")

@@ -9,6 +9,7 @@ call, with the caller's ranges.
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from types import FunctionType
 
 from purebpf.compiler.frontend import helpers, maps, memory, statements
@@ -93,6 +94,21 @@ def _passed(cx: Lowering, node: ast.AST, value: Value, annotated: object) -> Op 
 
 def _lower(cx: Lowering, function: FunctionType, frame: Frame, values: dict[str, Value]) -> Subprogram | None:
     """Lower a function on its own; None if it turns out to need inlining."""
+
+    def enter(inner: Lowering) -> None:
+        for parameter, value in values.items():
+            inner.flow.names[parameter] = _parameter(inner, value, frame.types.get(parameter))
+        if len(inner.fn.params) > MOST_ARGUMENTS:
+            raise NeedsInlining
+
+    try:
+        return lower(cx, function, frame, enter)
+    except NeedsInlining:
+        return None
+
+
+def lower(cx: Lowering, function: FunctionType, frame: Frame, enter: Callable[[Lowering], None]) -> Subprogram | None:
+    """Lower a function on its own, `enter` its parameters; None if its result cannot leave it. Raises NeedsInlining."""
     unit = cx.unit
     name, n = function.__name__, 1
     while name in unit.functions:
@@ -101,26 +117,23 @@ def _lower(cx: Lowering, function: FunctionType, frame: Frame, values: dict[str,
     fn = Function(name, [], I64)
     inner = Lowering(unit, fn)
     inner.frames.append(frame)
-    for parameter, value in values.items():
-        inner.flow.names[parameter] = _parameter(inner, value, frame.types.get(parameter))
-    if len(fn.params) > MOST_ARGUMENTS:
-        return None
     unit.active.append(function.__code__)
     unit.functions[name] = fn
     results = len(unit.meaning.results)
-    result: Value | None
+    result: Value | None = None
     try:
         with inner.at(frame.source.node):
+            enter(inner)
             inner.statements(frame.source.node.body)
             if inner.current is not None:
                 frame.returns.append((inner.flow, NONE, frame.source.node))
             result = _finish(inner, frame)
-    except NeedsInlining:
-        result = None
-    unit.active.pop()
-    unit.meaning.settle(results, result is not None)
+    finally:
+        unit.active.pop()
+        unit.meaning.settle(results, result is not None)
+        if result is None:
+            del unit.functions[name]
     if result is None:
-        del unit.functions[name]
         return None
     unit.costs[name] = inner.cost
     moved = any(flow.generation for flow, _, _ in frame.returns)

@@ -11,7 +11,18 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from purebpf.compiler.ir.fold import ARITHMETIC, COMPARE, evaluate
-from purebpf.compiler.ir.memory import Callee, IrRuntimeError, Memory, PacketMemory, Pointer, Value, extended, integer, pointer
+from purebpf.compiler.ir.memory import (
+    Callee,
+    IrRuntimeError,
+    Lent,
+    Memory,
+    PacketMemory,
+    Pointer,
+    Value,
+    extended,
+    integer,
+    pointer,
+)
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Block, Flag, Function, Module, Op, Ptr, Target
 from purebpf.compiler.ir.text import Names, format_op
 from purebpf.data import data, made
@@ -198,6 +209,8 @@ class Interpreter:
                 raise IrRuntimeError(f"the guard says {low} to {high}, but the value is {number}")
         elif what == "nonnull":
             pointer(value, "the guarded pointer")
+        elif what == "lent":
+            return Pointer(Lent(value)) if isinstance(value, Pointer) else value
         else:
             place = pointer(value, "the guarded pointer")
             kind = op.type.kind if isinstance(op.type, Ptr) else ""

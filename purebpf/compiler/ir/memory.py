@@ -77,6 +77,29 @@ class Pointer:
         return f"{self.place} + {self.offset}" if self.offset else str(self.place)
 
 
+class Lent(Place):
+    """Memory of any kind as a global subprogram sees it: plain memory from a pointer on."""
+
+    def __init__(self, at: Pointer) -> None:
+        super().__init__("mem", at.place.name)
+        self.at = at
+
+    def usable(self) -> None:
+        self.at.place.usable()
+
+    def load(self, offset: int, size: int, kind: str = "") -> Value:
+        return self.at.place.load(self.at.offset + offset, size)
+
+    def store(self, offset: int, size: int, value: Value, kind: str = "") -> None:
+        self.at.place.store(self.at.offset + offset, size, value)
+
+    def read(self, offset: int, size: int) -> bytes:
+        return self.at.place.read(self.at.offset + offset, size)
+
+    def write(self, offset: int, data: bytes) -> None:
+        self.at.place.write(self.at.offset + offset, data)
+
+
 Value = int | Pointer
 
 

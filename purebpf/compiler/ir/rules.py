@@ -17,6 +17,8 @@ ADDRESSABLE = frozenset({"ctx", "stack", "map_value", "packet", "packet_meta", "
 POINTER_SOURCES = frozenset({"ctx", "stack", "map_value", "btf"})
 """Where a pointer can be loaded from: elsewhere the verifier has forgotten that it is one."""
 ATOMIC_PLACES = frozenset({"stack", "map_value", "mem"})
+LENDABLE = frozenset({"stack", "map_value", "packet", "mem"})
+"""What a global subprogram takes for plain memory."""
 ATOMIC_OPS = frozenset({"add", "and", "or", "xor", "xchg"})
 COMPARABLE = frozenset({("packet", "packet_end"), ("packet_meta", "packet")})
 """Kinds that compare and subtract although they differ: the packet with its end, its metadata with its start."""
@@ -219,7 +221,20 @@ def _guard_packet(op: Op, low: int, high: int) -> None:
     _want(low >= 0 and high == 0, "a packet guard says how many bytes are there: low >= 0, high = 0")
 
 
-GUARDS: dict[str, Callable[[Op, int, int], None]] = {"range": _guard_range, "nonnull": _guard_nonnull, "packet": _guard_packet}
+def _guard_lent(op: Op, low: int, high: int) -> None:
+    given = op.args[0].type
+    if not isinstance(given, Ptr) or given.kind not in LENDABLE:
+        raise Complaint(f"the operand is of type {given}; a pointer to {', '.join(sorted(LENDABLE))} is wanted")
+    _want(op.type == Ptr("mem", nullable=True), f"the result is a {Ptr('mem', nullable=True)}, not {op.type}")
+    _want(low == high == 0, "a lent guard has no bounds")
+
+
+GUARDS: dict[str, Callable[[Op, int, int], None]] = {
+    "range": _guard_range,
+    "nonnull": _guard_nonnull,
+    "packet": _guard_packet,
+    "lent": _guard_lent,
+}
 
 
 def _map(op: Op, here: Surroundings) -> None:
