@@ -69,4 +69,4 @@ def _parameter(collected: Collector, type: ParameterType, program: ProgramType) 
         return collected.number(type)
     if isinstance(type, StructType):
         return collected.add(btf.Ptr(collected.number(type)))
-    return collected.add(btf.Ptr(collected.add(btf.Struct(btf.Kind.STRUCT, context_struct(program), 0, ()))))
+    return collected.add(btf.Ptr(collected.add(btf.Struct(context_struct(program), 0, ()))))
