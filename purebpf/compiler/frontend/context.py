@@ -95,8 +95,8 @@ def _layout(field: Any) -> Type:
     return ArrayType(element, field.count) if field.count > 1 else element
 
 
-def assign(cx: Lowering, node: ast.AST, context: Context, name: str, value: Value) -> None:
-    """`ctx.field = value`."""
+def assign(cx: Lowering, node: ast.AST, context: Context, name: str, value: Value, given: ast.AST) -> None:
+    """`ctx.field = value`; `given` is the syntax of the value."""
     if cx.unit.kind.type in (ProgramType.TRACEPOINT, ProgramType.RAW_TRACEPOINT):
         cx.fail(node, "the context of a tracepoint cannot be written")
     field = _field(cx, node, name)
@@ -106,7 +106,7 @@ def assign(cx: Lowering, node: ast.AST, context: Context, name: str, value: Valu
         cx.fail(
             node, f"`{name}` cannot be written in a program of type `{cx.unit.kind.decorator}`", hint=f"fields that can: {able}"
         )
-    memory.store(cx, node, Ref(context.op, field.offset, _layout(field), "ctx"), value)
+    memory.store(cx, given, Ref(context.op, field.offset, _layout(field), "ctx"), value)
 
 
 def _tracepoint_field(cx: Lowering, node: ast.Attribute, context: Context) -> Value:

@@ -374,6 +374,8 @@ class Lowering:
                 hint = f"test it first: `if {test} is not None:`"
                 if not isinstance(node, ast.Name):
                     hint = f"give it a name and test that: `v = {name}`, `if v is not None:`"
+                if isinstance(value, MaybeInt) and name.endswith(")") and ".get(" in why and why.startswith(f"`{name}`"):
+                    hint = f"`{name[:-1]}, 0)` gives 0 instead; or test it: `v = {name}`, `if v is not None:`"
                 self.fail(node, f"`{name}` may be None here", why, hint)
             case Unset(name=n):
                 self.fail(

@@ -230,15 +230,15 @@ def contains(cx: Lowering, node: ast.expr, key: Value, container: Value) -> tupl
     return cx.branch(cx.builder.emit("ne", BOOL, [op, cx.builder.const(0, op.type)]))
 
 
-def assign(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration, value: Value) -> None:
-    """`m[k] = v`: the kernel's answer is ignored."""
+def assign(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration, value: Value, given: ast.AST) -> None:
+    """`m[k] = v`: the kernel's answer is ignored. `given` is the syntax of the value."""
     _keyed(cx, node, declaration, "assigned")
     key = cx.expression(node.slice)
     if declaration.kind in ARRAYS and isinstance(declaration.value_type, IntType | BoolType):
         number = cx.integer(node.slice, key)
         if number.low >= 0 and number.high < declaration.max_entries:
-            return memory.store(cx, node, _entry(cx, node, declaration, node.slice, key), value)
-    _update(cx, node, node.slice, key, node, value, declaration, cx.const(BPF_ANY))
+            return memory.store(cx, given, _entry(cx, node, declaration, node.slice, key), value)
+    _update(cx, node, node.slice, key, given, value, declaration, cx.const(BPF_ANY))
 
 
 def _update(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from purebpf.compiler.frontend import advice
 from purebpf.compiler.frontend.arithmetic import narrow
 from purebpf.compiler.frontend.bounds import provable
-from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, TupleValue, Value, describe, named
+from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, TupleValue, Value, describe, named, with_article
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Op, Ptr
 from purebpf.data import replace
 from purebpf.lang.types import (
@@ -96,11 +96,14 @@ def load_member(cx: Lowering, node: ast.AST, ref: Ref, name: str) -> Value:
     return IntValue(op, 0, (1 << field.bits) - 1)
 
 
-def store_member(cx: Lowering, node: ast.AST, ref: Ref, name: str, value: Value) -> None:
+def store_member(cx: Lowering, node: ast.AST, ref: Ref, name: str, value: Value, given: ast.AST | None = None) -> None:
+    """Write a field; `node` is the syntax of the place, `given` that of the value."""
     place, field = member(cx, node, ref, name)
+    check_assignable(cx, node, place)
+    given = given or node
     if not field.bits:
-        return store(cx, node, place, value)
-    number = fitted(cx, node, value, 0, (1 << field.bits) - 1, f"{field.bits} bits")
+        return store(cx, given, place, value)
+    number = fitted(cx, given, value, 0, (1 << field.bits) - 1, f"{field.bits} bits")
     width = I32 if place.type.size <= 4 else I64
     mask = ((1 << field.bits) - 1) << field.shift
     unit = load(cx, node, place)
@@ -113,7 +116,7 @@ def store_member(cx: Lowering, node: ast.AST, ref: Ref, name: str, value: Value)
 
 def fitted(cx: Lowering, node: ast.AST, value: Value, low: int, high: int, what: str) -> IntValue:
     """An integer for a place of this range: written-out ones must fit, values of names are narrowed by the store."""
-    number = cx.integer(node, value)
+    number = cx.integer(node, value, "" if " " in what else with_article(f"`{what}`"))
     if isinstance(value, Const) and not low <= number.low <= high:
         cx.fail(
             node,
@@ -172,15 +175,17 @@ def _store_items(cx: Lowering, node: ast.AST, ref: Ref, type: ArrayType, items: 
     if len(items.items) != type.count:
         cx.fail(node, f"{len(items.items)} values do not fit {named(type)}", f"it has {type.count}")
     read: list[Value] = []
-    for item in items.items:
-        cx.usable(node, item)
+    written = isinstance(node, ast.List | ast.Tuple) and len(node.elts) == type.count
+    nodes: list[ast.AST] = list(node.elts) if written else [node] * type.count  # type: ignore[attr-defined]
+    for at, item in zip(nodes, items.items, strict=True):
+        cx.usable(at, item)
         if isinstance(item, Ref):
             place = temporary(cx, item.type)
-            copy(cx, node, place, item, apart=True)
+            copy(cx, at, place, item, apart=True)
             item = place
         read.append(item)
-    for i, item in enumerate(read):
-        store(cx, node, replace(ref, offset=ref.offset + i * type.element.size, type=type.element), item)
+    for i, (at, item) in enumerate(zip(nodes, read, strict=True)):
+        store(cx, at, replace(ref, offset=ref.offset + i * type.element.size, type=type.element), item)
 
 
 def _store(cx: Lowering, node: ast.AST, ref: Ref, op: Op) -> None:
@@ -192,6 +197,14 @@ def _store(cx: Lowering, node: ast.AST, ref: Ref, op: Op) -> None:
             cx.builder.emit("store", VOID, [ref.op, piece], (size, ref.offset + offset))
         return
     cx.builder.emit("store", VOID, [ref.op, op], (ref.type.size, ref.offset))
+
+
+def check_assignable(cx: Lowering, node: ast.AST, ref: Ref) -> None:
+    """Refuse to assign what cannot be written, at the place's syntax."""
+    if isinstance(ref.type, KernelType):
+        use = "with record.lock:" if "lock" in ref.type.name else "record.timer.start(f, nanoseconds)"
+        cx.fail(node, f"{named(ref.type)} is the kernel's and cannot be assigned", hint=f"it is used by `{use}`")
+    check_writable(cx, node, ref)
 
 
 def check_writable(cx: Lowering, node: ast.AST, ref: Ref) -> None:

@@ -115,36 +115,46 @@ def assign(cx: Lowering, node: ast.AST, target: ast.expr, value: Value) -> None:
             places = [t.value if isinstance(t, ast.Starred) else t for t in targets]
             if any(not isinstance(t, ast.Name) for t in places):
                 items = [_snapshot(cx, node, t, item) for t, item in zip(places, items, strict=True)]
-            for t, item in zip(places, items, strict=True):
-                assign(cx, node, t, item)
+            for at, t, item in zip(_syntax_of(node, targets), places, items, strict=True):
+                assign(cx, at, t, item)
         case ast.Attribute(value=base_node, attr=attr):
             base = cx.expression(base_node)
             if isinstance(base, Ref):
                 cx.usable(base_node, base)
-                return memory.store_member(cx, target, base, attr, value)
+                return memory.store_member(cx, target, base, attr, value, node)
             from purebpf.compiler.frontend import context
             from purebpf.compiler.frontend.values import Context
 
             if isinstance(base, Context):
-                return context.assign(cx, target, base, attr, value)
+                return context.assign(cx, target, base, attr, value, node)
             cx.usable(base_node, base)
             cx.fail(target, f"{describe(base)} has no attribute that a program can assign")
         case ast.Subscript(value=base_node):
             base = cx.expression(base_node)
             if isinstance(base, Const) and isinstance(base.value, MapDeclaration):
-                return maps.assign(cx, target, base.value, value)
+                return maps.assign(cx, target, base.value, value, node)
             if isinstance(base, Ref) and isinstance(target.slice, ast.Slice):
                 cx.usable(base_node, base)
                 if isinstance(base.type, CharsType):
                     cx.fail(target, "a part of a text cannot be assigned", hint="assign the whole text")
+                memory.check_assignable(cx, target, base)
                 return memory.store(cx, node, slices.part(cx, target, base), value)
             if isinstance(base, Ref):
                 cx.usable(base_node, base)
+                memory.check_assignable(cx, target, base)
                 return memory.store(cx, node, memory.element(cx, target, base, cx.expression(target.slice)), value)
             cx.usable(base_node, base)
             cx.fail(target, f"{describe(base)} cannot be assigned by index")
         case _:
             cx.fail(target, "this cannot be assigned to")
+
+
+def _syntax_of(node: ast.AST, targets: list[ast.expr]) -> list[ast.AST]:
+    """Where each part of an unpacked value is written."""
+    parts = node.elts if isinstance(node, ast.Tuple | ast.List) else []
+    if len(parts) != len(targets) or any(isinstance(part, ast.Starred) for part in (*parts, *targets)):
+        return [node] * len(targets)
+    return list(parts)
 
 
 def items_of(cx: Lowering, node: ast.AST, value: Value, count: int) -> list[Value]:
