@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from purebpf.compiler.frontend import maps, memory
 from purebpf.compiler.frontend.flow import as_int
-from purebpf.compiler.frontend.values import NONE, Const, IntValue, MaybeRef, Ref, Value, describe, named
+from purebpf.compiler.frontend.values import EITHER, NONE, Const, IntValue, MaybeRef, Ref, Value, describe, named
 from purebpf.compiler.ir.ops import I32, I64, VOID, Op
 from purebpf.lang.atomic import atomic
 from purebpf.lang.maps import MapDeclaration
@@ -21,7 +21,7 @@ from purebpf.lang.types import IntType
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
 
-REGIONS = frozenset({"map_value", "stack", "mem"})
+REGIONS = frozenset({"map_value", "stack", "mem", EITHER})
 SYMBOLS = {"+": "add", "-": "add", "&": "and", "|": "or", "^": "xor"}
 FETCHES = {"fetch_add": "+", "fetch_sub": "-", "fetch_or": "|", "fetch_and": "&", "fetch_xor": "^"}
 NEEDS = "needs cpu level 3 (Linux 5.12)"

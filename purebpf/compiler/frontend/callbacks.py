@@ -16,11 +16,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from purebpf.compiler.diagnostics import UnsupportedProgram
-from purebpf.compiler.frontend import loops, rings
+from purebpf.compiler.frontend import loops, meetings, rings
 from purebpf.compiler.frontend.flow import Flow, unify
 from purebpf.compiler.frontend.lower import ZEROS, Frame, Lowering
 from purebpf.compiler.frontend.names import nonlocals
 from purebpf.compiler.frontend.values import (
+    EITHER,
     NONE,
     Bound,
     Conflict,
@@ -120,7 +121,7 @@ def _follow_first_call(cx: Lowering, node: ast.AST, body: Body, made: Made) -> N
             continue
         shape = made.shapes[name]
         ref = shape.ref if isinstance(shape, MaybeRef) else shape
-        if isinstance(ref, Ref) and (name in body.assigned or ref.region == "stack"):
+        if isinstance(ref, Ref) and (name in body.assigned or ref.region in ("stack", EITHER)):
             what = "cannot assign the reference" if name in body.assigned else "cannot use the local memory"
             raise UnsupportedProgram(
                 f"{who} {what} `{name}` on this kernel, which checks a callback's first call only",
@@ -165,8 +166,7 @@ def _around(cx: Lowering) -> dict[str, Value]:
 
 def _shaped(cx: Lowering, name: str, shape: Value, value: Value) -> Value:
     """The value in the shape that the callback expects."""
-    if isinstance(shape, Ref) and isinstance(value, Ref) and value.offset != shape.offset:
-        value = cx.moved(cx.flow, value)
+    value = meetings.brought(cx, cx.flow, value, shape)
     return value if value == shape else unify(cx.builder, name, shape, value)[2]
 
 
@@ -306,11 +306,12 @@ def _outlives(inner: Lowering, node: ast.AST, name: str, value: Value) -> None:
     if not isinstance(ref, Ref):
         return
     base = rings.origin(ref.op)
-    if base.kind == "alloca" or (base.kind == "param" and ref.region == "mem"):
-        what = "is made here" if base.kind == "alloca" else "is the map's own copy of a key"
+    if base.kind == "alloca" or (base.kind == "param" and ref.region in ("mem", EITHER)):
+        either = ref.region == EITHER
+        what = "is the map's own copy of a key" if ref.region == "mem" else "may be made here" if either else "is made here"
         inner.fail(
             node,
-            f"`{name}` would refer to {named(ref.type)} that is gone when this function returns",
+            f"`{name}` {'may' if either else 'would'} refer to {named(ref.type)} that is gone when this function returns",
             f"it {what}",
             "copy the fields that you need, or fill a record that was made before",
         )

@@ -368,7 +368,14 @@ def either(cx: Lowering, node: ast.BoolOp) -> Value:
         if go_on is None:
             break
         cx.go(go_on)
-    return chosen(cx, ways)
+    return _common(cx, node, f"the operands of this `{'and' if conjunction else 'or'}`", chosen(cx, ways))
+
+
+def _common(cx: Lowering, node: ast.AST, what: str, value: Value) -> Value:
+    """The value, or an error where the ways to it bring things that no one name can stand for."""
+    if isinstance(value, Conflict):
+        cx.fail(node, f"{what} have no common type", f"{value.first}, and {value.second}", value.hint)
+    return value
 
 
 @lowers(ast.IfExp)
@@ -380,10 +387,7 @@ def conditional(cx: Lowering, node: ast.IfExp) -> Value:
             cx.go(flow)
             value = cx.held(cx.expression(branch))
             ways.append((cx.current, value))
-    value = chosen(cx, ways)
-    if isinstance(value, Conflict):
-        cx.fail(node, f"the two sides of this `if` have no common type: {value.first} and {value.second}")
-    return value
+    return _common(cx, node, "the two sides of this `if`", chosen(cx, ways))
 
 
 @lowers(ast.NamedExpr)

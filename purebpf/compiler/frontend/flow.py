@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from purebpf.compiler.frontend.bounds import verifier_range
 from purebpf.compiler.frontend.values import (
+    EITHER,
     NONE,
     S64_HIGH,
     S64_LOW,
@@ -23,13 +24,18 @@ from purebpf.compiler.frontend.values import (
     TupleValue,
     Unset,
     Value,
-    describe,
+    base_alignment,
+    conflict,
+    kind_of_either,
     parts,
     rebuilt,
 )
 from purebpf.compiler.ir.build import Builder, Scope, common_scope
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Block, Op, Ptr, Target, Type
 from purebpf.data import data, made, replace
+from purebpf.lang.types import StructType, kept_fields
+
+BOTH_KINDS = ({"stack", "map_value"}, {"stack", EITHER}, {"map_value", EITHER})
 
 
 @data(frozen=False)
@@ -84,7 +90,7 @@ def unify(builder: Builder, name: str, a: Value, b: Value) -> tuple[Value, Value
     if x is not None and y is not None:
         low, high = min(x.low, y.low), max(x.high, y.high)
         if low < 0 and high > S64_HIGH:
-            bad = Conflict(name, f"an integer up to {high}", f"one down to {low}, which no 64 bits hold together")
+            bad = conflict(name, x, y)
             return bad, bad, bad
         shape = IntValue(x.op, low, high, (x.signed or y.signed or low < 0), x.boolean and y.boolean)
         return shape, x, y
@@ -95,8 +101,11 @@ def unify(builder: Builder, name: str, a: Value, b: Value) -> tuple[Value, Value
         owner = a.owner if a.owner is b.owner else None
         shape_ref = replace(a, shared=a.shared or b.shared, writable=a.writable and b.writable, owner=owner)
         if a.offset == b.offset:
-            return shape_ref, a, b
-        return replace(shape_ref, offset=0), replace(a, offset=0), replace(b, offset=0)
+            return replace(shape_ref, aligned=_both_aligned(a, b)), a, b
+        whole = replace(shape_ref, offset=0, aligned=_both_aligned(a, b, moved=True))
+        return whole, replace(a, offset=0), replace(b, offset=0)
+    if isinstance(a, Ref) and isinstance(b, Ref) and _can_be_either(a, b):
+        return _either(a, b), a, b
     if isinstance(a, TupleValue) and isinstance(b, TupleValue) and len(a.items) == len(b.items):
         triples = [unify(builder, name, i, j) for i, j in zip(a.items, b.items, strict=True)]
         bad_item = next((t[0] for t in triples if isinstance(t[0], Unset | Conflict)), None)
@@ -106,8 +115,32 @@ def unify(builder: Builder, name: str, a: Value, b: Value) -> tuple[Value, Value
                 TupleValue(tuple(t[1] for t in triples)),
                 TupleValue(tuple(t[2] for t in triples)),
             )
-    conflict = Conflict(name, describe(a), describe(b))
-    return conflict, conflict, conflict
+    bad = conflict(name, a, b)
+    return bad, bad, bad
+
+
+def _can_be_either(a: Ref, b: Ref) -> bool:
+    """Whether records lie in a map and in memory of the function's own, where a pointer can stand for both."""
+    if a.type != b.type or not isinstance(a.type, StructType) or kept_fields(a.type):
+        return False
+    return {a.region, b.region} in BOTH_KINDS
+
+
+def _both_aligned(a: Ref, b: Ref, moved: bool = False) -> int:
+    """What pointers to both are multiples of; `moved`: once their offsets are inside. A map's value is one of 8."""
+    found = []
+    for ref in (a, b):
+        if ref.region in ("stack", EITHER):
+            base = base_alignment(ref)
+            found.append(min(base, ref.offset & -ref.offset) if moved and ref.offset else base)
+    return min(found, default=0)
+
+
+def _either(a: Ref, b: Ref) -> Ref:
+    """The shape of what is one of both."""
+    op = Op("guard", kind_of_either(a.op), [a.op], ("mem", 0, 0), None)
+    aligned = _both_aligned(a, b, moved=True)
+    return Ref(op, 0, a.type, EITHER, a.shared or b.shared, a.generation, a.writable and b.writable, aligned=aligned)
 
 
 def _unify_maybe(
@@ -132,6 +165,9 @@ def _unify_maybe(
             return value if isinstance(value, MaybeRef) else None
 
         p, q = shaped(a), shaped(b)
+        if p is not None and q is not None and _can_be_either(p.ref, q.ref) and not p.ref.offset and not q.ref.offset:
+            either = _either(p.ref, q.ref)
+            return MaybeRef(either.op, either, p.why if a != NONE else q.why), p, q
         if (
             p is None
             or q is None
@@ -172,9 +208,13 @@ def _column_type(shape: Value, index: int, column: list[Op]) -> Type:
     return I32 if all(t in (I32, BOOL) for t in types) else I64
 
 
-def join(builder: Builder, flows: list[Flow], move: Callable[[Flow, Ref], Ref]) -> Flow | None:
-    """One flow where several meet; None if none arrives. Dead ones do not count while a live one is there.
-    `move(flow, ref)` folds a reference's constant offset into its pointer, on that flow."""
+Bring = Callable[[Flow, Value, Value], Value]
+Copied = Callable[[list[Flow], list[Value]], Value | None]
+
+
+def join(builder: Builder, flows: list[Flow], bring: Bring, copied: Copied) -> Flow | None:
+    """One flow where several meet; None if none arrives. Dead ones do not count while a live one is there. For `bring` and
+    `copied` see `meetings.py`."""
     alive = [flow for flow in flows if not flow.dead] or flows
     if not alive:
         return None
@@ -195,7 +235,7 @@ def join(builder: Builder, flows: list[Flow], move: Callable[[Flow, Ref], Ref]) 
             keys = [key for key in tables[0] if all(key in t for t in tables[1:])]
         for key in keys:
             values = [t.get(key, Unset(str(key))) for t in tables]
-            merged = _merge(builder, str(key), values, alive, columns, block, move)
+            merged = _merge(builder, str(key), values, alive, columns, block, bring, copied)
             if table == "names" or not isinstance(merged, Unset | Conflict):
                 out[key] = merged
     layouts = {flow.generation for flow in alive}
@@ -239,19 +279,21 @@ def _merge(
     flows: list[Flow],
     columns: list[list[Op]],
     block: Block,
-    move: Callable[[Flow, Ref], Ref],
+    bring: Bring,
+    copied: Copied,
 ) -> Value:
     shape = values[0]
     if all(value == shape for value in values[1:]):
         return shape
+    if (text := copied(flows, values)) is not None:
+        return text
     for value in values[1:]:
         shape = unify(builder, name, shape, value)[0]
     if isinstance(shape, Unset | Conflict):
         return shape
     shaped: list[Value] = []
     for value, flow in zip(values, flows, strict=True):
-        if isinstance(shape, Ref) and isinstance(value, Ref) and value.offset != shape.offset:
-            value = move(flow, value)
+        value = bring(flow, value, shape)
         shaped.append(unify(builder, name, shape, value)[2])
     rows = [parts(value) for value in shaped]
     ops: list[Op] = []

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Callable, Iterable
 
 from purebpf.compiler.diagnostics import UnsupportedProgram
-from purebpf.compiler.frontend import called, comparing, conditions, iteration, scopes, statements
+from purebpf.compiler.frontend import called, comparing, conditions, iteration, meetings, scopes, statements
 from purebpf.compiler.frontend.arithmetic import width
 from purebpf.compiler.frontend.bounds import provable
 from purebpf.compiler.frontend.flow import Flow, as_int, unify
@@ -286,8 +286,7 @@ def _attempt(
             names[name] = value
             continue
         elif not isinstance(value, IntValue):
-            if isinstance(shape, Ref) and isinstance(incoming, Ref) and incoming.offset != shape.offset:
-                incoming = cx.moved(entry, incoming)
+            incoming = meetings.brought(cx, entry, incoming, shape)
             incoming = unify(cx.builder, name, shape, incoming)[2]
         given = parts(incoming)
         types = [_parameter_type(shape, op, first) for op, first in zip(parts(shape), given, strict=True)]
@@ -425,8 +424,7 @@ def _arguments(cx: Lowering, names: dict[str, Value], flow: Flow) -> list[Op]:
         if isinstance(value, Const | Unset | Conflict):
             continue
         given = flow.names.get(name, Unset(name))
-        if isinstance(value, Ref) and isinstance(given, Ref) and given.offset != value.offset:
-            given = cx.moved(flow, given)
+        given = meetings.brought(cx, flow, given, value)
         shaped = unify(cx.builder, name, value, given)[2]
         for param, op in zip(parts(value), parts(shaped), strict=True):
             if param.type == I32 and op.type == I64:
@@ -540,7 +538,10 @@ def _wider(cx: Lowering, name: str, shape: Value, given: Value, attempt: int) ->
             inner = _wider_int(name, shape.inner, merged.inner, attempt)
             return replace(merged, inner=inner) if isinstance(inner, IntValue) else inner
         case Ref(), Ref():
-            return shape if (merged.offset, merged.shared) == (shape.offset, shape.shared) else merged
+            settled = all(getattr(merged, n) == getattr(shape, n) for n in ("offset", "shared", "region", "aligned"))
+            return shape if settled else merged
+        case MaybeRef(), MaybeRef() if merged.ref.region != shape.ref.region:
+            return merged
     return shape if type(merged) is type(shape) and not isinstance(merged, Const | TupleValue) else merged
 
 

@@ -11,11 +11,12 @@ import ast
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from purebpf.compiler.diagnostics import Place, ProgramError, render
-from purebpf.compiler.frontend import debugging
+from purebpf.compiler.frontend import debugging, meetings
 from purebpf.compiler.frontend.advice import not_a_number
 from purebpf.compiler.frontend.flow import Flow, as_int, join
 from purebpf.compiler.frontend.source import Source
@@ -300,7 +301,8 @@ class Lowering:
         return self.repeated + sum(len(block.ops) for block in self.fn.blocks)
 
     def join(self, *flows: Flow | None) -> Flow | None:
-        return join(self.builder, [flow for flow in flows if flow is not None], self.moved)
+        alive = [flow for flow in flows if flow is not None]
+        return join(self.builder, alive, partial(meetings.brought, self), partial(meetings.copied, self))
 
     def moved(self, flow: Flow, ref: Ref) -> Ref:
         """The same place with its constant offset inside the pointer, computed at the end of `flow`."""
@@ -385,7 +387,8 @@ class Lowering:
                     f"give `{n}` a value before",
                 )
             case Conflict(name=n, first=a, second=b):
-                self.fail(node, f"`{n}` has no single type here", f"{a} on one way, {b} on another", "use two names")
+                hint = value.hint or "use two names"
+                self.fail(node, f"`{n}` has no single type here", f"{a} on one way, {b} on another", hint)
             case Ref(region="packet", generation=g) if g != self.packet_generation:
                 self.fail(
                     node,

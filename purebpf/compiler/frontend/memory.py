@@ -13,7 +13,20 @@ from typing import TYPE_CHECKING
 from purebpf.compiler.frontend import advice
 from purebpf.compiler.frontend.arithmetic import narrow
 from purebpf.compiler.frontend.bounds import provable
-from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, TupleValue, Value, describe, named, with_article
+from purebpf.compiler.frontend.values import (
+    EITHER,
+    Const,
+    Fill,
+    IntValue,
+    Ref,
+    TupleValue,
+    Value,
+    alignment_of,
+    base_alignment,
+    describe,
+    named,
+    with_article,
+)
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Op, Ptr
 from purebpf.data import replace
 from purebpf.lang.types import (
@@ -29,6 +42,7 @@ from purebpf.lang.types import (
     kept_fields,
 )
 
+OWN = ("stack", EITHER)  # memory that the kernel takes aligned access to only
 AT_ONCE = 64  # bytes that a copy may hold in registers
 
 if TYPE_CHECKING:
@@ -49,7 +63,7 @@ def load(cx: Lowering, node: ast.AST, ref: Ref) -> Value:
         return IntValue(cx.builder.emit("ne", BOOL, [byte, cx.const(0)]), 0, 1, False, True)
     type = ref.type
     result = I64 if type.signed or type.size == 8 else I32
-    if ref.region == "stack" and alignment(ref) < type.size:
+    if ref.region in OWN and alignment(ref) < type.size:
         op = _assembled(cx, ref, type)
     else:
         op = cx.builder.emit("load", result, [ref.op], (type.size, int(type.signed), ref.offset))
@@ -191,7 +205,7 @@ def _store_items(cx: Lowering, node: ast.AST, ref: Ref, type: ArrayType, items: 
 def _store(cx: Lowering, node: ast.AST, ref: Ref, op: Op) -> None:
     check_writable(cx, node, ref)
     cx.forget()
-    if ref.region == "stack" and alignment(ref) < ref.type.size:
+    if ref.region in OWN and alignment(ref) < ref.type.size:
         for offset, size in chunks(ref.type.size, alignment(ref)):
             piece = cx.builder.emit("lshr", I64, [op, cx.const(8 * _place(cx, ref.type.size, offset, size))])
             cx.builder.emit("store", VOID, [ref.op, piece], (size, ref.offset + offset))
@@ -235,28 +249,15 @@ def alignment(ref: Ref) -> int:
     """What a pointer is known to be aligned to; map values and packets take unaligned access, the stack does not."""
     if ref.region in ("packet", "map_value", "mem"):
         return 8
-    base = _alignment_of(ref.op) or max(ref.type.align, 1)
+    base = base_alignment(ref) or max(ref.type.align, 1)
     while ref.offset % base:
         base //= 2
     return base
 
 
-def _alignment_of(op: Op, start: int = 0) -> int:
-    """Of a pointer to the stack: of its variable, less by the steps of an index; `start` when it is not known."""
-    if op.kind == "alloca":
-        return int(op.imm[1])
-    if op.kind == "guard":
-        return _alignment_of(op.args[0], start)
-    if op.kind != "add":
-        return start
-    step = op.args[1]
-    factor = step.args[1].value if step.kind == "mul" and step.args[1].is_const else step.value if step.is_const else 1
-    return min(_alignment_of(op.args[0], start), factor & -factor)
-
-
 def step(ref: Ref) -> int:
     """What a place's address is a multiple of for certain; map values and what a ring gives begin at a multiple of 8."""
-    base = _alignment_of(ref.op, 8 if ref.region in ("map_value", "mem") else 0)
+    base = alignment_of(ref.op, 8 if ref.region in ("map_value", "mem") else ref.aligned)
     return base if ref.offset % 8 == 0 else min(base, ref.offset & -ref.offset)
 
 
@@ -282,7 +283,7 @@ def _disjoint(cx: Lowering, a: Ref, b: Ref) -> bool:
     """Whether two places of one type are the same or do not overlap, for certain."""
     mine, theirs = root(a.op), root(b.op)
     if a.region != b.region:
-        return "mem" not in (a.region, b.region)
+        return not {"mem", EITHER} & {a.region, b.region}
     if mine.kind == theirs.kind == "alloca":
         return mine is not theirs
     return a.region in ("map_value", "stack") and isinstance(a.type, StructType) and not cx.unit.unions
@@ -322,7 +323,7 @@ def store_bytes(cx: Lowering, node: ast.AST, ref: Ref, data: bytes, start: int =
     offset = start
     while offset < len(data):
         width = min(8, alignment(replace(ref, offset=ref.offset + offset)))
-        while width > len(data) - offset or (ref.region == "stack" and (ref.offset + offset) % width):
+        while width > len(data) - offset or (ref.region in OWN and (ref.offset + offset) % width):
             width //= 2
         piece = int.from_bytes(data[offset : offset + width], "little")
         cx.builder.emit("store", VOID, [ref.op, cx.const(piece)], (width, ref.offset + offset))

@@ -16,7 +16,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from purebpf.compiler.frontend import memory
-from purebpf.compiler.frontend.values import ListValue, Ref, TupleValue, Value
+from purebpf.compiler.frontend.values import EITHER, ListValue, Ref, TupleValue, Value
 from purebpf.errors import Error
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.types import ArrayType, BoolType, BytesType, CharsType, IntType, StructType, Type, type_of
@@ -24,6 +24,7 @@ from purebpf.lang.types import ArrayType, BoolType, BytesType, CharsType, IntTyp
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Frame, Lowering
 
+ANYWHERE = ("packet", "mem", EITHER)  # where any store may write
 LOOPS = (ast.For, ast.While)
 READERS = frozenset({"at", "get", "output", "emit", "bit_length", "bit_count", "startswith", "printk", "ktime", "cpu"})
 """Functions and methods that leave memory as it is, by name."""
@@ -108,14 +109,12 @@ def _writes(frame: Frame, node: ast.AST, name: str, source: ast.AST, ref: Ref) -
     """Whether this syntax may write to the bytes at `ref`, or to those of the name."""
     match node:
         case ast.Attribute(attr=attr, ctx=ast.Store()):
-            return _is_through(node, name) or ref.region in ("packet", "mem") or attr in _fields(source, ref.type)
+            return _is_through(node, name) or ref.region in ANYWHERE or attr in _fields(source, ref.type)
         case ast.Subscript(value=base, ctx=ast.Store() | ast.Del()):
             declaration = _outside(frame, base)
             if isinstance(declaration, MapDeclaration):
                 return ref.region == "map_value" and not _holds_integers(declaration)
-            return (
-                not isinstance(base, ast.Attribute) or base.attr in _fields(source, ref.type) or ref.region in ("packet", "mem")
-            )
+            return not isinstance(base, ast.Attribute) or base.attr in _fields(source, ref.type) or ref.region in ANYWHERE
         case ast.Call(func=func):
             return _call_writes(frame, func)
         case ast.FunctionDef() | ast.Lambda():

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
+from typing import NoReturn
 
 from purebpf.compiler.frontend import memory
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.lower import Lowering
-from purebpf.compiler.frontend.values import MaybeRef, Ref, named
+from purebpf.compiler.frontend.values import EITHER, MaybeRef, Ref, named
 from purebpf.compiler.ir.ops import Op
 from purebpf.data import replace
 
@@ -34,21 +35,27 @@ def keep_records(cx: Lowering, node: ast.AST, ends: list[Flow], names: Iterable[
             continue
         maybe = next((v for v in held if isinstance(v, MaybeRef)), None)
         if maybe is not None:
-            cx.fail(
-                node,
-                f"`{name}` may refer to {named(maybe.ref.type)} that the next trip of this loop overwrites",
-                "the record is made inside the loop",
-                "copy the fields that you need, or give the name a record before the loop instead of None",
-            )
-        first = next(v for v in held if isinstance(v, Ref))
-        place = memory.temporary(cx, first.type, name)
+            _overwritten(cx, node, name, maybe.ref, "give the name a record before the loop instead of None")
+        refs = [v for v in held if isinstance(v, Ref)]
+        if (mixed := next((v for v in refs if v.region == EITHER), None)) is not None:
+            _overwritten(cx, node, name, mixed, "put it into the map and look it up again")
+        place = memory.temporary(cx, refs[0].type, name)
         for flow, value in zip(ends, held, strict=True):
-            if isinstance(value, Ref):
+            if isinstance(value, Ref) and value.region == "stack":
                 here = cx.current
                 cx.go(flow)
                 memory.copy(cx, node, place, value)
                 flow.names[name] = replace(value, op=place.op, offset=0)
                 cx.go(here)
+
+
+def _overwritten(cx: Lowering, node: ast.AST, name: str, ref: Ref, instead: str) -> NoReturn:
+    cx.fail(
+        node,
+        f"`{name}` may refer to {named(ref.type)} that the next trip of this loop overwrites",
+        "the record is made inside the loop",
+        f"copy the fields that you need, or {instead}",
+    )
 
 
 def _incoming(cx: Lowering) -> dict[Op, list[Op]]:

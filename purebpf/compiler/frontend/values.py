@@ -10,10 +10,11 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-from purebpf.compiler.ir.ops import Op
+from purebpf.compiler.ir.ops import Op, Ptr
 from purebpf.data import data, replace
-from purebpf.lang.types import Type
+from purebpf.lang.types import CharsType, Type
 
+EITHER = "either"  # the region of a place that lies in a map or in the function's own memory (see `meetings.py`)
 U64, S64_LOW, S64_HIGH = (1 << 64) - 1, -(1 << 63), (1 << 63) - 1
 
 
@@ -44,7 +45,7 @@ class IntValue(Value):
 
 @data
 class Ref(Value):
-    """A place in memory: `op` + `offset` holds a `type`. `region` is where: stack, map_value, packet, ctx, mem.
+    """A place in memory: `op` + `offset` holds a `type`. `region` is where: stack, map_value, packet, ctx, mem, either.
     `shared` says that others may write it at the same time; `generation` which packet layout it belongs to."""
 
     op: Op
@@ -55,6 +56,7 @@ class Ref(Value):
     generation: int = 0
     writable: bool = True
     owner: object = None  # the declaration of the map, of a map's value
+    aligned: int = 0  # of memory of the function's own: what `op` is a multiple of, where the op does not tell; 0: as its type
 
 
 @data
@@ -140,14 +142,21 @@ class Unset(Value):
 
 @data
 class Conflict(Value):
-    """A name that has different kinds of values on the ways that lead here."""
+    """A name that has different kinds of values on the ways that lead here; `hint` says what to do."""
 
     name: str
     first: str
     second: str
+    hint: str = ""
 
 
 NONE = Const(None)
+
+
+def kind_of_either(op: Op) -> Ptr:
+    """The type of a pointer like this into memory of either kind."""
+    assert isinstance(op.type, Ptr)
+    return Ptr("mem", op.type.nullable)
 
 
 def known(value: Value) -> int | None:
@@ -235,6 +244,63 @@ def describe(value: Value) -> str:
     return type(value).__name__
 
 
+def alignment_of(op: Op, start: int = 0) -> int:
+    """Of a pointer to the stack: of its variable, less by the steps of an index; `start` when it is not known."""
+    if op.kind == "alloca":
+        return int(op.imm[1])
+    if op.kind == "guard":
+        return alignment_of(op.args[0], start)
+    if op.kind != "add":
+        return start
+    step = op.args[1]
+    factor = step.args[1].value if step.kind == "mul" and step.args[1].is_const else step.value if step.is_const else 1
+    return min(alignment_of(op.args[0], start), factor & -factor)
+
+
+def base_alignment(ref: Ref) -> int:
+    """What the pointer of a place in the function's own memory is a multiple of; 0: as its type wants."""
+    return alignment_of(ref.op, ref.aligned) if ref.region in ("stack", EITHER) else 0
+
+
+WHERE = {
+    "stack": "of this function's own",
+    "map_value": "in a map",
+    "packet": "in the packet",
+    "ctx": "in the context",
+    "mem": "in a ring",
+    EITHER: "in a map or this function's own",
+}
+
+
+def text_size(value: Value) -> int | None:
+    """The bytes that a text takes with its NUL; None if it is none."""
+    match value:
+        case Const(str() as text) if "\0" not in text:
+            return len(text.encode("utf-8", "surrogateescape")) + 1
+        case Ref(type=CharsType() as type) | Fill(type=CharsType() as type):
+            return type.size
+    return None
+
+
+def conflict(name: str, a: Value, b: Value) -> Conflict:
+    """Two values that no one name can stand for."""
+    if isinstance(a, IntValue) and isinstance(b, IntValue):
+        low, high = min(a.low, b.low), max(a.high, b.high)
+        second = f"one down to {low}, which no 64 bits hold together"
+        return Conflict(name, f"an integer up to {high}", second, "cast both to one type: `s64(...)` or `u64(...)`")
+    x, y = (value.ref if isinstance(value, MaybeRef) else value for value in (a, b))
+    sizes = [text_size(value) for value in (a, b)]
+    if all(sizes):
+        longest = max(size for size in sizes if size)
+        return Conflict(name, describe(a), describe(b), f"start with a text that is long enough: `bpf.chars({longest})`")
+    if not isinstance(x, Ref) or not isinstance(y, Ref) or x.type != y.type:
+        return Conflict(name, describe(a), describe(b))
+    hint = "read what you need into variables on each way: integers and texts can come from anywhere"
+    if x.region == y.region:
+        return Conflict(name, describe(a), f"{named(y.type)} elsewhere {WHERE[y.region]}", hint)
+    return Conflict(name, f"{named(x.type)} {WHERE[x.region]}", f"{named(y.type)} {WHERE[y.region]}", hint)
+
+
 def parts(value: Value) -> list[Op]:
     """The ops a value is made of."""
     match value:
@@ -255,10 +321,10 @@ def rebuilt(value: Value, ops: list[Op]) -> Value:
         case IntValue() | Context() | Dynptr():
             return replace(value, op=ops.pop(0))
         case Ref():
-            return replace(value, op=ops.pop(0))
+            return replace(value, op=ops.pop(0), aligned=base_alignment(value))
         case MaybeRef():
             op = ops.pop(0)
-            return replace(value, op=op, ref=replace(value.ref, op=op))
+            return replace(value, op=op, ref=replace(value.ref, op=op, aligned=base_alignment(value.ref)))
         case MaybeInt():
             present = ops.pop(0)
             return replace(value, present=present, inner=replace(value.inner, op=ops.pop(0)))

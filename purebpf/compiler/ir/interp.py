@@ -207,6 +207,8 @@ class Interpreter:
             number = integer(value, "the guarded value")
             if not (low <= number <= high or low <= number & ((1 << 64) - 1) <= high):
                 raise IrRuntimeError(f"the guard says {low} to {high}, but the value is {number}")
+        elif what == "mem":
+            pass  # any pointer is one into memory
         elif what == "nonnull":
             pointer(value, "the guarded pointer")
         elif what == "lent":
@@ -309,6 +311,9 @@ def read(frame: Frame, op: Op) -> Value:
         raise IrRuntimeError(f"a `{op.kind}` is read before it has a value") from None
 
 
+STANDS_FOR = {("packet", "packet_end"), ("packet", "packet_meta"), ("stack", "mem"), ("map_value", "mem")}
+
+
 def typed(op: Op, value: Value) -> Value:
     """The value, if it is one of the op's type."""
     type = op.type
@@ -316,7 +321,7 @@ def typed(op: Op, value: Value) -> Value:
         if value == 0 and type.nullable:
             return value
         kind = pointer(value, f"the {type}").place.kind
-        if kind != type.kind and not (kind == "packet" and type.kind in ("packet_end", "packet_meta")):
+        if kind != type.kind and (kind, type.kind) not in STANDS_FOR:
             raise IrRuntimeError(f"the value points to {value}, which is no {type}")
         return value
     number = integer(value, f"the {type}")

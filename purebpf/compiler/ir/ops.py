@@ -30,8 +30,9 @@ VOID, BOOL, I32, I64 = Int("void"), Int("bool"), Int("i32"), Int("i64")
 
 @data
 class Ptr:
-    """A pointer. `kind` is where it points: ctx, stack, map_value, map, packet, packet_end, packet_meta, mem, btf, func.
-    A `nullable` one is 0 or valid and may only be compared with 0 until a guard strips the mark."""
+    """A pointer. `kind` is where it points: ctx, stack, map_value, map, packet, packet_end, packet_meta, mem (of a ring, or
+    memory that may be of several kinds), btf, func. A `nullable` one is 0 or valid and may only be compared with 0 until a
+    guard strips the mark."""
 
     kind: str
     nullable: bool = False

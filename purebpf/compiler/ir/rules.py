@@ -229,11 +229,20 @@ def _guard_lent(op: Op, low: int, high: int) -> None:
     _want(low == high == 0, "a lent guard has no bounds")
 
 
+def _guard_mem(op: Op, low: int, high: int) -> None:
+    given = op.args[0].type
+    if not isinstance(given, Ptr) or given.kind not in ("stack", "map_value", "mem"):
+        raise Complaint(f"the operand is of type {given}; a pointer to the stack or into a map's value is wanted")
+    _want(op.type == Ptr("mem", given.nullable), f"the result is a {Ptr('mem', given.nullable)}, not {op.type}")
+    _want(low == high == 0, "a mem guard has no bounds")
+
+
 GUARDS: dict[str, Callable[[Op, int, int], None]] = {
     "range": _guard_range,
     "nonnull": _guard_nonnull,
     "packet": _guard_packet,
     "lent": _guard_lent,
+    "mem": _guard_mem,
 }
 
 

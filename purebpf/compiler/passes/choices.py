@@ -177,6 +177,8 @@ def _insert(op: Op, before: Op) -> None:
 def _movable(value: Op, block: Block, idom: dict[Block, Block]) -> bool:
     """Whether the value can be had behind `block`: it is there, or a moved or guarded pointer that is."""
     while not (value.block is not None and dominated(idom, block, value.block)):
+        if value.kind == "guard" and value.imm[0] == "mem":
+            return False
         if value.kind not in ("guard", "add") or (value.kind == "add" and not value.args[1].is_const):
             return False
         value = value.args[0]
