@@ -95,7 +95,7 @@ OPS: dict[str, OpInfo] = {
     "ule": OpInfo(2, _CMP, (), "unsigned less or equal"),
     "slt": OpInfo(2, _CMP, (), "signed less"),
     "sle": OpInfo(2, _CMP, (), "signed less or equal"),
-    "guard": OpInfo(1, _P, ("what", "low", "high"), "the operand, known to be in a range, not null, checked, lent or of either memory"),
+    "guard": OpInfo(1, _P, ("what", "low", "high"), "the operand: in a range, not null, checked, lent, of either memory"),
     "map": OpInfo(0, _P, ("name",), "a map by name"),
     "map_value": OpInfo(0, _P, ("name", "offset"), "the address inside the only value of an array map"),
     "func": OpInfo(0, _P, ("function",), "the address of a subprogram, for a helper that calls it"),

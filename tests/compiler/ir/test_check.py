@@ -130,6 +130,9 @@ REFUSED = {
     ),
     "pointers of two kinds compared": ("%z: bool = ule %v, %e\nret 0", "ptr map_value does not compare with ptr packet_end"),
     "unknown guard": ("%z: i64 = guard %x what=even\nret 0", "a guard says range, nonnull, packet, lent, mem, not even"),
+    "an integer lent": ("%z: ptr mem? = guard %x what=lent\nret 0", "a pointer to map_value, mem, packet, stack is wanted"),
+    "the context lent": ("%z: ptr mem? = guard %c what=lent\nret 0", "a pointer to map_value, mem, packet, stack is wanted"),
+    "lent as memory that is not 0": ("%z: ptr mem = guard %v what=lent\nret 0", "the result is a ptr mem?, not ptr mem"),
     "empty range": ("%z: i64 = guard %x what=range low=2 high=1\nret 0", "2 to 1 is no range"),
     "range that does not fit": ("%z: i32 = guard %x what=range low=-1 high=1\nret 0", "a i64 in -1 to 1 need not be a i32"),
     "range of a pointer": (
@@ -147,7 +150,10 @@ REFUSED = {
         "%z: ptr packet = guard %p what=packet low=-1\nret 0",
         "a packet guard says how many bytes",
     ),
-    "mem guard of a packet": ("%z: ptr mem = guard %p what=mem\nret 0", "a pointer to the stack or into a map's value is wanted"),
+    "mem guard of a packet": (
+        "%z: ptr mem = guard %p what=mem\nret 0",
+        "a pointer to the stack or into a map's value is wanted",
+    ),
     "mem guard that stays": ("%z: ptr map_value = guard %v what=mem\nret 0", "the result is a ptr mem, not ptr map_value"),
     "map that is no map": ("%z: ptr map_value = map x\nret 0", "the result is a ptr map, not ptr map_value"),
     "nullable address of a map's value": ("%z: ptr map_value? = map_value name=x\nret 0", "the result is a ptr map_value, not"),
