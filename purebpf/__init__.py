@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from purebpf.lang.data import config
     from purebpf.lang.data import globals_ as globals  # noqa: F401  as bpf.globals; not in __all__, as `bytes`
     from purebpf.lang.idioms import cpu, current, every, helpers, ktime, license, loop, printk, random, raw, redirect
-    from purebpf.lang.locks import SpinLock, Timer
+    from purebpf.lang.locks import SpinLock, Timer, rcu
     from purebpf.lang.maps import Array, DevMap, Hash, LruHash, PerCpuArray, PerCpuHash, PerfEventArray, ProgArray
     from purebpf.lang.records import array, bits, chars, struct
     from purebpf.lang.records import bytes_ as bytes  # noqa: F401  as bpf.bytes; not in __all__, where it would hide the builtin
@@ -49,7 +49,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "XdpAction XdpContext",
     "lang.data": "config globals=globals_",
     "lang.idioms": "cpu current every helpers ktime license loop printk random raw redirect",
-    "lang.locks": "SpinLock Timer",
+    "lang.locks": "SpinLock Timer rcu",
     "lang.maps": "Array DevMap Hash LruHash PerCpuArray PerCpuHash PerfEventArray ProgArray",
     "lang.records": "array bits chars struct bytes=bytes_",
     "lang.rings": "RingBuf",
@@ -119,6 +119,7 @@ __all__ = [
     "random",
     "raw",
     "raw_tracepoint",
+    "rcu",
     "redirect",
     "s8",
     "s16",

@@ -13,7 +13,7 @@ from purebpf.errors import Error, KernelError, VerifierError
 from purebpf.isa.codec import encode
 from purebpf.isa.instruction import WIDE_LOAD, Instruction
 from purebpf.isa.opcodes import PSEUDO_FUNC
-from purebpf.kernel import testrun, verifier
+from purebpf.kernel import kfuncs, testrun, verifier
 from purebpf.kernel.btf import FUNC_INFO_BYTES, function_types, load_btf
 from purebpf.kernel.descriptor import Descriptor
 from purebpf.kernel.errors import failure, minimum
@@ -131,8 +131,10 @@ def _functions(spec: ProgramSpec, what: str, fields: verifier.Fields) -> Iterato
 
 
 def _resolved(instruction: Instruction, spec: ProgramSpec, maps: Mapping[str, EngineMap]) -> Instruction:
-    """The instruction with the map's descriptor in place of its name."""
+    """The instruction with the map's descriptor, or the kernel function's number, in place of its name."""
     name = instruction.symbol
+    if kfuncs.is_kfunc(instruction):
+        return kfuncs.numbered(instruction, spec)
     if name is None or instruction.slots == 1 or instruction.src not in MAP_SOURCES:
         return instruction
     if name not in maps:

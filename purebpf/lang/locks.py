@@ -1,11 +1,12 @@
-"""What the kernel keeps inside of a map's value: spin locks and timers.
+"""What the kernel keeps inside of a map's value: spin locks and timers; and RCU, which is held like a lock.
 
-Both are annotations of a record's field; they start at zero and are no part of the constructor and of equality.
+The first two are annotations of a record's field; they start at zero and are no part of the constructor and of equality.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
 
@@ -23,6 +24,11 @@ class SpinLock:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         _only_in_a_program("SpinLock")
+
+
+def rcu() -> AbstractContextManager[None]:
+    """In a program `with bpf.rcu():` holds the RCU read lock (kernel function bpf_rcu_read_lock, Linux 6.2)."""
+    _only_in_a_program("rcu()")
 
 
 class Timer:

@@ -10,7 +10,8 @@ from purebpf.tables.enums import ProgramType
 class ProgramKind:
     """`section` is libbpf's name; with `hook` one follows after a slash. `returns` says what a result means (empty:
     nothing, 0 for
-    the kernel). `packet`: "direct" (checked access in place), "copy" (read-only through a helper) or "" (none)."""
+    the kernel). `packet`: "direct" (checked access in place), "copy" (read-only through a helper) or "" (none). `sleepable`: it
+    may call what sleeps."""
 
     decorator: str
     type: ProgramType
@@ -19,6 +20,7 @@ class ProgramKind:
     returns: str = ""
     hook: str = ""
     packet: str = ""
+    sleepable: bool = False
 
 
 KINDS = {

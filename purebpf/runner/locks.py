@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
 from purebpf.errors import Error
+from purebpf.lang.locks import rcu
 from purebpf.lang.types import KernelType
 from purebpf.runner.maps import Keyed
+from purebpf.runner.names import stands_for
 from purebpf.runner.views import VIEWS, View, place_of
 from purebpf.vm import lock_helpers
+
+if TYPE_CHECKING:
+    from purebpf.runner.session import Runner
 
 CLOCK_MONOTONIC = 1
 
@@ -47,3 +53,9 @@ class Kept(View):
 
 
 VIEWS[KernelType] = Kept
+
+
+@stands_for(rcu)
+def held(runner: Runner, _: Any) -> Callable[[], nullcontext[None]]:
+    """Nothing is freed during a run, so there is nothing to hold."""
+    return nullcontext

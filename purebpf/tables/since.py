@@ -15,6 +15,11 @@ def since(member: IntEnum) -> str:
     return _versions(type(member).__name__)[member.name]
 
 
+def kfunc_since(name: str) -> str | None:
+    """Such as "6.2" for the kernel function bpf_rcu_read_lock; None for one that is not listed."""
+    return _versions("kfunc").get(name)
+
+
 def has(release: str, member: IntEnum) -> bool:
     """Whether a kernel of this release (as `os.uname().release` gives it: "6.1.0-28-amd64") is new enough."""
     return parse(release) >= parse(since(member))

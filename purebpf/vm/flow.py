@@ -13,6 +13,7 @@ from purebpf.data import data, made
 from purebpf.isa import opcodes as op
 from purebpf.isa.codec import signed32
 from purebpf.isa.instruction import WIDE_LOAD, Instruction
+from purebpf.vm import kfuncs
 
 CALLER_SAVED = 0b111110  # r1 to r5, as a set of bits
 PACKET_LOADS = (op.MODE_ABS, op.MODE_IND)
@@ -104,6 +105,9 @@ def reads(instruction: Instruction, parameters: int = 0) -> int:
     if opcode == op.EXIT_OPCODE:
         return 1
     if opcode == op.CALL_OPCODE:
+        name = kfuncs.called(instruction)
+        if name is not None:
+            return (2 << kfuncs.registers(name)) - 2
         return helper_registers(instruction.imm) if instruction.src == op.CALL_HELPER else parameters
     if opcode in (op.CALLX_OPCODE, op.GOTOX_OPCODE):
         return dst

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from struct import error as struct_error
 from types import CodeType, FrameType
 
-from purebpf.errors import Error, VmError
+from purebpf.errors import Error, Unsupported, VmError
 from purebpf.isa import opcodes as op
 from purebpf.isa.codec import signed32
 from purebpf.isa.instruction import WIDE_LOAD, Instruction
 from purebpf.vm import flow as control
+from purebpf.vm import kfuncs
 from purebpf.vm.check import check, place
 from purebpf.vm.helpers import calls, functions
 from purebpf.vm.machine import Entry, Machine
@@ -46,6 +47,7 @@ class Code:
         self.name = name
         self.code = control.by_slot(instructions)
         check(name, self.code)
+        self.kfuncs = self._kfuncs()
         self.flow = control.analyse(self.code)
         self.arguments = arguments
         self.checked_stores = checked_stores
@@ -53,6 +55,21 @@ class Code:
         self.constants = self._constants(map_address)
         self.slots: list[int] = []
         self._main: Callable[..., int] | None = None
+
+    def _kfuncs(self) -> set[str]:
+        """The names of the kernel functions that the program calls. Raises Unsupported for one that is not here."""
+        found: set[str] = set()
+        for slot, instruction in enumerate(self.code):
+            name = kfuncs.called(instruction) if instruction is not None else None
+            if name is None or instruction is None:
+                continue
+            if name not in kfuncs.functions():
+                raise Unsupported(
+                    f"I{place(self.name, slot, instruction)[1:]} calls the kernel function {name}, which the virtual machine "
+                    f"does not have; run it in the kernel. It has {', '.join(sorted(kfuncs.functions()))}."
+                )
+            found.add(name)
+        return found
 
     def _constants(self, map_address: MapAddress) -> dict[int, int]:
         """The value of every wide load, by slot."""
@@ -106,10 +123,10 @@ class Code:
             "tail_call": lambda context, map, index: machine.tail_call(map, index),
             "callx": self.call_register,
             "no_helper": no_helper,
-            "no_kfunc": no_kfunc,
             MARK: self,
         }
         known = functions()
+        scope |= {f"k_{name}": kfuncs.functions()[name] for name in self.kfuncs}
         scope |= {f"h{number}": known[number] for number in self._helpers() if number in known}
         exec(compiled, scope)
         for entry, function in self.flow.functions.items():
@@ -176,10 +193,6 @@ def no_helper(number: int) -> None:
     if found is None:
         raise Fault(f"calls helper {number}; there is no helper of that number")
     raise Fault(f"calls bpf_{found.name}, which the virtual machine does not have; run it in the kernel")
-
-
-def no_kfunc(name: str | int) -> None:
-    raise Fault(f"calls the kernel function {name}; the virtual machine has none, run it in the kernel")
 
 
 def explain(error: BaseException, machine: Machine) -> str | None:

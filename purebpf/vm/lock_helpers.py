@@ -132,4 +132,14 @@ def _call(vm: Machine, code: Runs, timer: Timer) -> None:
         vm.memory.release(region)
 
 
+def bpf_rcu_read_lock(vm: Machine) -> int:
+    """Nothing is freed during a run, so there is nothing to hold."""
+    return 0
+
+
+def bpf_rcu_read_unlock(vm: Machine) -> int:
+    return 0
+
+
+KFUNCS = (bpf_rcu_read_lock, bpf_rcu_read_unlock)
 HELPERS = (spin_lock, spin_unlock, timer_init, timer_set_callback, timer_start, timer_cancel)

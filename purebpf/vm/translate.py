@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from purebpf.data import data, made
 from purebpf.isa import opcodes as op
 from purebpf.isa.instruction import Instruction
-from purebpf.vm import templates
+from purebpf.vm import kfuncs, templates
 from purebpf.vm.flow import CALLER_SAVED, PACKET_LOADS, Flow, Function, called, destroys, target
 
 TYPE_CHECKING = False  # the checker takes it as true; importing it from typing would cost milliseconds
@@ -220,8 +220,9 @@ class Writer:
             wanted = parameters(self.flow.functions[callee], self.settings.arguments)
             given = ", ".join(("enter(r10)", *registers(wanted)))
             self.add(f"vm.left = left; r0 = f{callee}({given}); left = vm.left")
-        elif instruction.src == op.CALL_KFUNC:
-            self.add(f"no_kfunc({instruction.symbol or instruction.imm!r})")
+        elif (kfunc := kfuncs.called(instruction)) is not None:
+            given = ", ".join(("vm", *(f"r{number}" for number in range(1, kfuncs.registers(kfunc) + 1))))
+            self.add(f"r0 = k_{kfunc}({given}) & {templates.M}")
         else:
             self.helper(instruction.imm)
 

@@ -298,6 +298,18 @@ def test_a_helper_that_only_later_kernels_have_is_named(
     assert f"The program 'wants' (xdp) calls the helper {said}" in rejected(kernel)
 
 
+def test_a_kernel_function_is_found_by_its_name(kernel: KernelEngine) -> None:
+    code = assemble((Call.kfunc("bpf_rcu_read_lock"), Call.kfunc("bpf_rcu_read_unlock"), Mov.imm(R0, 3), Exit()))
+    with kernel.load_program(ProgramSpec("calls", ProgramType.XDP, code), {}) as program:
+        assert program.run(data=frame()).value == 3
+
+
+def test_a_kernel_function_that_is_not_there_is_named(kernel: KernelEngine) -> None:
+    code = assemble((Call.kfunc("bpf_no_such_thing"), Mov.imm(R0, 3), Exit()))
+    with pytest.raises(Unsupported, match="calls the kernel function bpf_no_such_thing which this kernel does not have"):
+        kernel.load_program(ProgramSpec("calls", ProgramType.XDP, code), {})
+
+
 def test_a_helper_that_is_never_for_this_type_is_the_programs_fault(kernel: KernelEngine) -> None:
     probe_read = 4
     with pytest.raises(VerifierError, match=r"bpf_probe_read#4"):

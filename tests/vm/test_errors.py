@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from purebpf.data import replace
-from purebpf.errors import VmError
+from purebpf.errors import Unsupported, VmError
 from purebpf.isa.asm import (
     DW,
     FP,
@@ -140,12 +140,6 @@ RUN_ERRORS: dict[str, tuple[Code, int, str]] = {
         0,
         "`call unknown#9999` calls helper 9999; there is no helper of that number",
     ),
-    "kernel function": (
-        (Call.kfunc("bpf_rcu_read_lock"), *END),
-        0,
-        "`call kfunc[bpf_rcu_read_lock]` calls the kernel function bpf_rcu_read_lock; the virtual machine has "
-        "none, run it in the kernel",
-    ),
     "key outside of memory": (
         (LoadMapPtr(R1, "counts"), Mov.reg(R2, FP), Add.imm(R2, -2), helper("map_lookup_elem"), *END),
         4,
@@ -199,6 +193,15 @@ def test_message_of(name: str) -> None:
     assert str(caught.value) == f"Instruction {slot} of program 'test', {expected}."
     program.close()
     counts.close()
+
+
+def test_a_kernel_function_that_is_not_here_is_unsupported() -> None:
+    engine = VmEngine()
+    code = assemble((Call.kfunc("bpf_task_from_pid"), *END))
+    with pytest.raises(Unsupported) as caught:
+        engine.load_program(ProgramSpec("test", ProgramType.XDP, code), {})
+    assert "Instruction 0 of program 'test', `call kfunc[bpf_task_from_pid]` calls the kernel function" in str(caught.value)
+    assert "does not have; run it in the kernel" in str(caught.value)
 
 
 LOAD_ERRORS: dict[str, tuple[tuple[Instruction, ...], int | None, str]] = {

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from purebpf.compiler.diagnostics import UnsupportedProgram
-from purebpf.compiler.frontend import loops, meetings, rings
+from purebpf.compiler.frontend import loops, meetings, rcu, rings
 from purebpf.compiler.frontend.flow import Flow, unify
 from purebpf.compiler.frontend.lower import ZEROS, Frame, Lowering
 from purebpf.compiler.frontend.names import nonlocals
@@ -39,7 +39,7 @@ from purebpf.compiler.frontend.values import (
     parts,
     rebuilt,
 )
-from purebpf.compiler.ir.ops import BOOL, I64, VOID, Flag, Function, Op, Ptr, Type
+from purebpf.compiler.ir.ops import BOOL, CALLS, I64, VOID, Flag, Function, Op, Ptr, Type
 from purebpf.data import data, made, replace
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 SLOT = 8  # bytes of the frame for each register that a variable takes
 CONTEXT = "?context"
-UNKNOWN = frozenset({"load", "call", "callsub", "atomic", "cmpxchg"})  # ops of which the verifier knows no value
+UNKNOWN = CALLS | {"load", "atomic", "cmpxchg"}  # ops of which the verifier knows no value
 End = tuple[Flow, Value, ast.AST]  # where the callback returns, whether it wants to stop, the statement
 
 
@@ -88,6 +88,7 @@ class Made:
 
 def run(cx: Lowering, node: ast.AST, body: Body, call: Callable[[Op, Op], Op]) -> Op:
     """Lower the body, put its variables into the frame, let `call(function, frame)` emit the helper call, take them out."""
+    rcu.refuse_callback(cx, node)
     made = _settled(cx, node, body)
     if not cx.unit.options.may_goto:
         _follow_first_call(cx, node, body, made)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
     from purebpf.tables.helpers import Arg, Helper
 
+RCU = "`with bpf.rcu()`"  # how the scope of RCU is called
 OF_MAPS = frozenset(
     ("map_update_elem", "map_delete_elem", "map_push_elem", "map_pop_elem", "map_peek_elem", "for_each_map_elem")
 )  # see `from_map`
@@ -70,6 +71,14 @@ def allowed(cx: Lowering, node: ast.AST, name: str) -> Helper:
             f"helper `{name}` is not available in a program of type `{cx.unit.kind.decorator}`",
             hint=f"it is in: {', '.join(ours + others) or 'no type'}",
         )
+    if found.sleeps and not cx.unit.kind.sleepable:
+        cx.fail(
+            node,
+            f"helper `{name}` may sleep, which a program of type `{cx.unit.kind.decorator}` cannot",
+            hint="`bpf.helpers.probe_read_user` reads what is in memory now" if "copy_from_user" in name else "",
+        )
+    if found.sleeps and any(scope.what == RCU for scope in cx.scopes):
+        cx.fail(node, f"helper `{name}` may sleep, which cannot be while RCU is held", hint="call it behind the `with`")
     if found.gpl_only and not gpl_compatible(cx.unit.license):
         cx.fail(
             node,

@@ -10,7 +10,7 @@ from purebpf.compiler.frontend import atomics, each, helpers, memory, stacks, te
 from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value, known
 from purebpf.compiler.ir.ops import I32, I64
 from purebpf.data import replace
-from purebpf.lang import idioms, records
+from purebpf.lang import idioms, locks, records
 from purebpf.lang.types import CharsType, IntType, type_of
 
 if TYPE_CHECKING:
@@ -113,6 +113,11 @@ def local_memory(cx: Lowering, node: ast.Call) -> Value:
     return place
 
 
+def without_with(cx: Lowering, node: ast.Call) -> Value:
+    """`bpf.rcu()` as an expression."""
+    cx.fail(node, f"`{ast.unparse(node)}` stands in a `with` only", hint=f"with {ast.unparse(node)}:")
+
+
 INTRINSICS: dict[Any, Callable[[Lowering, ast.Call], Value]] = {
     **atomics.INTRINSICS,
     **each.INTRINSICS,
@@ -123,6 +128,7 @@ INTRINSICS: dict[Any, Callable[[Lowering, ast.Call], Value]] = {
     idioms.random: _simple("get_prandom_u32", U32),
     idioms.raw: raw,
     idioms.redirect: redirect,
+    locks.rcu: without_with,
     records.array: local_memory,
     records.bytes_: local_memory,
     records.chars: local_memory,

@@ -15,6 +15,7 @@ from purebpf.compiler.frontend.lower import Lowering, lowers
 from purebpf.compiler.frontend.values import Bound, Const, Ref, Value
 from purebpf.compiler.ir.ops import Op
 from purebpf.data import data
+from purebpf.lang.locks import rcu as lang_rcu
 from purebpf.lang.rings import RingBuf
 
 
@@ -90,11 +91,13 @@ def with_(cx: Lowering, node: ast.With) -> None:
 
 
 def _open(cx: Lowering, item: ast.withitem) -> None:
-    from purebpf.compiler.frontend import dynptrs, locks, rings
+    from purebpf.compiler.frontend import dynptrs, locks, rcu, rings
 
     value = item.context_expr
     if isinstance(value, ast.Call):
         target = cx.expression(value.func)
+        if isinstance(target, Const) and target.value is lang_rcu:
+            return rcu.hold(cx, value, item.optional_vars)
         ring = _ring(target.receiver) if isinstance(target, Bound) else None
         if ring is not None and isinstance(target, Bound) and target.name in ("reserve", "reserve_bytes"):
             opens = rings.reserve if target.name == "reserve" else dynptrs.reserve
@@ -115,5 +118,5 @@ def _refuse(cx: Lowering, node: ast.expr) -> NoReturn:
     cx.fail(
         node,
         "this `with` has no meaning in a program",
-        hint="there are `with ring.reserve() as record:` and `with record.lock:`",
+        hint="there are `with ring.reserve() as record:`, `with record.lock:` and `with bpf.rcu():`",
     )

@@ -12,7 +12,7 @@ import ast
 from collections.abc import Callable
 from types import FunctionType
 
-from purebpf.compiler.frontend import helpers, maps, memory, statements
+from purebpf.compiler.frontend import helpers, maps, memory, rcu, statements
 from purebpf.compiler.frontend.lower import Frame, Lowering, NeedsInlining, Subprogram
 from purebpf.compiler.frontend.values import NONE, Conflict, Const, Context, IntValue, MaybeRef, Ref, Value, parts, rebuilt
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Function, Op, Ptr, Type
@@ -27,6 +27,8 @@ Arguments = dict[str, tuple[ast.AST, Value]]
 
 def call(cx: Lowering, node: ast.Call, function: FunctionType, frame: Frame, arguments: Arguments) -> Value | None:
     """Call it as a function of its own; None when its arguments or its result need inlining."""
+    if rcu.is_held(cx) and not cx.unit.options.may_goto:
+        return None  # before Linux 6.9 a subprogram ends without the lock
     values = _bound(cx, frame, arguments)
     kinds = {name: _kind(value, frame.types.get(name)) for name, value in values.items()}
     if None in kinds.values():

@@ -172,6 +172,8 @@ class Environment:
         """Ring records that are reserved and neither submitted nor discarded yet, with their map."""
         self.dynptrs: dict[tuple[Place, int], Memory | None] = {}
         """By the place on the stack: the bytes that it stands for, None when there are none."""
+        self.rcu = 0
+        """How often RCU is held."""
         self.redirected: tuple[str, int, int] | None = None
         """The last redirect: the map or "", the key or interface, the flags."""
         self.context = Pointer(Context(self))
@@ -217,6 +219,16 @@ class Environment:
         if model is None:
             raise IrRuntimeError(
                 f"the IR interpreter does not know the helper `{helper}`; it knows {', '.join(sorted(HELPERS))}"
+            )
+        return model(self, args)
+
+    def kfunc(self, name: str, args: Sequence[Value]) -> Value:
+        from purebpf.compiler.ir.kfunc_models import KFUNCS
+
+        model = KFUNCS.get(name)
+        if model is None:
+            raise IrRuntimeError(
+                f"the IR interpreter does not know the kernel function `{name}`; it knows {', '.join(sorted(KFUNCS))}"
             )
         return model(self, args)
 

@@ -399,21 +399,21 @@ def spin_unlock(env: Environment, lock: Value) -> Value:
     return 0
 
 
-def _model(function: Callable[..., Value]) -> Model:
+def model(function: Callable[..., Value]) -> Model:
     """The helper with its number of arguments checked."""
     code = function.__code__
     least, any_more = code.co_argcount - 1, bool(code.co_flags & 0x04)  # CO_VARARGS
 
-    def model(env: Environment, args: Sequence[Value]) -> Value:
+    def checked(env: Environment, args: Sequence[Value]) -> Value:
         if len(args) < least or (len(args) > least and not any_more):
             raise IrRuntimeError(f"`{function.__name__}` takes {least} arguments, not {len(args)}")
         return function(env, *args)
 
-    return model
+    return checked
 
 
 HELPERS: dict[str, Model] = {
-    function.__name__: _model(function)
+    function.__name__: model(function)
     for function in (
         *(map_lookup_elem, map_update_elem, map_delete_elem, tail_call),
         *(ktime_get_ns, get_prandom_u32, get_smp_processor_id, get_current_pid_tgid, get_current_uid_gid, get_current_comm),

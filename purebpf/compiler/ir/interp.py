@@ -48,6 +48,9 @@ class World(Protocol):
     def call(self, helper: str, args: Sequence[Value]) -> Value:
         """The result of a helper. May raise TailCall."""
 
+    def kfunc(self, name: str, args: Sequence[Value]) -> Value:
+        """The result of a kernel function."""
+
 
 class TailCall(Exception):
     """The program goes on in another one and does not come back."""
@@ -281,6 +284,9 @@ class Interpreter:
     def call(self, op: Op, frame: Frame) -> Value:
         return self.env.call(op.imm[0], [read(frame, arg) for arg in op.args])
 
+    def kfunc(self, op: Op, frame: Frame) -> Value:
+        return self.env.kfunc(op.imm[0], [read(frame, arg) for arg in op.args])
+
     def callsub(self, op: Op, frame: Frame) -> Value | None:
         return self._call(self._callee(op.imm[0]), [read(frame, arg) for arg in op.args], frame.depth + 1)
 
@@ -387,6 +393,7 @@ HANDLERS: dict[str, Callable[[Interpreter, Op, Frame], Value | None]] = {
             "cmpxchg",
             "call",
             "callsub",
+            "kfunc",
         )
     },
 }

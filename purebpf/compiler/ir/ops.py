@@ -110,12 +110,16 @@ OPS: dict[str, OpInfo] = {
     ),
     "call": OpInfo(-1, _R | _W, ("helper",), "a helper by name"),
     "callsub": OpInfo(-1, _R | _W, ("function",), "a subprogram by name"),
+    "kfunc": OpInfo(-1, _R | _W, ("kfunc",), "a kernel function by name"),
     "jump": OpInfo(0, _T, (), "go to the only target"),
     "br": OpInfo(1, _T, (), "go to the first target when the operand is not 0, else to the second"),
     "may_goto": OpInfo(0, _T, (), "go to the first target, or to the second when the kernel's loop budget is used up"),
     "ret": OpInfo(-1, _T, (), "leave the function with the operand, if there is one"),
     "unreachable": OpInfo(0, _T, (), "control never comes here"),
 }
+
+
+CALLS = frozenset({"call", "callsub", "kfunc"})
 
 
 @data(frozen=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from purebpf.compiler.ir.ops import BOOL, I32, I64, OPS, VOID, Block, Flag, Function, Int, Module, Op, Ptr, Type
+from purebpf.compiler.ir.ops import BOOL, CALLS, I32, I64, OPS, VOID, Block, Flag, Function, Int, Module, Op, Ptr, Type
 from purebpf.data import data
 
 SIZES = (1, 2, 4, 8)
@@ -49,7 +49,7 @@ def is_type(type: Type) -> bool:
 
 
 def gives_nothing(op: Op) -> bool:
-    if op.kind in ("call", "callsub"):
+    if op.kind in CALLS:
         return op.type == VOID
     if op.kind == "atomic":
         return not op.imm[3]
@@ -371,6 +371,7 @@ RULES: dict[str, Rule] = {
     "cmpxchg": _cmpxchg,
     "call": _call,
     "callsub": _callsub,
+    "kfunc": _call,
     **dict.fromkeys(("jump", "may_goto", "unreachable"), _jump),
     "br": _br,
     "ret": _ret,

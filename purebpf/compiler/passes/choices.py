@@ -12,7 +12,7 @@ Requires: ssa. Not across calls, where c wants more registers than the parameter
 from __future__ import annotations
 
 from purebpf.compiler.ir.analysis import dominated, immediate_dominators
-from purebpf.compiler.ir.ops import BOOL, I32, Block, Function, Op, Ptr, Target
+from purebpf.compiler.ir.ops import BOOL, CALLS, I32, Block, Function, Op, Ptr, Target
 from purebpf.data import data
 
 INVERSE = {"eq": "ne", "ne": "eq"}
@@ -151,7 +151,7 @@ def _call_before(block: Block, wanted: set[Block]) -> bool:
         if here in seen:
             continue
         seen.add(here)
-        if any(op.kind in ("call", "callsub") for op in here.ops):
+        if any(op.kind in CALLS for op in here.ops):
             return True
         if here not in wanted:
             work += here.successors

@@ -9,7 +9,7 @@ Worth it from the third time on.
 from __future__ import annotations
 
 from purebpf.compiler.ir.analysis import dominated
-from purebpf.compiler.ir.ops import Block, Function, Op
+from purebpf.compiler.ir.ops import CALLS, Block, Function, Op
 
 WORTH = 3
 
@@ -19,7 +19,7 @@ def shared_addresses(fn: Function, idom: dict[Block, Block]) -> dict[Op, list[Op
     users: dict[Op, list[Op]] = {}
     for block in fn.blocks:
         for op in block.ops:
-            if op.kind in ("call", "callsub"):
+            if op.kind in CALLS:
                 for arg in op.args:
                     if arg.kind in ("map", "alloca"):
                         users.setdefault(arg, []).append(op)

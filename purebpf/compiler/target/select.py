@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from purebpf.compiler.ir.analysis import dominated, enclosing_loops, immediate_dominators, reverse_postorder
-from purebpf.compiler.ir.ops import BOOL, I32, Block, Flag, Function, Op, Ptr, Target
+from purebpf.compiler.ir.ops import BOOL, CALLS, I32, Block, Flag, Function, Op, Ptr, Target
 from purebpf.compiler.options import Options
 from purebpf.compiler.target.addresses import shared_addresses
 from purebpf.compiler.target.machine import CALL_CLOBBERS, FRAME_POINTER, Inst, MBlock, MFunction, Reg, Slot
@@ -22,6 +22,7 @@ from purebpf.isa.opcodes import (
     AND,
     ARSH,
     ATOMIC_NAMES,
+    CALL_KFUNC,
     CALL_LOCAL,
     CALL_OPCODE,
     CMPXCHG,
@@ -157,7 +158,7 @@ class _Selector:
     def _held_before(self, block: Block, edges: dict[Block, list[tuple[Block, Target]]]) -> dict[Reg, int]:
         """Constants in parameters at a block's start. Over calls they would take registers that are few."""
         sources = [source for source, _ in edges[block]]
-        if len(sources) != 1 or any(op.kind in ("call", "callsub") for op in block.ops):
+        if len(sources) != 1 or any(op.kind in CALLS for op in block.ops):
             return {}
         own = {self.registers.get(param) for param in block.params}
         return {register: value for register, value in self.held_after[sources[0]].items() if register not in own}
@@ -419,6 +420,9 @@ class _Selector:
 
     def op_callsub(self, op: Op) -> None:
         self.call(op, Inst(CALL_OPCODE, pseudo=CALL_LOCAL, symbol=op.imm[0]))
+
+    def op_kfunc(self, op: Op) -> None:
+        self.call(op, Inst(CALL_OPCODE, pseudo=CALL_KFUNC, symbol=op.imm[0]))
 
     def call(self, op: Op, inst: Inst) -> None:
         for number, arg in enumerate(op.args, 1):

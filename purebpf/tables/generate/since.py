@@ -1,4 +1,5 @@
-"""Writes `since_rows.py` from `facts/since.tsv`: the first kernel of each program, map, attach and link type and command."""
+"""Writes `since_rows.py` from `facts/since.tsv`: the first kernel of each program, map, attach and link type and command,
+and of kernel functions."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ CLASSES = {"program": "ProgramType", "map": "MapType", "attach": "AttachType", "
 
 def render() -> str:
     """The whole text of `since_rows.py`. Raises ValueError when a name is missing or too much."""
-    lines = header("since_rows", "The first kernel that has it, for each member of the enums in `enums.py`.", "facts/since.tsv")
+    about = "The first kernel that has it, for each member of the enums in `enums.py` and for kernel functions."
+    lines = header("since_rows", about, "facts/since.tsv")
     lines += ["# ruff: noqa: E501", "# fmt: off", "from __future__ import annotations", ""]
     literals = []
     for kind, name in CLASSES.items():
@@ -21,4 +23,6 @@ def render() -> str:
         if strange:
             raise ValueError(f"facts/since.tsv and {name} do not agree about {', '.join(sorted(strange))}")
         literals.append(repr((name, tuple(known), tuple(known.values()))))
+    kfuncs = versions("kfunc")
+    literals.append(repr(("kfunc", tuple(kfuncs), tuple(kfuncs.values()))))
     return "\n".join([*lines, *rows("ROWS", "tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]", literals)]) + "\n"

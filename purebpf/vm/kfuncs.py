@@ -1,0 +1,32 @@
+"""Kernel functions (kfuncs) that the virtual machine has, by their names; see `helpers.py` for how they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+
+from purebpf.isa.instruction import Instruction
+from purebpf.isa.opcodes import CALL_KFUNC, CALL_OPCODE
+
+MODULES = ("lock_helpers",)
+
+
+@cache
+def functions() -> dict[str, Callable[..., int]]:
+    """All of them, by name."""
+    return {each.__name__: each for module in MODULES for each in import_module(f"purebpf.vm.{module}").KFUNCS}
+
+
+def called(instruction: Instruction) -> str | None:
+    """The kernel function that an instruction calls, or None."""
+    if (instruction.opcode, instruction.src) != (CALL_OPCODE, CALL_KFUNC):
+        return None
+    return instruction.symbol or f"number {instruction.imm}"
+
+
+@cache
+def registers(name: str) -> int:
+    """How many registers it takes."""
+    known = functions().get(name)
+    return known.__code__.co_argcount - 1 if known is not None else 0
