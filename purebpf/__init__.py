@@ -7,9 +7,11 @@ constants by their own names (`bpf.XDP_PASS`).
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as `typing` names it, whose import takes longer than that of all purebpf
 if TYPE_CHECKING:
+    from typing import Any
+
     from purebpf.collection import Collection, set_default_engine, trace_pipe
     from purebpf.errors import AssemblerError, CompileError, Error, KernelError, NotLoaded, Unsupported, VerifierError, VmError
     from purebpf.lang.atomic import atomic

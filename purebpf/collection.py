@@ -7,18 +7,19 @@ links first, then programs, then maps; it is safe to do twice.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
 
-from purebpf.engine import Engine, EngineLink, EngineMap, EngineProgram
 from purebpf.errors import Error, NotLoaded, VerifierError
-from purebpf.lang.data import DataMap
-from purebpf.lang.maps import MapDeclaration, ProgArray
 from purebpf.spec import CollectionSpec, ProgramSpec, VariableSpec
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any
+
     from purebpf.compiler.options import Options
+    from purebpf.engine import Engine, EngineLink, EngineMap, EngineProgram
     from purebpf.kernel.trace_pipe import TracePipe
+    from purebpf.lang.maps import MapDeclaration, ProgArray
     from purebpf.program import Program
     from purebpf.runner.session import Runner
 
@@ -59,25 +60,11 @@ def choose_engine(name: str = "auto") -> tuple[Engine, str]:
     return VmEngine(), why
 
 
-class Compiled(Protocol):
-    """What the compiler gives (see `compiler.pipeline.Compiled`)."""
-
-    program: ProgramSpec
-    maps: dict[str, Any]
-    declarations: dict[str, MapDeclaration]
-    warnings: list[str]
-    functions: list[Any]
-    meaning: Any
-    options: Any
-
-
 def compile_together(
     programs: Iterable[Program], debugging: bool = False, target: Options | None = None
 ) -> tuple[CollectionSpec, dict[str, MapDeclaration], dict[Program, str]]:
     """Programs as one collection: its spec, the declarations behind its maps, each program's name in it (of one name:
     `_2`, `_3`)."""
-    from purebpf.compiler.pipeline import compile_program
-
     specs: dict[str, ProgramSpec] = {}
     maps: dict[str, Any] = {}
     shared: dict[str, MapDeclaration] = {}
@@ -87,15 +74,19 @@ def compile_together(
         while name in specs:
             n += 1
             name = f"{program.name}_{n}"
-        made: Compiled = program.compiled(debugging, target)
+        made = program.compiled(debugging, target)
         clash = any(shared.get(map_name, declaration) is not declaration for map_name, declaration in made.declarations.items())
         if clash or name != program.name:
+            from purebpf.compiler.pipeline import compile_program
+
             made = compile_program(program.function, program.kind, program.hook, program.license, made.options, name, shared)
         specs[name], names[program] = made.program, name
         maps |= made.maps
         shared |= made.declarations
     variables: dict[str, VariableSpec] = {}
     for map_name, declaration in shared.items():
+        from purebpf.lang.data import DataMap
+
         if isinstance(declaration, DataMap):
             maps[map_name] = declaration.describe(map_name)  # settings may have changed since it was compiled
             variables |= declaration.variables(map_name)
@@ -134,10 +125,9 @@ class Collection:
             for program in self.programs:
                 name = self._names[program]
                 self.loaded[name] = self._load_program(self.spec.programs[name])
-            for declaration in self._bound:
-                if isinstance(declaration, ProgArray):
-                    for index, member in declaration.entries.items():
-                        declaration.store(index, self.of(member))
+            for table in _tables(self._bound):
+                for index, member in table.entries.items():
+                    table.store(index, self.of(member))
         except BaseException:
             self.close()
             raise
@@ -205,10 +195,18 @@ def _reachable(programs: Iterable[Program], debugging: bool, target: Options) ->
         if program in found:
             continue
         found.append(program)
-        for declaration in program.compiled(debugging, target).declarations.values():
-            if isinstance(declaration, ProgArray):
-                work += declaration.entries.values()
+        for table in _tables(program.compiled(debugging, target).declarations.values()):
+            work += table.entries.values()
     return found
+
+
+def _tables(declarations: Iterable[MapDeclaration]) -> list[ProgArray]:
+    """Those of the maps that hold programs."""
+    if not declarations:
+        return []
+    from purebpf.lang.maps import ProgArray
+
+    return [declaration for declaration in declarations if isinstance(declaration, ProgArray)]
 
 
 def trace_pipe(pid: int | None = None) -> TracePipe:

@@ -10,9 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from operator import attrgetter
 from reprlib import recursive_repr
-from typing import Any, TypeVar, dataclass_transform, overload
 
-T = TypeVar("T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar, dataclass_transform, overload
+
+    T = TypeVar("T")
+
 _NOTHING: Any = object()
 
 
@@ -25,29 +29,51 @@ class _Factory:
         self.make = make
 
 
+class _Uncompared:
+    """A default of a field that equality and hash leave out."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+
+def uncompared(default: T) -> T:
+    """A field's default, of a field that says nothing about whether two objects are equal."""
+    return _Uncompared(default)  # type: ignore[return-value]
+
+
 def made(make: Callable[[], T]) -> T:
     """A field's default that is made anew for each object: `names: list[str] = made(list)`."""
     return _Factory(make)  # type: ignore[return-value]
 
 
-@overload
-@dataclass_transform(eq_default=True, frozen_default=True)
-def data(cls: type[T], /) -> type[T]: ...
-@overload
-@dataclass_transform(eq_default=True, frozen_default=True)
-def data(*, frozen: bool = True, eq: bool = True) -> Callable[[type[T]], type[T]]: ...
-def data(cls: type[T] | None = None, /, *, frozen: bool = True, eq: bool = True) -> Any:
-    """The class with `__init__`, `__slots__`, `__match_args__` and `__repr__` for its annotated fields; with `eq` also equality
-    by value, and a hash if it is `frozen`, which the type checker watches over. `__post_init__` is called when there is one."""
-    if cls is None:
-        return lambda decorated: _made(decorated, frozen, eq)
-    return _made(cls, frozen, eq)
+if TYPE_CHECKING:
+
+    @overload
+    @dataclass_transform(eq_default=True, frozen_default=True)
+    def data(cls: type[T], /) -> type[T]: ...
+    @overload
+    @dataclass_transform(eq_default=True, frozen_default=True)
+    def data(*, frozen: bool = True, eq: bool = True) -> Callable[[type[T]], type[T]]: ...
+    def data(cls: type[T] | None = None, /, *, frozen: bool = True, eq: bool = True) -> Any: ...
+
+else:
+
+    def data(cls=None, /, *, frozen=True, eq=True):
+        """The class with `__init__`, `__slots__`, `__match_args__` and `__repr__` for its annotated fields; with `eq` also
+        equality by value, and a hash if it is `frozen`, which the type checker watches over. `__post_init__` is called when
+        there is one."""
+        if cls is None:
+            return lambda decorated: _made(decorated, frozen, eq)
+        return _made(cls, frozen, eq)
 
 
 def _made(cls: type[Any], frozen: bool, eq: bool) -> type[Any]:
     own = {name: cls.__dict__.get(name, _NOTHING) for name in cls.__dict__.get("__annotations__", {})}  # noqa: RUF063
     defaults: dict[str, Any] = dict(getattr(cls, "__defaults_of_fields__", {})) | own
     names = tuple(defaults)
+    compared = tuple(name for name in names if not isinstance(defaults[name], _Uncompared))
     space = {key: value for key, value in cls.__dict__.items() if key not in own and key not in ("__dict__", "__weakref__")}
     space |= {
         "__slots__": tuple(own),
@@ -57,7 +83,7 @@ def _made(cls: type[Any], frozen: bool, eq: bool) -> type[Any]:
         "__repr__": space.get("__repr__", _repr),
     }
     if eq and "__eq__" not in space:
-        values = attrgetter(*names) if names else _no_values
+        values = attrgetter(*compared) if compared else _no_values
         space |= {"__eq__": _equality(values), "__hash__": _hash(values) if frozen else None}
     metaclass: Any = type(cls)
     new: type[Any] = metaclass(cls.__name__, cls.__bases__, space)
@@ -82,7 +108,7 @@ def _init(defaults: dict[str, Any], post: bool) -> Callable[..., None]:
             parameters.append(f"{name}=nothing")
             lines.append(f" self.{name}=_{name}() if {name} is nothing else {name}")
         else:
-            space[f"_{name}"] = default
+            space[f"_{name}"] = default.value if isinstance(default, _Uncompared) else default
             parameters.append(f"{name}=_{name}")
             lines.append(f" self.{name}={name}")
     if post:

@@ -7,13 +7,19 @@ multiple of 8 bytes, joined. What an engine cannot do raises `Unsupported` with 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
 
-from purebpf.spec import MapSpec, ProgramSpec
+from purebpf.data import data
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from purebpf.spec import MapSpec, ProgramSpec
+else:
+    Protocol = object
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class RunResult:
     """One test run: the program's result (unsigned 32-bit), the packet and the context afterwards, mean time of a run, and the
     lines it printed (not from the kernel, whose trace pipe has them)."""
@@ -25,7 +31,7 @@ class RunResult:
     printed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Event:
     """One record from a perf event array (the bytes as sent, which the kernel may pad to a multiple of 8, less 4; and its CPU)
     or from a ring buffer (exactly the bytes; CPU -1).

@@ -5,8 +5,7 @@ Errors that come from a system call are also `OSError`s and keep their `errno`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from purebpf.explain import Explanation
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import FunctionType, TracebackType
-from typing import Any
+from types import FunctionType
 
-from purebpf.collection import Collection, Compiled, choose_engine, compile_together
+from purebpf.collection import Collection, choose_engine, compile_together
 from purebpf.compiler.options import Options
 from purebpf.data import replace
-from purebpf.engine import EngineLink, EngineProgram, RunResult
 from purebpf.errors import CompileError, Error, NotLoaded
 from purebpf.lang import declaring
 from purebpf.lang.program_types import KINDS, ProgramKind
 from purebpf.spec import CollectionSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any
+
+    from purebpf.compiler.pipeline import Compiled
+    from purebpf.engine import EngineLink, EngineProgram, RunResult
 
 
 class Program:

@@ -7,14 +7,17 @@ uses bytecode (the kernel, the virtual machine, the disassembler) takes one. No 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
-from purebpf.btf.types import Type
+from purebpf.data import data, made
 from purebpf.isa.instruction import Instruction
 from purebpf.tables.enums import AttachType, MapType, ProgramType
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from purebpf.btf.types import Type
 
-@dataclass(frozen=True, slots=True)
+
+@data
 class MapTypes:
     """BTF of a map's key and value, which the kernel wants for locks and timers: types by number from 1 on, and the numbers."""
 
@@ -23,7 +26,7 @@ class MapTypes:
     value: int
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class MapSpec:
     """A map to be created. Sizes are bytes. `contents` are (key, value) pairs written before the first program is loaded;
     a map that is `frozen` can afterwards not be written from user space. `types` tells what is inside, where the kernel must
@@ -47,7 +50,7 @@ class MapSpec:
 PER_CPU_MAPS = frozenset({MapType.PERCPU_HASH, MapType.PERCPU_ARRAY, MapType.LRU_PERCPU_HASH, MapType.PERCPU_CGROUP_STORAGE})
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class FunctionSpec:
     """A function inside a program: its name and the slot its first instruction is at. The first one is the program itself.
     `type` is the number of its BTF among the program's types, 0 where nothing but its name is known."""
@@ -57,7 +60,7 @@ class FunctionSpec:
     type: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class ProgramSpec:
     """A program: the main function's instructions, followed by those of its subprograms.
 
@@ -95,7 +98,7 @@ class ProgramSpec:
 MAP_SOURCES = frozenset({1, 2, 5, 6})  # BPF_PSEUDO_MAP_FD, _MAP_VALUE, _MAP_IDX, _MAP_IDX_VALUE
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class VariableSpec:
     """A named variable inside a data-section map; `offset` and `size` are bytes."""
 
@@ -105,10 +108,10 @@ class VariableSpec:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class CollectionSpec:
     """Programs and maps that belong together."""
 
-    programs: Mapping[str, ProgramSpec] = field(default_factory=dict)
-    maps: Mapping[str, MapSpec] = field(default_factory=dict)
-    variables: Mapping[str, VariableSpec] = field(default_factory=dict)
+    programs: Mapping[str, ProgramSpec] = made(dict)
+    maps: Mapping[str, MapSpec] = made(dict)
+    variables: Mapping[str, VariableSpec] = made(dict)

@@ -11,7 +11,7 @@ from purebpf.cli.files import programs_of
 from purebpf.compiler.options import Options
 
 if TYPE_CHECKING:
-    from purebpf.collection import Compiled
+    from purebpf.compiler.pipeline import Compiled
 
 
 @click.command()

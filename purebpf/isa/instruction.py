@@ -7,12 +7,12 @@ name in `symbol` until an engine loads the program.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from purebpf.data import data, uncompared
 
 WIDE_LOAD = 0x18
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class SourceLine:
     """Where an instruction comes from, for verifier logs, error messages and line info. `end` is the column after the
     expression's last character, 0 where that is not known."""
@@ -24,7 +24,7 @@ class SourceLine:
     end: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Instruction:
     """`imm` is signed 32-bit, for wide loads any 64-bit value kept unsigned (0 <= imm < 2**64).
 
@@ -38,7 +38,7 @@ class Instruction:
     offset: int = 0
     imm: int = 0
     symbol: str | None = None
-    source: SourceLine | None = field(default=None, compare=False)
+    source: SourceLine | None = uncompared(None)
 
     @property
     def slots(self) -> int:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
-import threading
-import warnings
+from _thread import allocate_lock  # as threading.Lock, whose module takes as long as all of this one
 
 from purebpf.errors import NotLoaded
 
 LOWEST = 3  # 0 means "none" in many fields of bpf(2); 1 and 2 are written to by anyone who prints
-_closing = threading.Lock()
+_closing = allocate_lock()
 
 
 class Descriptor:
@@ -28,6 +27,13 @@ class Descriptor:
         if number < LOWEST:
             self._number = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, LOWEST)
             os.close(number)
+
+    @classmethod
+    def none(cls) -> Descriptor:
+        """One that is closed: where there is nothing to hold."""
+        made = cls.__new__(cls)
+        made._number, made.what = -1, "nothing"
+        return made
 
     @property
     def number(self) -> int:
@@ -56,6 +62,8 @@ class Descriptor:
     def __del__(self) -> None:
         # While the interpreter shuts down modules may be gone and nothing can be imported; the kernel closes what is left.
         if getattr(self, "_number", -1) >= 0 and os is not None and _closing is not None and not sys.is_finalizing():
+            import warnings
+
             warnings.warn(f"{self.what} was never closed", ResourceWarning, stacklevel=2, source=self)
             self.close()
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from purebpf.engine import EngineMap, EngineProgram
 from purebpf.errors import Error, KernelError
 from purebpf.kernel import cpus
 from purebpf.kernel.errors import kernel_version
-from purebpf.kernel.link import attach
-from purebpf.kernel.link.base import KernelLink
 from purebpf.kernel.map import KernelMap, create_map
-from purebpf.kernel.perf import DEFAULT_BYTES, PerfReader
-from purebpf.kernel.probe import cpu_level, has_feature
 from purebpf.kernel.program import KernelProgram, load_program
-from purebpf.kernel.reader import Reader
-from purebpf.kernel.ring import RingReader
 from purebpf.spec import MapSpec, ProgramSpec
 from purebpf.tables.enums import MapType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from purebpf.engine import EngineMap, EngineProgram
+    from purebpf.kernel.link.base import KernelLink
+    from purebpf.kernel.reader import Reader
 
 
 class KernelEngine:
@@ -35,6 +34,8 @@ class KernelEngine:
         level of the instruction set, or "bpf_loop". True where that cannot be found out: what is really wrong will show."""
         if feature == "bpf_loop":  # a probe would want BTF
             return kernel_version() >= (5, 17)
+        from purebpf.kernel.probe import cpu_level, has_feature
+
         try:
             return cpu_level() >= int(feature[3:]) if feature.startswith("cpu") else has_feature(feature)
         except KernelError:
@@ -52,10 +53,18 @@ class KernelEngine:
         """Attach by the program's type; which options there are: docs/kernel.md, or the error for a wrong one."""
         if not isinstance(program, KernelProgram):
             raise Error(f"The program {program.spec.name!r} is not loaded in the kernel; it cannot be attached there.")
+        from purebpf.kernel.link import attach
+
         return attach(program, options)
 
-    def open_events(self, events: EngineMap, size: int = DEFAULT_BYTES) -> Reader:
-        """Start reading a ring buffer or a perf event array; `size` is bytes of the latter's rings, a power of 2."""
+    def open_events(self, events: EngineMap, size: int | None = None) -> Reader:
+        """Start reading a ring buffer or a perf event array; `size` is bytes of the latter's rings, a power of 2 (64 KiB)."""
         if not isinstance(events, KernelMap):
             raise Error(f"The map {events.spec.name!r} is not in the kernel; its events cannot be read there.")
-        return RingReader(events) if events.spec.type is MapType.RINGBUF else PerfReader(events, size)
+        if events.spec.type is MapType.RINGBUF:
+            from purebpf.kernel.ring import RingReader
+
+            return RingReader(events)
+        from purebpf.kernel.perf import DEFAULT_BYTES, PerfReader
+
+        return PerfReader(events, size or DEFAULT_BYTES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
+from _thread import allocate_lock
 
 # Machines that keep loads in order, and stores in order.
 ORDERED = frozenset({"x86_64", "s390x"})
@@ -20,7 +20,7 @@ class Fence:
 
     def __init__(self) -> None:
         self._needed = os.uname().machine not in ORDERED
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._lock.acquire()
 
     def pass_(self) -> None:

@@ -10,15 +10,9 @@ from purebpf.btf.types import Kind
 from purebpf.data import replace
 from purebpf.errors import Unsupported
 from purebpf.isa.instruction import Instruction
-from purebpf.isa.opcodes import CALL_KFUNC, CALL_OPCODE
 from purebpf.kernel.errors import came_with
 from purebpf.spec import ProgramSpec
 from purebpf.tables.since import kfunc_since, parse
-
-
-def is_kfunc(instruction: Instruction) -> bool:
-    """Whether it calls a kernel function by its name."""
-    return (instruction.opcode, instruction.src) == (CALL_OPCODE, CALL_KFUNC) and instruction.symbol is not None
 
 
 def numbered(instruction: Instruction, spec: ProgramSpec) -> Instruction:

@@ -7,12 +7,10 @@ import errno
 import mmap
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 from purebpf.data import replace
 from purebpf.errors import Error
 from purebpf.kernel import cpus, privileges
-from purebpf.kernel.btf import load_btf, types_of
 from purebpf.kernel.descriptor import Descriptor
 from purebpf.kernel.errors import failure, minimum
 from purebpf.kernel.info import MapInfo, map_info
@@ -221,8 +219,11 @@ def create_map(spec: MapSpec) -> KernelMap:
     def attempt(name: bytes) -> int:
         return with_memlock(lambda: bpf(Command.MAP_CREATE, {**fields, "map_name": name}))
 
-    with _types(spec, what, fields):
+    types = _types(spec, what, fields)
+    try:
         answer = with_name(spec.name, attempt)
+    finally:
+        types.close()
     if answer < 0:
         first, feature = _newest(spec)
         raise failure(
@@ -245,15 +246,15 @@ def create_map(spec: MapSpec) -> KernelMap:
     return made
 
 
-@contextmanager
-def _types(spec: MapSpec, what: str, fields: dict[str, int | bytes]) -> Iterator[None]:
-    """While it lasts the fields tell what is inside (Linux 4.18), where the kernel must know."""
+def _types(spec: MapSpec, what: str, fields: dict[str, int | bytes]) -> Descriptor:
+    """Have the fields tell what is inside (Linux 4.18), where the kernel must know, as long as the result is open."""
     if spec.types is None:
-        yield
-        return
-    with load_btf(types_of(spec.types), what) as btf:
-        fields |= {"btf_fd": btf.number, "btf_key_type_id": spec.types.key, "btf_value_type_id": spec.types.value}
-        yield
+        return Descriptor.none()
+    from purebpf.kernel.btf import load_btf, types_of
+
+    btf = load_btf(types_of(spec.types), what)
+    fields |= {"btf_fd": btf.number, "btf_key_type_id": spec.types.key, "btf_value_type_id": spec.types.value}
+    return btf
 
 
 def _newest(spec: MapSpec) -> tuple[tuple[int, int] | None, str]:

@@ -10,9 +10,9 @@ import os
 import sys
 from collections.abc import Callable
 
+from purebpf import isa as asm  # its constructors are loaded when the first probe is made
 from purebpf.data import data
 from purebpf.errors import Error, KernelError, Unsupported
-from purebpf.isa import asm
 from purebpf.isa.codec import encode
 from purebpf.isa.instruction import Instruction
 from purebpf.kernel import privileges, verifier
@@ -23,18 +23,24 @@ from purebpf.kernel.syscall import address, pin
 from purebpf.spec import MapSpec
 from purebpf.tables.enums import MapType, ProgramType
 
-RETURN_ZERO = (asm.Mov.imm(asm.R0, 0), asm.Exit())
-STACK_ZERO = (asm.StoreImm(10, -8, 0, asm.DW), asm.Mov.imm(0, 0))
 SNPRINTF = 165
+
+
+def return_zero() -> tuple[Instruction, ...]:
+    return asm.Mov.imm(asm.R0, 0), asm.Exit()
+
+
+def stack_zero() -> tuple[Instruction, ...]:
+    return asm.StoreImm(10, -8, 0, asm.DW), asm.Mov.imm(0, 0)
 
 
 def call_with_zeros(helper: int) -> tuple[Instruction, ...]:
     """A call of a helper with zeros only."""
-    return (*(asm.Mov.imm(register, 0) for register in range(1, 6)), asm.Call.helper(helper), *RETURN_ZERO)
+    return (*(asm.Mov.imm(register, 0) for register in range(1, 6)), asm.Call.helper(helper), *return_zero())
 
 
 def load_acquire() -> tuple[Instruction, ...]:
-    return (*STACK_ZERO, asm.Atomic.load_acquire(0, 10, -8, asm.DW), asm.Exit())
+    return (*stack_zero(), asm.Atomic.load_acquire(0, 10, -8, asm.DW), asm.Exit())
 
 
 @data
@@ -54,16 +60,16 @@ FEATURES = {
     feature.name: feature
     for feature in (
         Feature("jump_less", (4, 14), lambda: (asm.Mov.imm(0, 0), asm.JLt.imm(0, 1, 0), asm.Exit())),
-        Feature("local_call", (4, 16), lambda: (asm.Call.local(1), asm.Exit(), *RETURN_ZERO)),
+        Feature("local_call", (4, 16), lambda: (asm.Call.local(1), asm.Exit(), *return_zero())),
         Feature("jump32", (5, 1), lambda: (asm.Mov32.imm(0, 0), asm.JEq32.imm(0, 1, 0), asm.Exit())),
         Feature("bounded_loop", (5, 3), lambda: (asm.Mov.imm(0, 2), asm.Sub.imm(0, 1), asm.JNe.imm(0, 0, -2), asm.Exit())),
-        Feature("atomic_fetch", (5, 12), lambda: (*STACK_ZERO, asm.Atomic.add(10, -8, 0, asm.DW, fetch=True), asm.Exit())),
+        Feature("atomic_fetch", (5, 12), lambda: (*stack_zero(), asm.Atomic.add(10, -8, 0, asm.DW, fetch=True), asm.Exit())),
         # Widths, %X, %%, and several texts in a format of trace_printk. No program is refused for these, so the probe is the
         # helper that came with them. Who knows it dislikes what it is given; who does not, the call.
         Feature("printk_formats", (5, 13), lambda: call_with_zeros(SNPRINTF), errno.EACCES),
         Feature("byte_swap", (6, 6), lambda: (asm.Mov.imm(0, 0), asm.Bswap(0, 16), asm.Exit())),
         Feature("sign_extend", (6, 6), lambda: (asm.Mov.imm(0, 0), asm.MovSx(0, 0, 8), asm.Exit())),
-        Feature("signed_load", (6, 6), lambda: (*STACK_ZERO, asm.LoadMemSx(0, 10, -8, asm.B), asm.Exit())),
+        Feature("signed_load", (6, 6), lambda: (*stack_zero(), asm.LoadMemSx(0, 10, -8, asm.B), asm.Exit())),
         Feature("signed_division", (6, 6), lambda: (asm.Mov.imm(0, 4), asm.SDiv.imm(0, -2), asm.Exit())),
         Feature("jump_long", (6, 6), lambda: (asm.Mov.imm(0, 0), asm.JumpLong(0), asm.Exit())),
         Feature("may_goto", (6, 9), lambda: (asm.Mov.imm(0, 0), asm.MayGoto(1), asm.Mov.imm(0, 1), asm.Exit())),
@@ -108,7 +114,7 @@ def permitted(type: ProgramType | None = None) -> str | None:
         return str(error)
     if type is None:
         return None
-    number = _attempt(type, RETURN_ZERO)
+    number = _attempt(type, return_zero())
     if number != errno.EPERM:  # some types are not loadable bare; that is no question of permission
         return None
     return str(failure(number, f"Loading a program of type {type.name.lower()}", needs=privileges.for_program(type)))

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 from purebpf.data import replace
-from purebpf.engine import EngineMap, RunResult
 from purebpf.errors import Error, KernelError, VerifierError
 from purebpf.isa.codec import encode
 from purebpf.isa.instruction import WIDE_LOAD, Instruction
-from purebpf.isa.opcodes import PSEUDO_FUNC
-from purebpf.kernel import kfuncs, testrun, verifier
-from purebpf.kernel.btf import FUNC_INFO_BYTES, function_types, load_btf
+from purebpf.isa.opcodes import CALL_KFUNC, CALL_OPCODE, PSEUDO_FUNC
+from purebpf.kernel import verifier
 from purebpf.kernel.descriptor import Descriptor
 from purebpf.kernel.errors import failure, minimum
 from purebpf.kernel.info import ProgramInfo, program_info
 from purebpf.kernel.map import KernelMap
-from purebpf.kernel.missing import missing, unseen
 from purebpf.kernel.names import with_name
 from purebpf.kernel.privileges import for_program
-from purebpf.kernel.syscall import address, pin
+from purebpf.kernel.syscall import Pinned, address, pin
 from purebpf.spec import MAP_SOURCES, ProgramSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from purebpf.engine import EngineMap, RunResult
 
 BY_INDEX = {5: 1, 6: 2}  # BPF_PSEUDO_MAP_IDX and _IDX_VALUE refer to fd_array; here a descriptor takes the index's place
 HIGH_HALF = 0xFFFF_FFFF_0000_0000
@@ -57,6 +57,8 @@ class KernelProgram:
         Frames need at least 14 bytes; without `data` a program on packets gets 14 zeros. A raw tracepoint or syscall program
         takes only `context`, once. Raises Unsupported for a type that the kernel has no test run for, KernelError otherwise.
         """
+        from purebpf.kernel import testrun
+
         return testrun.run(self.descriptor, self.spec.type, data, context, repeat)
 
     @property
@@ -96,7 +98,6 @@ def load_program(spec: ProgramSpec, maps: Mapping[str, EngineMap], log_level: in
         "prog_flags": spec.flags,
         "expected_attach_type": int(spec.attach_type or 0),
     }
-    functions = _functions(spec, what, fields)
     log = ""
 
     def attempt(name: bytes) -> int:
@@ -104,36 +105,44 @@ def load_program(spec: ProgramSpec, maps: Mapping[str, EngineMap], log_level: in
         answer, log = verifier.load({**fields, "prog_name": name}, log_level)
         return answer
 
-    if lacking := unseen(spec):
-        raise lacking
-    with functions:
+    if spec.requires:
+        from purebpf.kernel.missing import unseen
+
+        if lacking := unseen(spec):
+            raise lacking
+    functions, _records = _functions(spec, what, fields)
+    try:
         answer = with_name(spec.name, attempt)
+    finally:
+        functions.close()
     if answer < 0:
         raise _rejected(-answer, spec, what, log)
     return KernelProgram(spec, Descriptor(answer, what), log if log_level else "")
 
 
-@contextmanager
-def _functions(spec: ProgramSpec, what: str, fields: verifier.Fields) -> Iterator[None]:
-    """While it lasts the fields tell the functions' types, which the kernel wants for global functions (Linux 5.6) and for
-    callbacks (5.13)."""
+def _functions(spec: ProgramSpec, what: str, fields: verifier.Fields) -> tuple[Descriptor, Pinned]:
+    """Have the fields tell the functions' types, which the kernel wants for global functions (Linux 5.6) and for callbacks
+    (5.13), as long as the results are kept and open."""
     if not spec.types and not any(i.opcode == WIDE_LOAD and i.src == PSEUDO_FUNC for i in spec.instructions):
-        yield
-        return
+        return Descriptor.none(), pin(b"")
+    from purebpf.kernel.btf import FUNC_INFO_BYTES, function_types, load_btf
+
     data, records = function_types(spec)
     pinned = pin(records)
-    with load_btf(data, what) as btf:
-        fields["prog_btf_fd"] = btf.number
-        fields["func_info_rec_size"] = FUNC_INFO_BYTES
-        fields["func_info"] = address(pinned)
-        fields["func_info_cnt"] = len(records) // FUNC_INFO_BYTES
-        yield
+    btf = load_btf(data, what)
+    fields["prog_btf_fd"] = btf.number
+    fields["func_info_rec_size"] = FUNC_INFO_BYTES
+    fields["func_info"] = address(pinned)
+    fields["func_info_cnt"] = len(records) // FUNC_INFO_BYTES
+    return btf, pinned
 
 
 def _resolved(instruction: Instruction, spec: ProgramSpec, maps: Mapping[str, EngineMap]) -> Instruction:
     """The instruction with the map's descriptor, or the kernel function's number, in place of its name."""
     name = instruction.symbol
-    if kfuncs.is_kfunc(instruction):
+    if (instruction.opcode, instruction.src) == (CALL_OPCODE, CALL_KFUNC) and instruction.symbol is not None:
+        from purebpf.kernel import kfuncs
+
         return kfuncs.numbered(instruction, spec)
     if name is None or instruction.slots == 1 or instruction.src not in MAP_SOURCES:
         return instruction
@@ -150,6 +159,8 @@ def _resolved(instruction: Instruction, spec: ProgramSpec, maps: Mapping[str, En
 
 def _rejected(number: int, spec: ProgramSpec, what: str, log: str) -> Error:
     """The exception for a failed load: VerifierError when the verifier said something."""
+    from purebpf.kernel.missing import missing
+
     if log.strip() and number != errno.EPERM:
         if lacking := missing(spec, log):
             return lacking

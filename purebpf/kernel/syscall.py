@@ -8,17 +8,17 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import signal
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
+from purebpf.data import data
 from purebpf.errors import Unsupported
 from purebpf.kernel.attr import pack
 from purebpf.tables.attr import PERF_ATTR_SIZE_VER0, PERF_FLAG_FD_CLOEXEC
 from purebpf.tables.enums import Command
 
 
-class Numbers(NamedTuple):
+@data
+class Numbers:
     bpf: int
     perf_event_open: int
 
@@ -93,6 +93,8 @@ def bpf_buffer(command: Command, attribute: bytearray, size: int) -> int:
 
 
 def _undisturbed(call: Callable[..., int], *arguments: object) -> int:
+    import signal
+
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPROF, signal.SIGVTALRM, signal.SIGALRM})
     try:
         result = -errno.EAGAIN

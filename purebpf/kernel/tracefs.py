@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 
 from purebpf.errors import Error, KernelError
 from purebpf.kernel.errors import failure
 
 PLACES = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
 NEEDS = ("CAP_DAC_READ_SEARCH",)
-NAME = re.compile(r"[A-Za-z0-9_.:-]+")
 
 
 def folder() -> str:
@@ -34,7 +32,7 @@ def folder() -> str:
 def tracepoint_id(category: str, name: str) -> int:
     """The number perf_event_open(2) knows the tracepoint by. Raises Error when there is none, naming similar ones."""
     where = folder()
-    if not NAME.fullmatch(category) or not NAME.fullmatch(name) or category.startswith(".") or name.startswith("."):
+    if not _is_name(category) or not _is_name(name):
         raise Error(f"{category}/{name} is no name of a tracepoint: such as syscalls/sys_enter_openat.")
     path = f"{where}/events/{category}/{name}/id"
     try:
@@ -45,6 +43,11 @@ def tracepoint_id(category: str, name: str) -> int:
     except OSError as error:
         found: KernelError | Error = failure(error.errno or 5, f"Reading {path}", needs=NEEDS)
         raise found from error
+
+
+def _is_name(text: str) -> bool:
+    plain = text.translate(str.maketrans("", "", "_.:-"))
+    return text.isascii() and not text.startswith(".") and (plain.isalnum() or (bool(text) and not plain))
 
 
 def _similar(where: str, category: str, name: str) -> str:

@@ -6,11 +6,13 @@ a context exists while its program runs in the kernel.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias, TypeVar
-
 from purebpf.errors import Error
 
-T = TypeVar("T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias, TypeVar
+
+    T = TypeVar("T")
 
 XdpAction: TypeAlias = int
 TcAction: TypeAlias = int

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-import linecache
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from functools import wraps
 
 from purebpf.errors import Error
 
-F = TypeVar("F", bound=Callable[..., Any])
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    F = TypeVar("F", bound=Callable[..., Any])
 OURS = ("purebpf", "typing", "functools")
 
 
 def error(message: str, hint: str = "") -> Error:
     """An error that shows the line outside of this package that is being run."""
+    import linecache
+
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in OURS:
         frame = frame.f_back
@@ -34,6 +37,8 @@ def error(message: str, hint: str = "") -> Error:
 
 def mismatch(function: Callable[..., Any], args: tuple[Any, ...], keywords: dict[str, Any]) -> str | None:
     """What is wrong with the arguments of a call, in Python's words; None if they fit."""
+    import inspect
+
     try:
         inspect.signature(function).bind(*args, **keywords)
     except TypeError as problem:
@@ -45,7 +50,7 @@ def explained(name: str, usage: str) -> Callable[[F], F]:
     """For a function that authors call at module level: wrong arguments are an error that shows how it is used."""
 
     def wrap(function: F) -> F:
-        @functools.wraps(function)
+        @wraps(function)
         def called(*args: Any, **keywords: Any) -> Any:
             try:
                 return function(*args, **keywords)
@@ -55,6 +60,6 @@ def explained(name: str, usage: str) -> Callable[[F], F]:
                     raise
                 raise error(f"`{name}`: {problem}", usage) from None
 
-        return cast(F, called)
+        return called  # type: ignore[return-value]
 
     return wrap

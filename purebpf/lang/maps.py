@@ -6,7 +6,6 @@ The declaration describes itself as a `MapSpec`; `collection.py` binds it to the
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -54,6 +53,8 @@ class MapDeclaration:
     @classmethod
     def _usage(cls) -> str:
         """How one is declared."""
+        import inspect
+
         shape = f"[{', '.join(('K', 'V')[-cls.parameters :])}]" if cls.parameters else ""
         needed = [
             name
