@@ -6,7 +6,7 @@ links first, then programs, then maps; it is safe to do twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from purebpf.errors import Error, NotLoaded, VerifierError
 from purebpf.spec import CollectionSpec, ProgramSpec, VariableSpec
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from purebpf.compiler.loadable import Loadable
     from purebpf.compiler.options import Options
     from purebpf.engine import Engine, EngineLink, EngineMap, EngineProgram
     from purebpf.kernel.trace_pipe import TracePipe
@@ -61,10 +62,10 @@ def choose_engine(name: str = "auto") -> tuple[Engine, str]:
 
 
 def compile_together(
-    programs: Iterable[Program], debugging: bool = False, target: Options | None = None
+    programs: Iterable[Program], compiled: Callable[[Program], Loadable]
 ) -> tuple[CollectionSpec, dict[str, MapDeclaration], dict[Program, str]]:
-    """Programs as one collection: its spec, the declarations behind its maps, each program's name in it (of one name:
-    `_2`, `_3`)."""
+    """Programs, compiled each by `compiled`, as one collection: its spec, the declarations behind its maps, each program's name
+    in it (of one name: `_2`, `_3`)."""
     specs: dict[str, ProgramSpec] = {}
     maps: dict[str, Any] = {}
     shared: dict[str, MapDeclaration] = {}
@@ -74,7 +75,7 @@ def compile_together(
         while name in specs:
             n += 1
             name = f"{program.name}_{n}"
-        made = program.compiled(debugging, target)
+        made = compiled(program)
         clash = any(shared.get(map_name, declaration) is not declaration for map_name, declaration in made.declarations.items())
         if clash or name != program.name:
             from purebpf.compiler.pipeline import compile_program
@@ -99,8 +100,8 @@ class Collection:
     def __init__(self, programs: Iterable[Program], engine: Engine, debugging: bool = False) -> None:
         self.engine = engine
         self.debugging = debugging  # compiled without what serves a debugger only: for running them as Python
-        self.target = _target(engine)
-        self.programs = _reachable(programs, debugging, self.target)
+        self._target: Options | None = None
+        self.programs = _reachable(programs, self.compiled)
         self.runners: dict[Program, Runner] = {}
         self.spec: CollectionSpec = CollectionSpec()
         self.maps: dict[str, EngineMap] = {}
@@ -110,9 +111,33 @@ class Collection:
         self._names: dict[Program, str] = {}
         self.closed = False
 
+    @property
+    def target(self) -> Options:
+        """What programs are compiled for that the engine is to load."""
+        if self._target is None:
+            self._target = _target(self.engine)
+        return self._target
+
+    def compiled(self, program: Program) -> Loadable:
+        """The program as this collection loads it."""
+        if self.debugging:
+            return program.compiled(True, self.target)
+        return program.loadable(self.engine, lambda: self.target)
+
     def load(self) -> Collection:
         """Compile what is not compiled yet, create the maps, load the programs. On an error nothing stays behind."""
-        self.spec, declarations, self._names = compile_together(self.programs, self.debugging, self.target)
+        try:
+            return self._load()
+        except Error:
+            used = [program.forget() for program in self.programs]
+            if not any(used):
+                raise
+        self.closed = False  # what an earlier process compiled may be to blame: once more, compiled now
+        self.maps, self.loaded, self._bound = {}, {}, []
+        return self._load()
+
+    def _load(self) -> Collection:
+        self.spec, declarations, self._names = compile_together(self.programs, self.compiled)
         try:
             for name, spec in self.spec.maps.items():
                 declaration = declarations.get(name)
@@ -179,14 +204,13 @@ class Collection:
 
 
 def _target(engine: Engine) -> Options:
-    """What programs are compiled for that an engine is to load."""
     from purebpf.compiler.options import OPTIONAL, Options
 
     cpu = next((level for level in (4, 3, 2) if engine.has(f"cpu{level}")), 1)
     return Options(cpu, **{name: engine.has(name) for name in OPTIONAL})
 
 
-def _reachable(programs: Iterable[Program], debugging: bool, target: Options) -> list[Program]:
+def _reachable(programs: Iterable[Program], compiled: Callable[[Program], Loadable]) -> list[Program]:
     """The programs, and those in the program arrays they use."""
     found: list[Program] = []
     work = list(programs)
@@ -195,7 +219,7 @@ def _reachable(programs: Iterable[Program], debugging: bool, target: Options) ->
         if program in found:
             continue
         found.append(program)
-        for table in _tables(program.compiled(debugging, target).declarations.values()):
+        for table in _tables(compiled(program).declarations.values()):
             work += table.entries.values()
     return found
 

@@ -98,6 +98,10 @@ class Engine(Protocol):
         """ "kernel" or "vm"."""
 
     @property
+    def identity(self) -> tuple[str, ...]:
+        """Engines of equal identity take the same programs."""
+
+    @property
     def possible_cpus(self) -> int: ...
     def has(self, feature: str) -> bool:
         """Whether it takes programs with a feature: "may_goto", "bpf_loop", "cpu2" to "cpu4" for a level of the

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from types import FunctionType
 
+from purebpf import kept
 from purebpf.collection import Collection, choose_engine, compile_together
 from purebpf.compiler.options import Options
 from purebpf.data import replace
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from purebpf.compiler.loadable import Loadable
     from purebpf.compiler.pipeline import Compiled
-    from purebpf.engine import EngineLink, EngineProgram, RunResult
+    from purebpf.engine import Engine, EngineLink, EngineProgram, RunResult
 
 
 class Program:
@@ -41,6 +44,7 @@ class Program:
         self.options: Options | None = None  # None: as the engine wants it that loads the program
         self.collection: Collection | None = None
         self._compiled: dict[Options, Compiled] = {}
+        self._kept: dict[tuple[str, ...], Loadable] = {}  # by the identity of the engine
         self.__name__ = function.__name__
         self.__doc__ = function.__doc__
         self.__module__ = function.__module__
@@ -76,15 +80,39 @@ class Program:
             from purebpf.compiler.pipeline import compile_program
 
             self._compiled[options] = compile_program(self.function, self.kind, self.hook, self.license, options)
-            for warning in self._compiled[options].warnings:
-                import sys
-
-                print(warning, file=sys.stderr)
+            self._warn(self._compiled[options])
         return self._compiled[options]
+
+    def loadable(self, engine: Engine, target: Callable[[], Options]) -> Loadable:
+        """The program for an engine to load: as an earlier process compiled it, if nothing has changed since, else compiled.
+        `target` says what the engine takes. Raises CompileError."""
+        if self._compiled:
+            return self.compiled(target=target())
+        if engine.identity not in self._kept:
+            found = kept.find(self, engine)
+            if found is None:
+                made = self.compiled(target=target())
+                kept.keep(self, engine, made)
+                return made
+            self._warn(found)
+            self._kept[engine.identity] = found
+        return self._kept[engine.identity]
+
+    def forget(self) -> bool:
+        """Drop what an earlier process compiled; whether it was in use here."""
+        used = bool(self._kept)
+        self._kept.clear()
+        if used:
+            kept.forget(self)
+        return used
+
+    def _warn(self, made: Loadable) -> None:
+        for warning in made.warnings:
+            print(warning, file=sys.stderr)
 
     def spec(self) -> CollectionSpec:
         """The program and its maps as plain data."""
-        return compile_together([self])[0]
+        return compile_together([self], Program.compiled)[0]
 
     @property
     def loaded(self) -> EngineProgram:
@@ -112,7 +140,8 @@ class Program:
                 f"{engine!r}: close it first (`{self.name}.close()`), or leave `engine` out"
             )
         _check_given(packet, ctx)
-        self.compiled()  # a program that `python` loaded may have a `breakpoint()`, which is Python's alone
+        if self.collection is not None and self.collection.debugging:
+            self.compiled()  # what `python` loaded may have a `breakpoint()`, which is Python's alone
         return self.loaded.run(data=packet, context=ctx, repeat=repeat)
 
     def python(self, packet: bytes | None = None, ctx: bytes | None = None) -> RunResult:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import settings
 
@@ -10,6 +12,7 @@ from purebpf.kernel.probe import permitted
 
 settings.register_profile("suite", deadline=None, derandomize=True)  # slow machines are no failures, and runs are alike
 settings.load_profile("suite")
+os.environ["PUREBPF_KEEP"] = "no"  # every test compiles; those in tests/kept are about what is kept
 pytest_plugins = ["tests.kernel.leaks"]
 NEEDS_KERNEL = ("needs", "bpf(2)")  # a report's keywords would not do: they have the names of folders in them
 

@@ -15,6 +15,7 @@ from purebpf.compiler.frontend.bounds import forget_bounds
 from purebpf.compiler.frontend.lower import Unit
 from purebpf.compiler.frontend.source import source_of
 from purebpf.compiler.ir.ops import Function
+from purebpf.compiler.loadable import Loadable
 from purebpf.compiler.meaning import Meaning
 from purebpf.compiler.options import Options
 from purebpf.compiler.passes.cfg import remove_unreachable, simplify_cfg
@@ -71,16 +72,11 @@ ALONE = frozenset({ProgramType.XDP, ProgramType.SCHED_CLS, ProgramType.TRACEPOIN
 
 
 @data(frozen=False)
-class Compiled:
-    """A program as data, with the declarations behind its maps and what the compiler has to say."""
+class Compiled(Loadable):
+    """A compiled program with its IR, and what its types say to whoever runs it as Python."""
 
-    program: ProgramSpec
-    maps: dict[str, MapSpec]
-    declarations: dict[str, MapDeclaration]
-    warnings: list[str]
     functions: list[Function]
     meaning: Meaning
-    options: Options
 
 
 def compile_ir(
@@ -155,7 +151,7 @@ def compile_program(
         requires=(*unit.requires, *budget),
         types=types,
     )
-    return Compiled(program, unit.map_specs(), unit.used, list(dict.fromkeys(unit.warnings)), made, unit.meaning, options)
+    return Compiled(program, unit.map_specs(), unit.used, list(dict.fromkeys(unit.warnings)), options, made, unit.meaning)
 
 
 def _with_scratch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from purebpf.errors import Error, KernelError
@@ -23,6 +24,12 @@ class KernelEngine:
     """The running kernel. Whether it may be used says `purebpf.kernel.probe.permitted()`."""
 
     name = "kernel"
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """This kernel, as it was built; another user may have fewer privileges, which the verifier looks at."""
+        system = os.uname()
+        return self.name, system.release, system.version, system.machine, str(os.geteuid())
 
     @property
     def possible_cpus(self) -> int:

@@ -60,6 +60,10 @@ class VmEngine:
         self.cpu = 0
 
     @property
+    def identity(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
     def possible_cpus(self) -> int:
         """How many values a per-CPU map has."""
         return self.machine.cpus

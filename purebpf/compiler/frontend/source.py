@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import ast
 import linecache
+import os
+import re
 import sys
 from types import CodeType, FunctionType
 from typing import Any
 
 from purebpf.compiler.diagnostics import Place, ProgramError, place_of
 from purebpf.data import data
+
+WORD = re.compile(r"[^\W\d]\w*")
 
 
 @data(frozen=False)
@@ -67,6 +71,18 @@ def source_of(function: FunctionType) -> Source:
             hint="write a plain function: a program runs to its end at once",
         )
     return Source(code.co_filename, lines, node)
+
+
+def text_of(function: FunctionType) -> tuple[int, int, tuple[str, ...]]:
+    """When the file was changed whose text stands for the function (nanoseconds) and its size (bytes), and the words in the
+    function's source; zeros for what is in no file."""
+    source = source_of(function)
+    status = os.stat(source.file) if os.path.isfile(source.file) else None
+    if status is None or linecache.cache[source.file][:2] != (status.st_size, status.st_mtime):
+        return 0, 0, ()
+    first = min([source.node.lineno, *(decorator.lineno for decorator in source.node.decorator_list)])
+    text = "".join(source.lines[first - 1 : source.node.end_lineno])
+    return status.st_mtime_ns, status.st_size, tuple(dict.fromkeys(WORD.findall(text)))
 
 
 def _lines(code: CodeType, names: dict[str, Any]) -> list[str]:
