@@ -316,7 +316,7 @@ table[1] = g
 
 def test_warnings_are_given_again(tmp_path: Path) -> None:
     script = write(
-        tmp_path, "@bpf.xdp\ndef f(ctx):\n    n: u64 = len(ctx.packet)\n    return 1 if n - n >= 0 or n < 0 else 2\n"
+        tmp_path, "@bpf.xdp\ndef f(ctx):\n    a: u64 = len(ctx.packet)\n    b: u64 = N\n    return 1 if a - b < 0 else 2\n"
     )
     given = {**os.environ, "PUREBPF_KEEP": "", "PYTHONDONTWRITEBYTECODE": ""}
     first, second = (
