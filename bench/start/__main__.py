@@ -3,7 +3,8 @@
 Each tool attaches one program to `syscalls/sys_enter_execve`, which prints a line, says so and ends. Ratios are purebpf's time
 divided by the other's, from the medians of all rounds. purebpf is there twice: as a script that has run before, whose compiled
 program is kept as Python keeps its own bytecode (this one is compared with the others), and compiling it each time. A tool
-that is not installed, or does not work here, is left out with the reason. PUREBPF_BCC_PYTHON and PUREBPF_PYTHONBPF_PYTHON name the interpreters that have them (default: /usr/bin/python3).
+that is not installed, or does not work here, is left out with the reason. PUREBPF_BCC_PYTHON and PUREBPF_PYTHONBPF_PYTHON
+name the interpreters that have them (default: /usr/bin/python3).
 """
 
 from __future__ import annotations

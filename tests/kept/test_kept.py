@@ -316,7 +316,8 @@ table[1] = g
 
 def test_warnings_are_given_again(tmp_path: Path) -> None:
     script = write(
-        tmp_path, "@bpf.xdp\ndef f(ctx):\n    a: u64 = len(ctx.packet)\n    b: u64 = N\n    return 1 if a - b < 0 else 2\n"
+        tmp_path,
+        "@bpf.xdp\ndef f(ctx):\n    a: u64 = bpf.ktime()\n    b: u64 = bpf.ktime()\n    return 1 if a - b < 0 else 2\n",
     )
     given = {**os.environ, "PUREBPF_KEEP": "", "PYTHONDONTWRITEBYTECODE": ""}
     first, second = (
