@@ -14,6 +14,7 @@ from purebpf.tables.enums import AttachType, MapType, ProgramType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from purebpf.btf.relocation import CoreRelocation
     from purebpf.btf.types import Type
 
 
@@ -67,7 +68,8 @@ class ProgramSpec:
     Local calls are resolved (`imm` is the distance in slots); wide loads of maps carry the map's name in `symbol`.
     `attach_to` is the hook that the section names (`syscalls/sys_enter_openat`), `stack` the bytes of stack that the deepest
     chain of calls needs, `requires` features beyond the instruction set (such as "may_goto"), `types` BTF that its functions
-    refer to, by number from 1 on.
+    and relocations refer to, by number from 1 on. `relocations` are what the instructions want to know of the kernel they will
+    run on; until then they hold the answers of the kernel that the program was compiled for.
     """
 
     name: str
@@ -82,6 +84,7 @@ class ProgramSpec:
     stack: int = 0
     requires: tuple[str, ...] = ()
     types: tuple[Type, ...] = ()
+    relocations: tuple[CoreRelocation, ...] = ()
 
     @property
     def slots(self) -> int:

@@ -26,7 +26,7 @@ def packed(made: Loadable, maps: list[MapDeclaration]) -> tuple[object, ...]:
         declared.append((name, places[id(declaration)], declaration.name))
     if any(spec.types is not None for name, spec in made.maps.items() if name not in made.declarations):
         raise Incomparable("types of a map")
-    if made.program.types:
+    if made.program.types or made.program.relocations:
         raise Incomparable("types of functions")
     own = [_values(spec) for name, spec in made.maps.items() if name not in made.declarations]
     lines: dict[SourceLine, int] = {}
