@@ -26,13 +26,13 @@ if TYPE_CHECKING:
         XdpAction,
         XdpContext,
     )
-    from purebpf.lang.data import config
-    from purebpf.lang.data import globals_ as globals  # noqa: F401  as bpf.globals; not in __all__, as `bytes`
+    from purebpf.lang.data import config, globals_
     from purebpf.lang.idioms import cpu, current, every, helpers, ktime, license, loop, printk, random, raw, redirect
+    from purebpf.lang.layout import exists, from_bytes, offsetof, sizeof, to_bytes
     from purebpf.lang.locks import SpinLock, Timer, rcu
     from purebpf.lang.maps import Array, DevMap, Hash, LruHash, PerCpuArray, PerCpuHash, PerfEventArray, ProgArray
-    from purebpf.lang.records import array, bits, chars, struct
-    from purebpf.lang.records import bytes_ as bytes  # noqa: F401  as bpf.bytes; not in __all__, where it would hide the builtin
+    from purebpf.lang.reading import read_kernel, read_kernel_str, read_user, read_user_str
+    from purebpf.lang.records import array, bits, bytes_, chars, struct
     from purebpf.lang.rings import RingBuf
     from purebpf.lang.scalars import be16, be32, be64, s8, s16, s32, s64, u8, u16, u32, u64
     from purebpf.lang.stacks import StackTrace, stack
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from purebpf.lang.sums import checksum, checksum_update, jhash
     from purebpf.lang.unions import union
     from purebpf.program import Attachment, Program, load, perf_event, raw_tracepoint, socket_filter, tc, tracepoint, xdp
+
+    bytes, globals = bytes_, globals_  # not in __all__, where they would hide the builtins
 
 __version__ = "0.1.0"
 
@@ -51,8 +53,10 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "XdpAction XdpContext",
     "lang.data": "config globals=globals_",
     "lang.idioms": "cpu current every helpers ktime license loop printk random raw redirect",
+    "lang.layout": "exists from_bytes offsetof sizeof to_bytes",
     "lang.locks": "SpinLock Timer rcu",
     "lang.maps": "Array DevMap Hash LruHash PerCpuArray PerCpuHash PerfEventArray ProgArray",
+    "lang.reading": "read_kernel read_kernel_str read_user read_user_str",
     "lang.records": "array bits chars struct bytes=bytes_",
     "lang.rings": "RingBuf",
     "lang.stacks": "StackTrace stack",
@@ -109,6 +113,8 @@ __all__ = [
     "cpu",
     "current",
     "every",
+    "exists",
+    "from_bytes",
     "global_subprogram",
     "helpers",
     "jhash",
@@ -116,22 +122,29 @@ __all__ = [
     "license",
     "load",
     "loop",
+    "offsetof",
     "perf_event",
     "printk",
     "random",
     "raw",
     "raw_tracepoint",
     "rcu",
+    "read_kernel",
+    "read_kernel_str",
+    "read_user",
+    "read_user_str",
     "redirect",
     "s8",
     "s16",
     "s32",
     "s64",
     "set_default_engine",
+    "sizeof",
     "socket_filter",
     "stack",
     "struct",
     "tc",
+    "to_bytes",
     "trace_pipe",
     "tracepoint",
     "u8",
@@ -143,22 +156,29 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """The public names, each imported with its module when first used; UAPI constants by their own names."""
-    for module, names in _EXPORTS.items():
-        for export in names.split():
-            known, _, original = export.partition("=")
-            if known == name:
-                value = getattr(import_module(f"purebpf.{module}"), original or known)
-                setattr(import_module(__name__), name, value)  # `globals()` would be ours
-                return value
-    if name.isupper():
-        from purebpf.tables.constants import constant
+if TYPE_CHECKING:
 
-        number = constant(name)
-        if number is not None:
-            return number
-    raise AttributeError(f"module 'purebpf' has no attribute '{name}'")
+    def __getattr__(name: str) -> int:
+        """What is not above is a UAPI constant."""
+
+else:
+
+    def __getattr__(name: str) -> Any:
+        """The public names, each imported with its module when first used; UAPI constants by their own names."""
+        for module, names in _EXPORTS.items():
+            for export in names.split():
+                known, _, original = export.partition("=")
+                if known == name:
+                    value = getattr(import_module(f"purebpf.{module}"), original or known)
+                    setattr(import_module(__name__), name, value)  # `globals()` would be ours
+                    return value
+        if name.isupper():
+            from purebpf.tables.constants import constant
+
+            number = constant(name)
+            if number is not None:
+                return number
+        raise AttributeError(f"module 'purebpf' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar, dataclass_transform, overload
 from purebpf.engine import Engine, EngineMap
 from purebpf.errors import Error, NotLoaded
 from purebpf.lang.maps import KEY32, MapDeclaration
-from purebpf.lang.records import array, bits, bytes_, chars, lay_out
+from purebpf.lang.records import lay_out
 from purebpf.lang.types import ArrayType, Field, KernelType, StructType, Type, encode_bits, kept_fields
 from purebpf.spec import MapSpec, VariableSpec
 from purebpf.tables.enums import MapType
@@ -26,7 +26,7 @@ BPF_F_RDONLY_PROG = 1 << 7
 BPF_F_MMAPABLE = 1 << 10
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(chars, bytes_, array, bits))
+@dataclass_transform(kw_only_default=True)
 def globals_(cls: type[T], /) -> T:
     """Make a class of annotated fields the global variables of programs, read and written from both sides (Linux 5.5).
 
@@ -39,7 +39,7 @@ def globals_(cls: type[T], /) -> T:
     return RecordView(Globals(layout), 0, layout)  # type: ignore[return-value]
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(chars, bytes_, array, bits))
+@dataclass_transform(kw_only_default=True)
 def config(cls: type[T], /) -> T:
     """Make a class of annotated fields the settings of programs: assigned before loading, then constant (Linux 5.2).
 

@@ -6,12 +6,13 @@ The declaration describes itself as a `MapSpec`; `collection.py` binds it to the
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from purebpf.engine import Engine, EngineMap, EngineProgram, Event, EventReader
 from purebpf.errors import Error, NotLoaded
 from purebpf.lang import declaring
+from purebpf.lang.idioms import _only_in_a_program
 from purebpf.lang.types import IntType, KernelType, Type, kept_fields, type_of
 from purebpf.spec import MapSpec
 from purebpf.tables.enums import MapType
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 K = TypeVar("K")
 V = TypeVar("V")
+D = TypeVar("D")
 
 KEY32 = IntType(32)
 KEEPERS = {  # map types whose values may hold these
@@ -165,6 +167,12 @@ class KeyedMap(MapDeclaration, Generic[K, V]):
             raise KeyError(key)
         return cast(V, self._decode(data))
 
+    @overload
+    def get(self, key: K) -> V | None: ...
+
+    @overload
+    def get(self, key: K, default: D) -> V | D: ...
+
     def get(self, key: K, default: Any = None) -> Any:
         data = self.live.lookup(self.key_type.encode(key))
         return default if data is None else self._decode(data)
@@ -177,6 +185,28 @@ class KeyedMap(MapDeclaration, Generic[K, V]):
         get -errno."""
         self.live.update(self.key_type.encode(key), self._encode(value), flags)
         return 0
+
+    def delete(self, key: K) -> int:
+        """In a program: delete an entry, 0 or -errno. In user space: raises KeyError when there is none."""
+        del self[key]
+        return 0
+
+    def pop(self, key: K) -> V | None:
+        """Take an entry out: a copy of its value, or None when there is none."""
+        value: V | None = self.get(key)
+        self.live.delete(self.key_type.encode(key))
+        return value
+
+    def setdefault(self, key: K, default: V) -> V:
+        """The value of a key, which is `default` from now on if it had none. User space only."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def update(self, entries: Mapping[K, V] | Iterable[tuple[K, V]]) -> None:
+        """Write several entries, one after the other. User space only."""
+        for key, value in entries.items() if isinstance(entries, Mapping) else entries:
+            self[key] = value
 
     def for_each(self, f: Callable[[K, V], bool | None]) -> int:
         """In a program: call `f(key, value)` for each entry until one gives True; how many were visited (helper
@@ -249,7 +279,22 @@ def add_up(values: list[Any]) -> Any:
 
 
 class PerCpuMap(KeyedMap[K, V]):
-    """A map with one value per CPU: programs see their CPU's, user space sees a list with `.sum()`."""
+    """A map with one value per CPU: programs see their CPU's, user space sees a list with `.sum()`. To a type checker a value
+    is either, so `Any`."""
+
+    if TYPE_CHECKING:
+
+        def __getitem__(self, key: K) -> Any: ...
+
+        def __setitem__(self, key: K, value: V | list[V]) -> None: ...
+
+        def get(self, key: K, default: Any = None) -> Any: ...
+
+        def pop(self, key: K) -> Any: ...
+
+        def items(self) -> Iterator[tuple[K, Any]]: ...
+
+        def values(self) -> Iterator[Any]: ...
 
     def _decode(self, data: bytes) -> Any:
         size = self.value_type.size
@@ -320,6 +365,11 @@ class DevMap(KeyedMap[int, int]):
     kind = MapType.DEVMAP
     parameters = 0
 
+    def redirect(self, index: int, flags: int = 0) -> int:
+        """Send the packet out of the interface at an index; return its result from an XDP program (helper redirect_map). The
+        low bits of `flags` are the result where there is none."""
+        _only_in_a_program("DevMap.redirect()")
+
 
 class ProgArray(MapDeclaration):
     """Programs to tail-call (BPF_MAP_TYPE_PROG_ARRAY, Linux 4.2). In user space `table[i] = program`."""
@@ -329,6 +379,10 @@ class ProgArray(MapDeclaration):
     def __init__(self, max_entries: int, *, name: str | None = None, flags: int = 0) -> None:
         super().__init__(max_entries, name=name, flags=flags)
         self.entries: dict[int, Any] = {}  # what user space put in: programs, loaded together with the table
+
+    def tail_call(self, ctx: Any, index: int) -> None:
+        """Go on in the program at an index, and do not come back; go on here when there is none."""
+        _only_in_a_program("ProgArray.tail_call()")
 
     def __setitem__(self, index: int, program: Any) -> None:
         if not 0 <= index < self.max_entries:
@@ -430,6 +484,10 @@ class PerfEventArray(EventMap[V], Generic[V]):
 
     def __init__(self, *, name: str | None = None) -> None:
         super().__init__(1, name=name)
+
+    def output(self, record: V, flags: int = 0xFFFF_FFFF) -> int:
+        """Send a copy of a record to a CPU's ring, this one's unless `flags` says another; 0 or a negative errno."""
+        _only_in_a_program("PerfEventArray.output()")
 
     def describe(self, name: str) -> MapSpec:
         self.plain(name)

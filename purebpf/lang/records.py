@@ -1,7 +1,7 @@
 """`@bpf.struct` and the field specifiers: records with C's layout, one class for kernel and user space.
 
 A record is built with keywords; a scalar field without default must be given, specifiers start at zero. Padding is zero and
-takes no part in equality. `to_bytes` and `from_bytes` convert; `size_of` and `offset_of` tell the layout.
+takes no part in equality. `to_bytes` and `from_bytes` convert; `layout.py` tells sizes and offsets.
 """
 
 from __future__ import annotations
@@ -79,10 +79,10 @@ def bits(n: int) -> Any:
 
 
 @overload
-@dataclass_transform(kw_only_default=True, field_specifiers=(chars, bytes_, array, bits))
+@dataclass_transform(kw_only_default=True)
 def struct(cls: C, /) -> C: ...
 @overload
-@dataclass_transform(kw_only_default=True, field_specifiers=(chars, bytes_, array, bits))
+@dataclass_transform(kw_only_default=True)
 def struct(*, packed: bool = False) -> Callable[[C], C]: ...
 def struct(cls: Any = None, /, *, packed: bool = False) -> Any:
     """Make a class of annotated fields a record. `packed=True` leaves out padding and alignment.

@@ -11,13 +11,13 @@ from typing import Any, TypeVar, dataclass_transform
 from purebpf.data import replace
 from purebpf.errors import Error
 from purebpf.lang.data import RecordView, put, refuse_kept, value_at
-from purebpf.lang.records import array, bits, bytes_, chars, lay_out, record_class
+from purebpf.lang.records import lay_out, record_class
 from purebpf.lang.types import Field, StructType
 
 C = TypeVar("C", bound=type)
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(chars, bytes_, array, bits))
+@dataclass_transform(kw_only_default=True)
 def union(cls: C, /) -> C:
     """Make a class of annotated fields a union. Its constructor takes at most one of them; without any it is zero.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from purebpf.lang.maps import DevMap, KeyedMap, MapDeclaration, PerfEventArray, ProgArray
 from purebpf.lang.stacks import StackTrace
 from purebpf.runner.names import stands_for_kind
-from purebpf.runner.views import Block, encoded, load
+from purebpf.runner.views import Block, copied, encoded, load
 from purebpf.vm.facts import ENOENT, Refused, fact
 from purebpf.vm.map_helpers import redirect_map, writable
 from purebpf.vm.maps import VmMap
@@ -133,6 +133,12 @@ class Keyed(ProgramMap):
             return 0 if writable(self.live).remove(self.key(key)) else -ENOENT
         except Refused as refused:
             return -refused.number
+
+    def pop(self, key: Any) -> Any:
+        """A copy of the value, whose entry is deleted; None when there is none."""
+        value = copied(self.get(key))
+        self.delete(key)
+        return value
 
     def change(self, key: Any) -> tuple[Block, int, Any] | None:
         """The place that `m[k] += n` changes: a missing entry is created at 0 first, if there is room."""

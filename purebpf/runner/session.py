@@ -29,6 +29,7 @@ from purebpf.runner import (  # noqa: F401 (some register themselves)
     maps,
     names,
     places,
+    reading,
     rings,
     variables,
 )

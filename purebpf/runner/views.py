@@ -171,6 +171,17 @@ class Text(Indexed):
         return isinstance(other, Text) and mine == bytes(other).split(b"\0", 1)[0]
 
 
+class Fetched(Text):
+    """A text that was read by its address: stored in a field it is read anew, up to the field's size."""
+
+    __slots__ = ("_bpf_read",)
+    _bpf_read: Callable[[int], Text]
+
+    def __init__(self, read: Callable[[int], Text], size: int) -> None:
+        super().__init__(*place_of(read(size)))
+        object.__setattr__(self, "_bpf_read", read)
+
+
 class Record(View):
     """A reference to a `@bpf.struct`: reading an integer gives a value, anything else a reference."""
 
@@ -245,6 +256,8 @@ def load(block: Block, offset: int, type: Type) -> Any:
 def encoded(type: Type, value: Any) -> bytes:
     """The bytes that storing a value at a place of this type leaves there."""
     if isinstance(value, View):
+        if isinstance(value, Fetched) and isinstance(type, CharsType):
+            return bytes(value._bpf_read(type.size))
         data = bytes(value)
         if isinstance(value, Text) and isinstance(type, CharsType | BytesType):
             return data[: type.size].ljust(type.size, b"\0")

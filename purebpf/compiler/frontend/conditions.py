@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend import containers, equality, memory, text
+from purebpf.compiler.frontend import containers, equality, maps, memory, text
 from purebpf.compiler.frontend.comparing import OPPOSITE, PYTHON, SWAPPED, Split, learn, split_compare
 from purebpf.compiler.frontend.flow import Flow, as_int
 from purebpf.compiler.frontend.values import (
@@ -120,6 +120,7 @@ def present(cx: Lowering, value: MaybeRef | MaybeInt, name: str | None) -> Split
     """Is it there? Where it is, the name stands for the value itself."""
     if isinstance(value, MaybeInt):
         yes, no = cx.branch(value.present)
+        maps.learn_presence(yes, value)
         _settle(yes, value, value.inner, name)
         _settle(no, value, NONE, name)
         return yes, no
@@ -129,6 +130,7 @@ def present(cx: Lowering, value: MaybeRef | MaybeInt, name: str | None) -> Split
     cx.go(yes)
     plain = cx.builder.emit("guard", Ptr(kind.kind), [value.op], ("nonnull", 0, 0))
     ref = replace(value.ref, op=plain)
+    maps.learn_presence(yes, value)
     _settle(yes, value, ref, name)
     _settle(no, value, NONE, name)
     return yes, no

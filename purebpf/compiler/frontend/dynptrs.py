@@ -117,6 +117,6 @@ def _write(cx: Lowering, node: ast.Call, data: Dynptr) -> Value:
         )
     index = next(i for i, argument in enumerate(row.args) if argument.name == "src")
     sizes: dict[int, int] = {}
-    source = helpers._memory(cx, node.args[1], "what `write` copies", row.args[index], value, sizes, index)
+    source = helpers._memory(cx, node.args[1], "what `write` copies", "dynptr_write", row.args[index], value, sizes, index)
     op = cx.call("dynptr_write", [data.op, offset, source, cx.const(sizes[index]), cx.const(0)])
     return IntValue(op, -(1 << 63), (1 << 63) - 1, True)

@@ -38,6 +38,13 @@ OF_MAPS = frozenset(
     ("map_update_elem", "map_delete_elem", "map_push_elem", "map_pop_elem", "map_peek_elem", "for_each_map_elem")
 )  # see `from_map`
 
+READS_PACKETS = frozenset(
+    """map_lookup_elem map_update_elem map_delete_elem map_push_elem map_pop_elem map_peek_elem map_lookup_percpu_elem csum_diff
+    sk_lookup_tcp sk_lookup_udp skc_lookup_tcp tcp_check_syncookie tcp_gen_syncookie tcp_raw_gen_syncookie_ipv4
+    tcp_raw_gen_syncookie_ipv6 tcp_raw_check_syncookie_ipv4 tcp_raw_check_syncookie_ipv6""".split()
+)
+"""Helpers that take pointers into the packet (`pkt_access` in net/core/filter.c and kernel/bpf/helpers.c)."""
+
 
 def unknown(cx: Lowering, node: ast.AST, name: str) -> None:
     import difflib
@@ -187,11 +194,13 @@ def _argument(
             layout = declared.key_type if argument.kind == ArgKind.MAP_KEY else declared.value_type
             return _pointer(cx, memory.materialized(cx, at, value, layout))
         case ArgKind.MEM | ArgKind.STRING:
-            return _memory(cx, at, what, argument, value, sizes, index)
+            return _memory(cx, at, what, found.name, argument, value, sizes, index)
     cx.fail(at, f"{what} ({argument.c_type}) cannot be given by a program yet")
 
 
-def _memory(cx: Lowering, at: ast.AST, what: str, argument: Arg, value: Value, sizes: dict[int, int], index: int) -> Op:
+def _memory(
+    cx: Lowering, at: ast.AST, what: str, helper: str, argument: Arg, value: Value, sizes: dict[int, int], index: int
+) -> Op:
     if value == NONE or (isinstance(value, Const) and value.value == 0):
         if not argument.nullable:
             cx.fail(at, f"{what} is a buffer and cannot be None")
@@ -214,6 +223,8 @@ def _memory(cx: Lowering, at: ast.AST, what: str, argument: Arg, value: Value, s
         place = memory.temporary(cx, IntType(bits, signed=number.low < 0))
         memory.store(cx, at, place, number)
         value = place
+    if isinstance(value, MaybeRef | MaybeInt):
+        cx.usable(at, value)
     if not isinstance(value, Ref):
         cx.fail(at, f"{what} is a buffer (a record, array or text), not {describe(value)}")
     cx.usable(at, value)
@@ -221,8 +232,23 @@ def _memory(cx: Lowering, at: ast.AST, what: str, argument: Arg, value: Value, s
         cx.fail(at, f"{what} is written, and this memory is read-only")
     if argument.size is not None and value.type.size < argument.size:
         cx.fail(at, f"{what} needs {argument.size} bytes", f"{named(value.type)} has {value.type.size}")
+    if argument.writes and value.region == "packet":
+        cx.fail(
+            at,
+            f"helper `{helper}` cannot write into the packet",
+            hint=f"let it write into memory of the program's own, then assign: `v = bpf.bytes({value.type.size})`",
+        )
     sizes[index] = value.type.size
-    return _pointer(cx, value)
+    return readable(cx, at, value, helper)
+
+
+def readable(cx: Lowering, at: ast.AST, ref: Ref, helper: str) -> Op:
+    """The address of what a helper reads: a copy on the stack, where the kernel does not let this one read the packet."""
+    if ref.region == "packet" and helper not in READS_PACKETS:
+        place = memory.temporary(cx, ref.type, "of the packet")
+        memory.copy(cx, at, place, ref, apart=True)
+        ref = place
+    return _pointer(cx, ref)
 
 
 def _pointer(cx: Lowering, ref: Ref) -> Op:

@@ -28,6 +28,7 @@ from purebpf.compiler.meaning import Annotation, Meaning, Result, Spot, spot
 from purebpf.compiler.options import Options
 from purebpf.compiler.signatures import Signature
 from purebpf.data import replace
+from purebpf.errors import Error
 from purebpf.isa.instruction import SourceLine
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.program_types import ProgramKind
@@ -242,7 +243,8 @@ class Lowering:
         try:
             return compute()
         except Exception as error:
-            self.fail(node, f"this constant expression fails: {type(error).__name__}: {error}")
+            ours = isinstance(error, Error)
+            self.fail(node, str(error) if ours else f"this constant expression fails: {type(error).__name__}: {error}")
 
     # -- syntax
 

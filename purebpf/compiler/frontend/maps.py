@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 ARRAYS = frozenset({MapType.ARRAY, MapType.PERCPU_ARRAY})
 ARRAY_ENTRY, HASH_ENTRY = "array ", "hash "
+NUMBER, THERE = " number", " there"  # of a looked up entry: what `get` gave for it, and that it is not None
 BPF_ANY, BPF_NOEXIST = 0, 1
 BPF_F_CURRENT_CPU = 0xFFFFFFFF
 
@@ -113,6 +114,25 @@ def _looked_up(declaration: MapDeclaration, key: Value) -> str:
     return f"{kind}{id(declaration)} {which}"
 
 
+def learn_presence(flow: Flow, value: MaybeRef | MaybeInt) -> None:
+    """In a flow where this is not None: if it is the entry of a key, that key is known to be there until the map may have
+    changed."""
+    for name, held in list(flow.state.items()):
+        if isinstance(name, str) and name.startswith(HASH_ENTRY) and isinstance(held, MaybeRef | MaybeInt):
+            mine = held.present if isinstance(held, MaybeInt) else held.op
+            if mine is (value.present if isinstance(value, MaybeInt) else value.op):
+                flow.state[name.removesuffix(NUMBER) + THERE] = Const(True)
+
+
+def _known_entry(cx: Lowering, node: ast.AST, declaration: MapDeclaration, key: Value) -> Ref | None:
+    """The entry of a key that a test has shown to be there; the branch for null is never taken, the verifier wants it."""
+    name = _looked_up(declaration, key)
+    found = cx.flow.state.get(name)
+    if not isinstance(found, MaybeRef) or name + THERE not in cx.flow.state:
+        return None
+    return _surely(cx, declaration, found.op)
+
+
 def changed(cx: Lowering, declaration: MapDeclaration | None = None) -> None:
     """Entries found in a map may be others now; in any map, without a declaration. An array's always stay."""
     start = HASH_ENTRY if declaration is None else f"{HASH_ENTRY}{id(declaration)} "
@@ -160,17 +180,24 @@ def item(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration) -> Valu
     """`m[k]` read."""
     _keyed(cx, node, declaration, "read by index")
     if declaration.kind not in ARRAYS:
-        name = ast.unparse(node.value)
-        key = ast.unparse(node.slice)
-        cx.fail(
-            node,
-            f"`{name}[{key}]` may not exist",
-            "a hash may lack the key",
-            f"use `{name}.get({key})` and test for None, or `{name}.get({key}, 0)`",
-        )
+        return _hash_item(cx, node, declaration)
     if isinstance(declaration.value_type, IntType | BoolType):
         return memory.load(cx, node, _entry(cx, node, declaration, node.slice, cx.expression(node.slice)))
     return _record_item(cx, node, declaration)
+
+
+def _hash_item(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration) -> Value:
+    """`m[k]` of a hash: allowed where a test has shown that the key is there."""
+    found = _known_entry(cx, node, declaration, cx.expression(node.slice))
+    if found is not None:
+        return memory.load(cx, node, found)
+    name, key = ast.unparse(node.value), ast.unparse(node.slice)
+    cx.fail(
+        node,
+        f"`{name}[{key}]` may not exist",
+        "a hash may lack the key",
+        f"use `{name}.get({key})` and test for None, or `{name}.get({key}, 0)`",
+    )
 
 
 def _record_item(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration) -> Value:
@@ -180,7 +207,11 @@ def _record_item(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration)
 
 def _entry(cx: Lowering, node: ast.AST, declaration: MapDeclaration, key_node: ast.AST, key: Value) -> Ref:
     _index(cx, key_node, declaration, key)
-    op = lookup(cx, node, declaration, key_node, key).op
+    return _surely(cx, declaration, lookup(cx, node, declaration, key_node, key).op)
+
+
+def _surely(cx: Lowering, declaration: MapDeclaration, op: Op) -> Ref:
+    """The entry that a lookup has found for certain."""
     kind = op.type
     assert isinstance(kind, Ptr)
     from purebpf.compiler.frontend import scopes
@@ -216,7 +247,10 @@ def get(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
         return _if_there(cx, maybe, lambda ref: memory.load(cx, node, ref), lambda: default)
     if not isinstance(layout, IntType | BoolType):
         return maybe
-    return if_there(cx, maybe, lambda ref: memory.load(cx, node, ref), lambda: NONE, maybe.why)
+    found = if_there(cx, maybe, lambda ref: memory.load(cx, node, ref), lambda: NONE, maybe.why)
+    if name := _looked_up(declaration, key[1]):
+        cx.flow.state[name + NUMBER] = found
+    return found
 
 
 def contains(cx: Lowering, node: ast.expr, key: Value, container: Value) -> tuple[Flow | None, Flow | None] | None:
@@ -225,9 +259,11 @@ def contains(cx: Lowering, node: ast.expr, key: Value, container: Value) -> tupl
         return None
     declaration = container.value
     _keyed(cx, node, declaration, "searched")
-    op = lookup(cx, node, declaration, node, key).op
-    assert isinstance(op.type, Ptr)
-    return cx.branch(cx.builder.emit("ne", BOOL, [op, cx.builder.const(0, op.type)]))
+    found = lookup(cx, node, declaration, node, key)
+    assert isinstance(found.op.type, Ptr)
+    yes, no = cx.branch(cx.builder.emit("ne", BOOL, [found.op, cx.builder.const(0, found.op.type)]))
+    learn_presence(yes, found)
+    return yes, no
 
 
 def assign(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration, value: Value, given: ast.AST) -> None:
@@ -289,6 +325,10 @@ def augment(cx: Lowering, node: ast.AugAssign, target: ast.Subscript, declaratio
             memory.store(cx, node, ref, operate(cx, node, node.op, target, old, node.value, amount))
         return NONE
 
+    surely = _known_entry(cx, target, declaration, key) if declaration.kind not in ARRAYS else None
+    if surely is not None:
+        change(surely)
+        return
     looked_up = _looked_up(declaration, key) in cx.flow.state
     place = None if looked_up else key_pointer(cx, target.slice, declaration, key)
     maybe: Value = lookup(cx, target, declaration, target.slice, key, place)
@@ -316,15 +356,40 @@ def delete_item(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration) 
 
 
 def _delete(cx: Lowering, node: ast.AST, key_node: ast.expr, declaration: MapDeclaration) -> IntValue:
-    from purebpf.compiler.frontend.helpers import from_map
-
     _keyed(cx, node, declaration, "deleted from")
     if declaration.kind in ARRAYS:
         cx.fail(node, f"an entry of `{declaration.name}` cannot be deleted", "all entries of an array always exist", "assign 0")
-    key_op = key_pointer(cx, key_node, declaration, cx.expression(key_node))
+    return _removed(cx, node, declaration, key_pointer(cx, key_node, declaration, cx.expression(key_node)))
+
+
+def _removed(cx: Lowering, node: ast.AST, declaration: MapDeclaration, key_op: Op) -> IntValue:
+    from purebpf.compiler.frontend.helpers import from_map
+
     result = from_map(cx, cx.call("map_delete_elem", [_map(cx, node, declaration), key_op]))
     changed(cx, declaration)
     return result
+
+
+def _pop(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
+    """`m.pop(k)`: a copy of the value, whose entry is deleted, or None."""
+    _keyed(cx, node, declaration, "deleted from")
+    ((at, key),) = arguments(cx, node, declaration, "pop", ("key",), 1)
+    place = key_pointer(cx, at, declaration, key)
+    maybe = lookup(cx, node, declaration, at, key, place)
+    layout = declaration.value_type
+    plain = isinstance(layout, IntType | BoolType)
+    copy = None if plain else memory.temporary(cx, layout, "popped")
+
+    def take(ref: Ref) -> Value:
+        value: Value = memory.load(cx, node, ref)
+        if copy is not None:
+            memory.copy(cx, node, copy, ref, apart=True)
+            value = copy
+        _removed(cx, node, declaration, place)
+        return value
+
+    value = if_there(cx, maybe, take, lambda: NONE, why := f"`{ast.unparse(node)}` gives None when the key is absent")
+    return replace(value, why=why) if isinstance(value, MaybeRef) else value
 
 
 def arguments(
@@ -386,7 +451,7 @@ def _tail_call(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Val
 
 def _output(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
     """`events.output(record)`: send a copy to this CPU's ring; 0 or -errno."""
-    from purebpf.compiler.frontend.helpers import _pointer, allowed
+    from purebpf.compiler.frontend.helpers import allowed, readable
 
     value, *rest = arguments(cx, node, declaration, "output", ("record", "flags"), 1)
     allowed(cx, node, "perf_event_output")
@@ -403,7 +468,8 @@ def _output(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
         cx.fail(value[0], f"`{declaration.name}` takes `{layout}`, not {describe(value[1])}")
     flags = cx.integer(*rest[0]).op if rest else cx.const(BPF_F_CURRENT_CPU)
     place = memory.materialized(cx, value[0], value[1], layout, "record")
-    op = cx.call("perf_event_output", [context, _map(cx, node, declaration), flags, _pointer(cx, place), cx.const(layout.size)])
+    source = readable(cx, value[0], place, "perf_event_output")
+    op = cx.call("perf_event_output", [context, _map(cx, node, declaration), flags, source, cx.const(layout.size)])
     return IntValue(op, -(1 << 63), (1 << 63) - 1, True)
 
 
@@ -420,7 +486,7 @@ def _for_each(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Valu
     return for_each(cx, node, declaration)
 
 
-KEYED_METHODS: dict[str, Method] = {"get": get, "set": _set, "delete": _delete_method, "for_each": _for_each}
+KEYED_METHODS: dict[str, Method] = {"get": get, "set": _set, "delete": _delete_method, "pop": _pop, "for_each": _for_each}
 
 
 def _methods_of(declaration: MapDeclaration) -> dict[str, Method]:
@@ -435,7 +501,9 @@ def _methods_of(declaration: MapDeclaration) -> dict[str, Method]:
             return {"emit": rings.emit, "discard": rings.discard, "reserve": _reserve, "reserve_bytes": _reserve}
         case KeyedMap():
             return (
-                KEYED_METHODS if declaration.kind not in ARRAYS else {k: m for k, m in KEYED_METHODS.items() if k != "delete"}
+                KEYED_METHODS
+                if declaration.kind not in ARRAYS
+                else {k: m for k, m in KEYED_METHODS.items() if k not in ("delete", "pop")}
             )
     return {}
 

@@ -157,7 +157,8 @@ def store(cx: Lowering, node: ast.AST, ref: Ref, value: Value) -> None:
             op = cx.builder.emit("tobe", I64 if type.bits == 64 else I32, [op], (type.bits,))
         return _store(cx, node, ref, op)
     if isinstance(value, Fill):
-        if value.type.size > type.size or not isinstance(type, CharsType | BytesType):
+        fits = isinstance(type, CharsType) if value.stretches else value.type.size <= type.size
+        if not fits or not isinstance(type, CharsType | BytesType):
             cx.fail(node, f"{describe(value)} does not fit {named(type)}")
         return fill(cx, node, ref, value)
     if isinstance(value, Const) and isinstance(value.value, str | bytes | list | tuple):
@@ -222,7 +223,9 @@ def check_assignable(cx: Lowering, node: ast.AST, ref: Ref) -> None:
 
 
 def check_writable(cx: Lowering, node: ast.AST, ref: Ref) -> None:
-    """Refuse to write to settings, constant tables, and what the program's type may only read."""
+    """Refuse to write to settings, constant tables, what the program's type may only read, and copies that stand for it."""
+    if not ref.writable and ref.region == "stack":
+        cx.fail(node, "this memory cannot be written", "it is a copy, and the store would change nothing else")
     if not ref.writable:
         constant = ref.region == "map_value"
         why = "settings and tables are constant while a program runs" if constant else "it is read-only for this program type"
@@ -337,6 +340,10 @@ def zero(cx: Lowering, node: ast.AST, ref: Ref, start: int = 0) -> None:
 
 def fill(cx: Lowering, node: ast.AST, ref: Ref, value: Fill) -> None:
     """Let a helper write into a place, all of whose bytes are known afterwards: equal texts are then equal keys."""
+    if ref.region == "packet":  # where helpers may not write
+        place = temporary(cx, ref.type)
+        fill(cx, node, place, value)
+        return copy(cx, node, ref, place, apart=True)
     zero(cx, node, ref, 0 if value.leaves else value.type.size)
     cx.forget()
     value.write(ref)
@@ -353,7 +360,7 @@ def in_memory(cx: Lowering, value: Value) -> Value:
     if not isinstance(value, Fill):
         return value
     place = temporary(cx, value.type)
-    value.write(place)
+    fill(cx, cx.here, place, value)
     return place
 
 

@@ -14,12 +14,15 @@ import zlib
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
 
+from purebpf.lang.layout import exists, offsetof, sizeof
+
 FUNCTIONS = (
     abs, all, any, bin, bool, bytes, chr, divmod, enumerate, frozenset, hex, int, isinstance, issubclass, len, max, min, oct,
     ord, pow, range, reversed, round, sorted, str, sum, tuple, zip,
     struct.pack, struct.unpack, struct.calcsize, binascii.crc32, zlib.crc32, zlib.adler32,
     socket.htons, socket.htonl, socket.ntohs, socket.ntohl, socket.inet_aton, socket.inet_pton,
     IPv4Address, IPv4Network, IPv6Address, IPv6Network,
+    sizeof, offsetof, exists,
 )  # fmt: skip
 MODULES = frozenset({"ipaddress", "math", "operator", "_operator", "_struct"})
 RECEIVERS = (str, bytes, int, tuple, frozenset, range, IPv4Address, IPv4Network, IPv6Address, IPv6Network)

@@ -142,7 +142,7 @@ def _flags(cx: Lowering, node: ast.Call) -> Op:
 
 def _output(cx: Lowering, node: ast.Call, ring: RingBuf[Any], at: ast.expr, value: Value, flags: Op) -> Value:
     """Copy what is there already into the ring."""
-    from purebpf.compiler.frontend.helpers import _pointer, allowed
+    from purebpf.compiler.frontend.helpers import allowed, readable
 
     allowed(cx, node, "ringbuf_output")
     layout = ring.value_type
@@ -150,7 +150,8 @@ def _output(cx: Lowering, node: ast.Call, ring: RingBuf[Any], at: ast.expr, valu
         cx.usable(at, value)
         cx.fail(at, f"`{ring.name}` takes {named(layout)}, not {describe(value)}")
     place = memory.materialized(cx, at, value, layout, "record")
-    answer = cx.call("ringbuf_output", [_map(cx, node, ring), _pointer(cx, place), cx.const(layout.size), flags])
+    source = readable(cx, at, place, "ringbuf_output")
+    answer = cx.call("ringbuf_output", [_map(cx, node, ring), source, cx.const(layout.size), flags])
 
     def full() -> Value:
         count_loss(cx, node, ring)

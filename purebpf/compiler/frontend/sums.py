@@ -45,7 +45,7 @@ def _memory(cx: Lowering, node: ast.Call, at: ast.expr, value: Value, most: int)
     """What is summed or hashed, in memory."""
     if isinstance(value, Fill):
         place = memory.temporary(cx, value.type)
-        value.write(place)
+        memory.fill(cx, at, place, value)
         value = place
     if not isinstance(value, Ref) or isinstance(value.type, IntType):
         cx.usable(at, value)

@@ -126,11 +126,12 @@ class LocalFunction(Value):
 @data
 class Fill(Value):
     """Something that a helper writes into memory, such as `bpf.current.comm`: `write(destination)` does it in place.
-    `leaves` says that it may leave bytes behind a text's NUL as they were."""
+    `leaves` says that it may leave bytes behind a text's NUL as they were, `stretches` that it fills a text of any size."""
 
     type: Type
     write: Callable[[Ref], None]
     leaves: bool = False
+    stretches: bool = False
 
 
 @data

@@ -1,0 +1,68 @@
+"""Type checkers and annotated programs: nothing to find in a right one, and the mistakes of a wrong one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import purebpf as bpf
+from tests.compiler.results import ENGINES
+from tests.lang import typed_program
+
+HERE = Path(__file__).parent
+PROGRAMS = [program for program in vars(typed_program).values() if isinstance(program, bpf.Program)]
+WRONG = """
+import purebpf as bpf
+from purebpf import u32, u64
+
+
+@bpf.struct
+class Flow:
+    packets: u64
+    owner: str = bpf.chars(16)
+
+
+flows = bpf.Hash[u32, Flow](max_entries=8)
+hits = bpf.Hash[u32, u64](max_entries=8)
+
+
+@bpf.xdp
+def program(ctx: bpf.XdpContext) -> bpf.XdpAction:
+    flows.get(1).packets += 1  # may be None
+    flows[1] = Flow(owner="x")  # lacks a field
+    flows[2].octets = 1  # has no such field
+    hits[1] = "x"  # is no number
+    hits["x"] += 1  # is no key
+    bpf.XDP_PASS()  # is no function
+    ctx.packet.at(0, Flow).packets = 1  # may be None
+    return "x"  # is no action
+"""
+
+
+def mypy(file: Path, folder: Path) -> str:
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={folder}", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=HERE.parents[1], check=False)
+    return done.stdout + done.stderr
+
+
+def test_a_right_program(tmp_path: Path) -> None:
+    assert mypy(HERE / "typed_program.py", tmp_path).startswith("Success")
+
+
+def test_a_wrong_program(tmp_path: Path) -> None:
+    file = tmp_path / "wrong.py"
+    file.write_text(WRONG)
+    said = mypy(file, tmp_path)
+    lines = [number for number, line in enumerate(WRONG.splitlines(), 1) if "  # " in line]
+    assert [number for number in lines if f"wrong.py:{number}: error:" not in said] == []
+    assert f"Found {len(lines)} errors" in said
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("program", PROGRAMS, ids=[program.name for program in PROGRAMS])
+def test_the_right_program_loads(program: bpf.Program, engine: str) -> None:
+    with program.load(engine):
+        pass
