@@ -39,10 +39,13 @@ OF_MAPS = frozenset(
 )  # see `from_map`
 
 READS_PACKETS = frozenset(
-    """map_lookup_elem map_update_elem map_delete_elem map_push_elem map_pop_elem map_peek_elem map_lookup_percpu_elem csum_diff
-    sk_lookup_tcp sk_lookup_udp skc_lookup_tcp tcp_check_syncookie tcp_gen_syncookie tcp_raw_gen_syncookie_ipv4
-    tcp_raw_gen_syncookie_ipv6 tcp_raw_check_syncookie_ipv4 tcp_raw_check_syncookie_ipv6""".split()
-)
+    (
+        "map_lookup_elem", "map_update_elem", "map_delete_elem", "map_push_elem", "map_pop_elem", "map_peek_elem",
+        "map_lookup_percpu_elem", "csum_diff", "sk_lookup_tcp", "sk_lookup_udp", "skc_lookup_tcp", "tcp_check_syncookie",
+        "tcp_gen_syncookie", "tcp_raw_gen_syncookie_ipv4", "tcp_raw_gen_syncookie_ipv6", "tcp_raw_check_syncookie_ipv4",
+        "tcp_raw_check_syncookie_ipv6",
+    )
+)  # fmt: skip
 """Helpers that take pointers into the packet (`pkt_access` in net/core/filter.c and kernel/bpf/helpers.c)."""
 
 
