@@ -13,6 +13,7 @@ from purebpf.compiler.diagnostics import ProgramError
 from purebpf.compiler.frontend import functions
 from purebpf.compiler.frontend.bounds import forget_bounds
 from purebpf.compiler.frontend.lower import Unit
+from purebpf.compiler.frontend.memory import LARGEST_SCRATCH
 from purebpf.compiler.frontend.source import source_of
 from purebpf.compiler.ir.ops import Function
 from purebpf.compiler.loadable import Loadable
@@ -66,7 +67,6 @@ PASSES: tuple[tuple[str, Pass], ...] = (  # each with the reason for its place
 )
 
 
-LARGEST_SCRATCH = 1 << 15  # bytes of a per-CPU value (PCPU_MIN_UNIT_SIZE)
 ALONE = frozenset({ProgramType.XDP, ProgramType.SCHED_CLS, ProgramType.TRACEPOINT, ProgramType.KPROBE, ProgramType.PERF_EVENT})
 """Types of which one run on a CPU ends before the next begins: softirqs are off, or the kernel refuses to nest them."""
 

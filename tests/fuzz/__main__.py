@@ -42,7 +42,10 @@ def main() -> int:
         counts += report.counts
         for failure in report.failures:
             tally.add(failure)
-            if failure.kind == "large":
+            if failure.kind == "large":  # shrinking these would take long
+                print(f"== seed {failure.seed}: large ({failure.engine})", file=sys.stderr, flush=True)
+                if options.keep is not None:
+                    write(options.keep, failure)
                 continue
             seen[signature(failure)] += 1
             if seen[signature(failure)] > 1:

@@ -442,7 +442,7 @@ class Generator(Features):
             )
             values = range(*bounds)
             text = f"range({', '.join(map(str, bounds))})" if bounds[2] != 1 or bounds[0] else f"range({bounds[1]})"
-            counter = Expr(name, min(values, default=0), max(values, default=0), None, True)
+            counter = Expr(name, min(values, default=bounds[0]), max(values, default=bounds[0]), None, True)
             trips = max(len(values), 1)
         elif kind < 0.75:
             stop = operate(self.expression(1), "&", number(7))

@@ -48,6 +48,8 @@ AT_ONCE = 64  # bytes that a copy may hold in registers
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
 
+LARGEST_SCRATCH = 1 << 15  # bytes of a per-CPU value (PCPU_MIN_UNIT_SIZE)
+
 
 def load(cx: Lowering, node: ast.AST, ref: Ref) -> Value:
     """What is at a place: an integer is loaded, anything else stays a reference."""
@@ -335,6 +337,9 @@ def store_bytes(cx: Lowering, node: ast.AST, ref: Ref, data: bytes, start: int =
 
 def zero(cx: Lowering, node: ast.AST, ref: Ref, start: int = 0) -> None:
     """Clear a place, from byte `start` on."""
+    if ref.type.size > LARGEST_SCRATCH and ref.region == "stack":
+        told = f"{ref.type.size} bytes; a program's local memory has at most {LARGEST_SCRATCH}"
+        cx.fail(node, "this is too large for a local value", told, hint="keep large things in an Array map")
     store_bytes(cx, node, ref, bytes(ref.type.size), start)
 
 
