@@ -222,6 +222,34 @@ def index_on_the_side_that_is_never_taken(ctx):  # type: ignore[no-untyped-def]
     return PRIMES[n % 8]
 
 
+@case(7)
+def remainder_that_is_not_zero(ctx):  # type: ignore[no-untyped-def]
+    n = len(ctx.packet) % 5
+    if n != 0:
+        return PRIMES[n - 1]
+    return PRIMES[n]
+
+
+@case(11)
+def remainder_that_is_not_the_last(ctx):  # type: ignore[no-untyped-def]
+    n = len(ctx.packet) % 5
+    if n != 4:
+        return slots.get(n, 3)
+    return PRIMES[n]
+
+
+@case(5)
+def remainder_that_two_tests_left(ctx):  # type: ignore[no-untyped-def]
+    w = bpf.array(u32, 7)
+    w[2] = 5
+    n = (len(ctx.packet) + 1) % 7
+    if n:
+        if n == 1:
+            return 3
+        return w[n]
+    return w[n]
+
+
 @case.parametrize()
 def test_a_program_gives(function: Function, expected: int, packet: bytes, engine: str) -> None:
     check(function, expected, packet, engine)

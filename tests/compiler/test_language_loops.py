@@ -246,6 +246,52 @@ def a_loop_in_code_that_never_runs(ctx):  # type: ignore[no-untyped-def]
     return n
 
 
+@case(6)
+def down_from_a_capture(ctx):  # type: ignore[no-untyped-def]
+    n = len(ctx.packet)
+    match n % 5:
+        case 0:
+            n += 7
+        case 1 | 2:
+            pass
+        case g if n > 1:
+            for i in range((g >> 8) & 7, -3, -1):
+                n = u8(n * g) and abs(i)
+    return n + 6
+
+
+@case(0)
+def far_down_from_a_small_number(ctx):  # type: ignore[no-untyped-def]
+    slots[0] = 7
+    for i in range(slots[0] // 3 & 7, -9223372036854775808, -1):
+        slots[1] = slots[0] // 2
+        if i < -3:
+            break
+    return slots[1] - 3
+
+
+@case(21)
+def down_by_odd_steps(ctx):  # type: ignore[no-untyped-def]
+    total = (len(ctx.packet) * 37 & 1023) | 1
+    while total > 100:
+        total -= 97
+        if total % 2:
+            continue
+        total -= 3
+    return total
+
+
+@case(20)
+def counted_and_something_else(ctx):  # type: ignore[no-untyped-def]
+    n, i = len(ctx.packet), 0
+    while n > 1 and i < 20:
+        i += 1
+        if n == 5:
+            continue
+        n -= n // 3
+    return i
+
+
 @case.parametrize()
 def test_a_program_gives(function: Function, expected: int, packet: bytes, engine: str) -> None:
     check(function, expected, packet, engine)

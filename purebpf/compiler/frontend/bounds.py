@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
 
 Range = tuple[int, int]
-U64 = (1 << 64) - 1
+U64, S64_HIGH = (1 << 64) - 1, (1 << 63) - 1
 UNKNOWN: Range = (0, U64)
 
 
@@ -59,6 +59,38 @@ def _computed(op: Op) -> Range:
         case "lshr" if c == d:
             return a >> c, b >> d
     return UNKNOWN
+
+
+def shown(op: Op, before: Range, after: Range) -> Range:
+    """What the verifier knows where a comparison has narrowed a value from `before` to `after`: the end that moved, and of the
+    other one only what the value itself tells."""
+    low, high = after
+    if low >= 0 and high == before[1]:
+        high = max(high, _ceiling(op) if before[0] < 0 else verifier_range(op)[1])
+    if low > 0 and low == before[0]:
+        low = min(low, verifier_range(op)[0])
+    return low, high
+
+
+def _ceiling(op: Op) -> int:
+    """The largest number that the verifier takes a signed value for."""
+    match op.kind:
+        case "guard" if op.imm[0] == "range":
+            return min(int(op.imm[2]), _ceiling(op.args[0]))
+        case "load":
+            return int((1 << 8 * op.imm[0] - 1) - 1) if op.imm[1] else min(verifier_range(op)[1], S64_HIGH)
+        case "sext":
+            return int((1 << op.imm[0] - 1) - 1)
+    return min(verifier_range(op)[1], S64_HIGH)
+
+
+def followed(op: Op) -> bool:
+    """Whether the verifier knows anything of a value, signs and single bits included."""
+    if op.kind == "load":
+        return int(op.imm[0]) < 8
+    if op.kind in ("add", "sub"):
+        return all(followed(arg) for arg in op.args)
+    return op.kind not in ("call", "callsub", "atomic", "cmpxchg")
 
 
 def provable(cx: Lowering, op: Op, high: int) -> Op:

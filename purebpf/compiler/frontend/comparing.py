@@ -9,7 +9,7 @@ import ast
 import operator
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend.bounds import verifier_range
+from purebpf.compiler.frontend.bounds import shown, verifier_range
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.values import S64_HIGH, IntValue, Value
 from purebpf.compiler.ir.ops import BOOL, I64, Op
@@ -47,9 +47,9 @@ def split_compare(
     yes, no = cx.branch(op)
     for flow, relation in ((yes, symbol), (no, OPPOSITE[symbol])):
         low, high = _narrowed(relation, a, b)
-        learn(cx, flow, left_node, left, a, low, high, _seen(b))
+        learn(cx, flow, left_node, left, a, low, high, _seen(b) and (relation != "!=" or high == a.high))
         low, high = _narrowed(SWAPPED[relation], b, a)
-        learn(cx, flow, right_node, right, b, low, high, _seen(a))
+        learn(cx, flow, right_node, right, b, low, high, _seen(a) and (relation != "!=" or high == b.high))
     return yes, no
 
 
@@ -123,7 +123,8 @@ def learn(
     seen: bool = True,
 ) -> None:
     """In `flow`, the tested value lies in low..high: its name (and the field it was read from) means the guarded value. Where
-    the verifier has not `seen` that, there is no guard: an address made of the value gets a comparison of its own."""
+    the verifier has not `seen` that, as with `!= 7` for 0..7, there is no guard: an address made of the value gets a comparison
+    of its own."""
     if value.op.is_const or (low, high) == (value.low, value.high) or low > high:
         return
     root = _unguarded(value.op)
@@ -147,7 +148,8 @@ def learn(
             table[key] = IntValue(cx.builder.const(least, BOOL), least, most, False, True)
             continue
         type = known.op.type if known.op.type != BOOL else I64
-        op = cx.builder.emit("guard", type, [known.op], ("range", least, most)) if seen else known.op
+        told = shown(known.op, (known.low, known.high), (least, most))
+        op = cx.builder.emit("guard", type, [known.op], ("range", *told)) if seen else known.op
         table[key] = replace(known, op=op, low=least, high=most)
     cx.go(here)
 

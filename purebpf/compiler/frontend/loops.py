@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from purebpf.compiler.diagnostics import UnsupportedProgram
 from purebpf.compiler.frontend import called, comparing, conditions, iteration, meetings, scopes, statements
 from purebpf.compiler.frontend.arithmetic import width
-from purebpf.compiler.frontend.bounds import provable
+from purebpf.compiler.frontend.bounds import followed, provable
 from purebpf.compiler.frontend.flow import Flow, as_int, unify
 from purebpf.compiler.frontend.lower import ZEROS, Loop, Lowering, lowers
 from purebpf.compiler.frontend.maps import HASH_ENTRY
@@ -60,6 +60,7 @@ class Parts:
     steps: bool = True  # whether such ranges can be had
     fenced: bool = False  # whether the counter is compared with its last value too: see `_fenced`
     ended: bool = True  # whether it is a condition or a known number that ends it, not a number that the verifier may forget
+    counter: str = ""  # a hidden variable that counts
     callable: bool = True  # whether the parts can be lowered in a function of their own
 
 
@@ -75,29 +76,34 @@ def while_(cx: Lowering, node: ast.While) -> None:
 
 
 def _counted_trips(cx: Lowering, node: ast.While) -> int | None:
-    """How often `while i < limit:` runs at most, when the body counts `i` up by a constant on every trip; else None."""
-    match node.test:
+    """How often `while i < limit and ...:` runs at most, when the body counts `i` up by a constant on every trip; else None."""
+    both = isinstance(node.test, ast.BoolOp) and isinstance(node.test.op, ast.And)
+    tests = node.test.values if both else [node.test]  # type: ignore[attr-defined]
+    found = [trips for test in tests if (trips := _trips_of(cx, node, test)) is not None]
+    return min(found, default=None)
+
+
+def _trips_of(cx: Lowering, node: ast.While, test: ast.expr) -> int | None:
+    """How often the loop runs at most as far as one of its conditions says."""
+    match test:
         case ast.Compare(left=ast.Name(id=name), ops=[ast.Lt() | ast.LtE() as op], comparators=[limit_node]) if (
             name in cx.flow.names
         ):
             pass
         case _:
             return None
-    steps = [s for s in node.body if isinstance(s, ast.AugAssign) and isinstance(s.target, ast.Name) and s.target.id == name]
-    stores = [
-        n for s in node.body for n in ast.walk(s) if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store)
-    ]
-    if (
-        len(steps) != 1
-        or len(stores) != 1
-        or not isinstance(steps[0].op, ast.Add)
-        or not isinstance(steps[0].value, ast.Constant)
-    ):
+    stores = [n for s in [node.test, *node.body] for n in ast.walk(s) if isinstance(n, ast.Name) and n.id == name]
+    stores = [n for n in stores if isinstance(n.ctx, ast.Store)]
+    places = [i for i, s in enumerate(node.body) if isinstance(s, ast.AugAssign) and s.target in stores]
+    if len(stores) != 1 or not places:
         return None
-    if any(isinstance(n, ast.Continue) for s in node.body for n in ast.walk(s)):
+    before, counts = node.body[: places[0]], node.body[places[0]]
+    if not isinstance(counts.op, ast.Add) or not isinstance(counts.value, ast.Constant):  # type: ignore[attr-defined]
+        return None
+    if any(isinstance(n, ast.Continue) for s in before for n in ast.walk(s)):
         return None
     limit = _known(cx, limit_node)
-    start, step = as_int(cx.builder, cx.flow.names[name]), steps[0].value.value
+    start, step = as_int(cx.builder, cx.flow.names[name]), counts.value.value  # type: ignore[attr-defined]
     if limit is None or start is None or not isinstance(step, int) or step < 1:
         return None
     return max(0, -(-(limit + isinstance(op, ast.LtE) - start.low) // step))
@@ -192,6 +198,7 @@ def _counted(cx: Lowering, node: ast.For, over: iteration.Counted) -> None:
 
     loop = Parts(names, test, lambda cx: cx.statements(node.body), advance, trips if plain else None)
     loop.ended = stop.op.is_const
+    loop.counter = counter
     loop.callable = over.item is None  # items refer to what is around the loop
     run(cx, node, loop, node.orelse)
     if cx.current is not None:
@@ -326,7 +333,8 @@ def _attempt(
         if not options.may_goto and options.bpf_loop and loop.callable:
             raise called.CallIsWanted
         no = _budgeted(cx, node, spent, header, budget, no)
-        _hide(cx, entry, header)
+        held = [(name, value) for name, value in names.items() if isinstance(value, IntValue)]
+        _hide(cx, entry, header, {v.op for name, v in held if name == loop.counter or _moves(cx, entry.names[name], v)})
     else:
         cx.fn.blocks.remove(budget)
         cx.repeated += trip * (max(1, loop.trips or 1) - 1) if goes_back else 0
@@ -367,23 +375,34 @@ def _budgeted(cx: Lowering, node: ast.stmt, spent: Flow, header: Block, inner: B
     return cx.join(no, out)
 
 
-def _hide(cx: Lowering, entry: Flow, header: Block) -> None:
+def _hide(cx: Lowering, entry: Flow, header: Block, moved: set[Op]) -> None:
     """Let the loop start from numbers that the verifier does not know. From a known one it would follow the counter through
-    every trip, times the ways through the body; so it sees soon that a trip is like the one before. Each is loaded by itself
-    and in full width: what is learnt of one says nothing of another, and the next trip's value is no news."""
+    every trip, times the ways through the body, and a range that every trip moves it would follow for ever; so it sees soon
+    that a trip is like the one before. Each is loaded by itself and in full width: what is learnt of one says nothing of
+    another, and the next trip's value is no news."""
     jump = entry.block.ops.pop()
     arguments = jump.targets[0].args
     here = cx.current
     cx.go(entry)
-    hidden = [i for i, param in enumerate(header.params) if arguments[i].is_const and param.type in (I32, I64)]
+    hidden = [
+        i
+        for i, (param, given) in enumerate(zip(header.params, arguments, strict=True))
+        if param.type in (I32, I64) and (given.is_const or (param in moved and followed(given)))
+    ]
     place = cx.builder.emit("map_value", Ptr("map_value"), [], (cx.unit.zero_name, 0)) if hidden else None
     for n, i in enumerate(hidden[:ZEROS]):
         type, given = header.params[i].type, arguments[i]
         assert place is not None
         zero = cx.builder.emit("load", type, [place], (8 if type == I64 else 4, 0, 8 * n))
-        arguments[i] = cx.builder.emit("add", type, [zero, given]) if given.value else zero
+        arguments[i] = zero if given.is_const and not given.value else cx.builder.emit("add", type, [zero, given])
     entry.block.ops.append(jump)
     cx.go(here)
+
+
+def _moves(cx: Lowering, before: Value, held: IntValue) -> bool:
+    """Whether the loop takes a variable beyond the range that it has in front of it."""
+    start = as_int(cx.builder, before)
+    return start is not None and (held.low < start.low or held.high > start.high)
 
 
 def _budgets(cx: Lowering, fn: Function | None = None) -> int:

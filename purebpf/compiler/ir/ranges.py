@@ -8,8 +8,8 @@ M32, M64 = (1 << 32) - 1, (1 << 64) - 1
 DEPTH = 6  # further up an expression it is not worth looking
 
 
-def highest(op: Op, depth: int = DEPTH) -> int:
-    """Read as unsigned; 2**64 - 1 when nothing is known."""
+def highest(op: Op, depth: int = DEPTH, told: bool = False) -> int:
+    """Read as unsigned; 2**64 - 1 when nothing is known. `told` leaves out what the kernel's verifier does not follow."""
     if op.type == BOOL:
         return 1
     limit = M32 if op.type == I32 else M64
@@ -17,11 +17,13 @@ def highest(op: Op, depth: int = DEPTH) -> int:
         return op.value & M64
     if op.kind == "load" and not (op.imm[1] and op.imm[0] < 8):
         return int((1 << 8 * op.imm[0]) - 1)
+    if told and op.kind in ("tobe", "umod", "udiv"):
+        return limit
     if op.kind == "tobe":
         return int((1 << op.imm[0]) - 1)
     if depth == 0:
         return limit
-    a, *rest = (highest(arg, depth - 1) for arg in op.args) if op.args else (M64,)
+    a, *rest = (highest(arg, depth - 1, told) for arg in op.args) if op.args else (M64,)
     b = rest[0] if rest else M64
     match op.kind:
         case "guard" if op.imm[0] == "range" and op.imm[1] >= 0:

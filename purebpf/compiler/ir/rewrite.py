@@ -28,8 +28,9 @@ class Make:
 Result = Op | int | Make | None
 
 
-def rewrite(kind: str, type: Type, args: list[Op], imm: tuple[Any, ...], big_endian: bool) -> Result:
-    """The simplest form of a pure op, or None if it is the one given."""
+def rewrite(kind: str, type: Type, args: list[Op], imm: tuple[Any, ...], big_endian: bool, told: bool = False) -> Result:
+    """The simplest form of a pure op, or None if it is the one given. With `told` a mask stays that tells the verifier what
+    only the compiler knows: once a program is lowered somebody may rely on it."""
     if args and all(a.is_const and not isinstance(a.type, Ptr) for a in args):
         value = evaluate(kind, type, [a.value for a in args], imm, big_endian)
         if value is not None:
@@ -40,7 +41,7 @@ def rewrite(kind: str, type: Type, args: list[Op], imm: tuple[Any, ...], big_end
         if args[0] is args[1]:
             return _twice(kind, type, args[0])
         if args[1].is_const and args[1].type != BOOL and not isinstance(args[1].type, Ptr):
-            found = _with_constant(kind, type, args[0], args[1].value, big_endian)
+            found = _with_constant(kind, type, args[0], args[1].value, big_endian, told)
             if found is not None:
                 return found
     rule = RULES.get(kind)
@@ -60,7 +61,7 @@ def _twice(kind: str, type: Type, x: Op) -> Result:
     return None
 
 
-def _with_constant(kind: str, type: Type, x: Op, c: int, big_endian: bool) -> Result:
+def _with_constant(kind: str, type: Type, x: Op, c: int, big_endian: bool, told: bool) -> Result:
     """A constant on the right."""
     same = identity(kind, type if x.type != I32 else I64, c)
     if same == "x" and type != BOOL:
@@ -77,7 +78,8 @@ def _with_constant(kind: str, type: Type, x: Op, c: int, big_endian: bool) -> Re
         found = _and_or(type, x, c)
         if found is not None:
             return found
-    if kind == "and" and c >= 0 and c & (c + 1) == 0 and highest(x) <= c and (type == I64 or x.type in (I32, BOOL)):
+    whole = kind == "and" and c >= 0 and c & (c + 1) == 0 and (type == I64 or x.type in (I32, BOOL))
+    if whole and highest(x, told=told) <= c:
         return x
     flipped = x.args[1].value if x.kind == "xor" and x.args[1].is_const else 0
     if kind == "and" and type == I32 and c >= 0 and flipped & c == c != flipped:  # ~x & mask: flip the bits that stay

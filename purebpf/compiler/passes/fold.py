@@ -45,7 +45,7 @@ class _Fold:
             if not op.pure or op.is_const:
                 out.append(op)
                 continue
-            result = rewrite(op.kind, op.type, op.args, op.imm, self.big_endian)
+            result = rewrite(op.kind, op.type, op.args, op.imm, self.big_endian, told=True)
             simpler = self.made(result, op, out, known)
             key = (op.kind, op.type, tuple(op.args), op.imm)
             simpler = known.get(key) if simpler is None else simpler
@@ -63,7 +63,7 @@ class _Fold:
                 return self.constant(result, like.type)
             case Make(kind, type, args, imm):
                 values = [self._argument(arg, like, out, known) for arg in args]
-                again = self.made(rewrite(kind, type, values, imm, self.big_endian), like, out, known)
+                again = self.made(rewrite(kind, type, values, imm, self.big_endian, told=True), like, out, known)
                 if again is not None:
                     return again
                 key = (kind, type, tuple(values), imm)
