@@ -236,6 +236,20 @@ def a_name_of_a_reference(ctx):
     return a.x
 
 
+def x_or_0(point: Optional[Point]) -> u32:  # noqa: UP045
+    return point.x if point else 0
+
+
+def x_or_3(point: "Point | None" = None) -> u32:
+    return point.x if point else 3
+
+
+@row(17 + 17 + 0 + 3 + 3)
+def annotated_as_what_may_be_none(ctx):
+    points[1] = Point(x=17)
+    return x_or_0(points.get(1)) + x_or_3(points.get(1)) + x_or_0(None) + x_or_3(points.get(2)) + x_or_3()
+
+
 @case.parametrize()
 def test_values_that_may_be_none(engine: str, function: Function) -> None:
     check(engine, function)

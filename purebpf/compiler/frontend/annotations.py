@@ -35,7 +35,7 @@ IN_MEMORY: dict[type, type] = {str: CharsType, bytes: BytesType, list: ArrayType
 def annotation_type(cx: Lowering, node: ast.expr) -> Annotation | None:
     """What an annotation wants, that of `T` for `T | None`; None for what says nothing, such as a generic one."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        node = _written_out(node, node.value)
+        node = written_out(node, node.value)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
         sides = [side for side in (node.left, node.right) if not (isinstance(side, ast.Constant) and side.value is None)]
         return annotation_type(cx, sides[0]) if len(sides) == 1 else None
@@ -66,7 +66,7 @@ def _declares(value: Any) -> bool:
     )
 
 
-def _written_out(node: ast.expr, text: str) -> ast.expr:
+def written_out(node: ast.expr, text: str) -> ast.expr:
     """A quoted annotation as syntax, at the place of the quotes."""
     inner = ast.parse(text, mode="eval").body
     for part in ast.walk(inner):
@@ -78,7 +78,7 @@ def annotation_value(cx: Lowering, node: ast.expr) -> Any:
     """The object that an annotation names."""
     match node:
         case ast.Constant(value=str() as text):
-            return annotation_value(cx, _written_out(node, text))
+            return annotation_value(cx, written_out(node, text))
         case ast.Constant(value=v):
             return v
         case ast.Name(id=name):

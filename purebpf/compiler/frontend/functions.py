@@ -17,6 +17,7 @@ from purebpf.compiler.frontend import (  # noqa: F401 (loops and patterns regist
     loops,
     owned,
     patterns,
+    promises,
     statements,
     subprograms,
 )
@@ -25,8 +26,20 @@ from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.lower import Frame, Lowering, Unit
 from purebpf.compiler.frontend.names import assigned_names, walk
 from purebpf.compiler.frontend.source import Source, source_of
-from purebpf.compiler.frontend.values import NONE, Conflict, Const, Context, IntValue, Value, count, known
+from purebpf.compiler.frontend.values import (
+    NONE,
+    Conflict,
+    Const,
+    Context,
+    IntValue,
+    MaybeInt,
+    MaybeRef,
+    Value,
+    count,
+    known,
+)
 from purebpf.compiler.ir.ops import I64, VOID, Function, Op, Ptr
+from purebpf.data import replace
 from purebpf.errors import Error
 
 INLINE_NODES = 150  # a function of at most so many syntax nodes is inlined wherever it is called
@@ -128,9 +141,14 @@ def finish(cx: Lowering, frame: Frame, returns: str) -> None:
             what = f"returns {returns}" if returns else "returns a value elsewhere"
             if node is frame.source.node:
                 cx.fail(
-                    where, f"`{frame.function.__name__}` can end without a result", f"it {what}", "add a `return` at the end"
+                    where,
+                    f"`{frame.function.__name__}` can end without a result",
+                    f"it {what}",
+                    promises.what_is_missing(frame.source.node.body[-1]),
                 )
-            cx.fail(where, "this `return` gives no result", f"the program {what}")
+            nothing = node if isinstance(node, ast.expr) and not isinstance(node, ast.Constant) else None
+            message = f"`{ast.unparse(nothing)}` is None here" if nothing is not None else "this `return` gives no result"
+            cx.fail(where, message, f"the {'program' if returns else 'function'} {what}")
         cx.go(flow)
         flow.names = {"?": cx.integer(node, value, "a result") if value != NONE else cx.int_const(0)}
     for flow, value, node in frame.returns:
@@ -176,6 +194,7 @@ def call(
     given = [*first, *((a, cx.expression(a)) for a in node.args)]
     keywords = {**(named or {}), **{k.arg: (k.value, cx.expression(k.value)) for k in node.keywords if k.arg}}
     arguments = _arguments(cx, node, function, source, given, keywords)
+    promises.check_arguments(cx, function, source, arguments)
     if global_subprograms.is_global(function):
         return global_subprograms.call(cx, node, function, frame_for(cx, function, source), arguments)
     if not _inlined(cx, function, source):
@@ -311,6 +330,7 @@ def inline(
     cx.last = cx.current
     cx.statements(source.node.body)
     if cx.current is not None:
+        promises.check_end(cx, frame)
         frame.returns.append((cx.flow, NONE, source.node))
     cx.frames.pop()
     cx.builder.loc = loc
@@ -328,4 +348,6 @@ def inline(
     cx.last = cx.current
     if isinstance(result, Conflict):
         cx.fail(node, f"`{function.__name__}` returns {result.first} on one way and {result.second} on another")
+    if isinstance(result, MaybeInt | MaybeRef) and any(value == NONE for _, value, _ in frame.returns):
+        return replace(result, why=f"`{function.__name__}` gives None on one way to its end")
     return result

@@ -14,6 +14,7 @@ from purebpf.compiler.frontend import (
     maps,
     memory,
     owned,
+    promises,
     pure,
     scopes,
     slices,
@@ -285,6 +286,8 @@ def if_(cx: Lowering, node: ast.If) -> None:
 
 @lowers(ast.Return)
 def return_(cx: Lowering, node: ast.Return) -> None:
+    if node.value is None:
+        promises.check_return(cx, node, NONE)
     value = cx.held(_result(cx, node)) if node.value is not None else NONE
     scopes.leave_function(cx)
     cx.frame.returns.append((cx.flow, value, node.value or node))
@@ -298,6 +301,7 @@ def _result(cx: Lowering, node: ast.Return) -> Value:
     value, wanted = cx.expression(node.value), cx.frame.result
     _no_list(cx, node.value, value)
     check_result(cx, node, value)
+    promises.check_return(cx, node, value)
     verdicts.check_action(cx, node.value, value)
     if isinstance(wanted, type):
         check_kind(cx, node.value, f"the result of `{cx.frame.function.__name__}`", value, wanted)

@@ -12,7 +12,7 @@ import ast
 from collections.abc import Callable
 from types import FunctionType
 
-from purebpf.compiler.frontend import helpers, maps, memory, rcu, statements
+from purebpf.compiler.frontend import helpers, maps, memory, promises, rcu, statements
 from purebpf.compiler.frontend.lower import Frame, Lowering, NeedsInlining, Subprogram
 from purebpf.compiler.frontend.values import NONE, Conflict, Const, Context, IntValue, MaybeRef, Ref, Value, parts, rebuilt
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Function, Op, Ptr, Type
@@ -128,6 +128,7 @@ def lower(cx: Lowering, function: FunctionType, frame: Frame, enter: Callable[[L
             enter(inner)
             inner.statements(frame.source.node.body)
             if inner.current is not None:
+                promises.check_end(inner, frame)
                 frame.returns.append((inner.flow, NONE, frame.source.node))
             result = _finish(inner, frame)
     finally:
