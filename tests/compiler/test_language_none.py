@@ -240,7 +240,7 @@ def x_or_0(point: Optional[Point]) -> u32:  # noqa: UP045
     return point.x if point else 0
 
 
-def x_or_3(point: "Point | None" = None) -> u32:
+def x_or_3(point: Point | None = None) -> u32:
     return point.x if point else 3
 
 
