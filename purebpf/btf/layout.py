@@ -78,16 +78,38 @@ class Layout:
         return align
 
     def _natural(self, composite: Composite, depth: int) -> int:
-        """The largest alignment of a member; 1 where a member, or the size, is no multiple of it: a packed one."""
-        largest = 1
-        for member in composite.members:
-            align = self.align_of(member.type, depth)
-            if not self._bit_field(member) and member.bit_offset % (8 * align):
-                return 1
-            largest = max(largest, align)
-        return 1 if composite.size % largest else largest
+        """The largest alignment of a member; 1 for a packed struct."""
+        largest = max((self.align_of(member.type, depth) for member in composite.members), default=1)
+        return 1 if self._packed(composite, largest) else largest
 
-    def _bit_field(self, member: Member) -> bool:
-        """Also in the old encoding, where an integer of the width stands for the member's type."""
-        found = self.btf.type(self.btf.resolve(member.type))
-        return member.bit_size > 0 or (isinstance(found, Int) and found.bits != 8 * found.size and not found.bool)
+    def _packed(self, composite: Composite, largest: int) -> bool:
+        """Whether C puts a member there, or ends there, only in a struct with the attribute `packed`."""
+        for member in composite.members:
+            start, bits = bits_of(self.btf, member)
+            if bits:
+                unit = 8 * self.size_of(member.type)
+                if start % unit + bits > unit:
+                    return True
+            elif start % (8 * self.align_of(member.type)):
+                return True
+        return composite.size % largest > 0
+
+    def is_packed(self, number: int) -> bool:
+        """Whether a struct or union cannot be written in C without the attribute `packed`."""
+        found = self.btf.type(number)
+        if not isinstance(found, Composite):
+            return False
+        return self._packed(found, max((self.align_of(member.type) for member in found.members), default=1))
+
+
+def bits_of(btf: Btf, member: Member) -> tuple[int, int]:
+    """(first bit, width) of a bit field; width 0 for any other member.
+
+    Before the flag of structs that tells of bit fields (Linux 5.0), an integer type of the width stood for the member's.
+    """
+    if member.bit_size:
+        return member.bit_offset, member.bit_size
+    found = btf.type(btf.resolve(member.type))
+    if isinstance(found, Int) and not found.bool and (found.bits != 8 * found.size or found.offset):
+        return member.bit_offset + found.offset, found.bits
+    return member.bit_offset, 0

@@ -7,6 +7,7 @@ files, and the running kernel's, is opened by `files.py`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from purebpf.btf.decode import decode
 from purebpf.btf.errors import BtfError
@@ -14,6 +15,9 @@ from purebpf.btf.header import Index, header_of, scan, words_of
 from purebpf.btf.layout import Layout
 from purebpf.btf.names import Names
 from purebpf.btf.types import DeclTag, Kind, Type, Void
+
+if TYPE_CHECKING:
+    from purebpf.btf.values import Value
 
 __all__ = ["Btf", "BtfError"]
 
@@ -170,6 +174,22 @@ class Btf:
     def align_of(self, number: int) -> int:
         """What the address of a value of the type is a multiple of; 1 for a struct with members at places C does not give."""
         return self._layout.align_of(number)
+
+    def is_packed(self, number: int) -> bool:
+        """Whether a struct or union has a layout that C gives only with the attribute `packed`."""
+        return self._layout.is_packed(number)
+
+    def value(self, number: int, data: bytes) -> Value:
+        """A value of the type as Python data (values.py). Raises BtfError."""
+        from purebpf.btf.values import value_of
+
+        return value_of(self, number, data)
+
+    def format(self, number: int, data: bytes, *, elements: int = 64, zeros: bool = True) -> str:
+        """A value of the type as text (values.py). Raises BtfError."""
+        from purebpf.btf.values import format_value
+
+        return format_value(self, number, data, elements=elements, zeros=zeros)
 
     def decl_tags(self, target: int, component: int = -1) -> tuple[str, ...]:
         """The declaration tags on a type; with `component`, those on its member or parameter of that index."""

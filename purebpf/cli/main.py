@@ -13,6 +13,7 @@ import click
 from purebpf.errors import Error
 
 COMMANDS = {  # name: module in this package that has a click command of that name
+    "btf": "btf",
     "build": "build",
     "demo": "demo",
     "disasm": "disasm",

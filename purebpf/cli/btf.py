@@ -1,0 +1,80 @@
+"""`purebpf btf`: type information of the kernel, its modules and object files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from purebpf.errors import Error
+
+if TYPE_CHECKING:
+    from purebpf.btf.reader import Btf
+
+
+@click.group()
+def btf() -> None:
+    """Look at BTF, the type information of the kernel and of programs."""
+
+
+@btf.command()
+@click.argument("file", default="vmlinux")
+@click.option("--type", "names", multiple=True, metavar="NAME", help="Only this type (`task_struct`, `struct file`).")
+@click.option("--format", "form", type=click.Choice(["c", "raw", "json"]), default="raw", show_default=True)
+@click.option("--base", metavar="FILE", help="The BTF that a kernel module's file builds on (default: the running kernel's).")
+def dump(file: str, names: tuple[str, ...], form: str, base: str | None) -> None:
+    """Write the types in FILE: `vmlinux` for the running kernel (the default), a loaded module's name, or the path of raw BTF
+    or of an ELF file.
+
+    `c` is a header with all that the types need; `raw` a line a type; `json` the same for programs.
+    """
+    from purebpf.btf.c_header import c_header, named
+    from purebpf.btf.dump import lines
+
+    found = opened(file, base)
+    numbers = [number for name in names for number in named(found, name)] if names else None
+    if form == "c":
+        click.echo(c_header(found, numbers), nl=False)
+        return
+    pieces = as_json(found, numbers) if form == "json" else lines(found, numbers)
+    while batch := list(islice(pieces, 4096)):
+        click.echo("\n".join(batch))
+
+
+def opened(file: str, base: str | None) -> Btf:
+    """The BTF that the command's argument means."""
+    from purebpf.btf.files import open_btf
+    from purebpf.btf.running import kernel_btf, module_btf
+
+    path = Path(file)
+    if "/" not in file and not path.exists():
+        return module_btf(file)
+    try:
+        below = open_btf(base) if base else None
+        try:
+            return open_btf(path, base=below)
+        except Error:
+            if below or path.suffix not in (".ko", ".btf"):
+                raise
+            return open_btf(path, base=kernel_btf())
+    except OSError as error:
+        raise Error(f"{error.filename or file} cannot be read: {error.strerror}") from error
+
+
+def as_json(btf: Btf, numbers: list[int] | None) -> Iterator[str]:
+    """One document in pieces, each type on a line of its own."""
+    from purebpf.btf.dump import rows
+
+    yield '{"types":['
+    before = ""
+    for row in rows(btf, numbers):
+        if before:
+            yield f"{before},"
+        before = json.dumps(row)
+    if before:
+        yield before
+    yield "]}"
