@@ -6,9 +6,11 @@ import ast
 import builtins
 import enum
 import functools
+from ipaddress import IPv4Address, IPv6Address
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from purebpf.compiler.frontend import instead
 from purebpf.compiler.frontend.values import Const, Value, describe, with_article
 from purebpf.lang.idioms import HelperName
 from purebpf.lang.maps import MapDeclaration
@@ -27,6 +29,8 @@ FUNCTIONS: dict[Any, str] = {
     input: "read in user space and put the value into a map", open: "a program has no files; use a map",
     **dict.fromkeys((range, enumerate, zip, reversed), "write it directly behind the `in` of a `for`"),
     iter: "write a `for` loop", next: "write a `for` loop",
+    bytes: 'write the bytes out, `b"\\x01\\x02"`, or make memory of the function\'s own: `bpf.bytes(n)`',
+    type: "the types of a program are known when it is compiled", id: "use the value itself as a key",
 }  # fmt: skip
 
 
@@ -50,6 +54,8 @@ def not_a_number(value: Value) -> str:
     """What to write instead of something that is no integer."""
     if isinstance(value, Const) and isinstance(value.value, enum.Enum):
         return f"make `{type(value.value).__name__}` an enum.IntEnum, or use `.value`"
+    if isinstance(value, Const) and isinstance(value.value, IPv4Address | IPv6Address):
+        return "an address is a number: `int(address)`"
     return ""
 
 
@@ -66,7 +72,7 @@ def cannot_call(cx: Lowering, node: ast.Call, value: Any) -> NoReturn:
     if isinstance(origin, type) and issubclass(origin, MapDeclaration):
         hint = f"declare it at module level: `name = {ast.unparse(node)}`"
     elif hasattr(value, "__self__") and not hasattr(builtins, getattr(value, "__name__", "")):
-        hint = hint or "a method of a Python object cannot run in the kernel: write a plain function"
+        hint = hint or instead.cannot_run(value)
     cx.fail(
         node,
         f"`{shown}` cannot be called in a program",

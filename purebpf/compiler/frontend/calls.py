@@ -15,6 +15,7 @@ from purebpf.compiler.frontend import (
     dynptrs,
     functions,
     helpers,
+    instead,
     intrinsics,
     locks,
     maps,
@@ -100,6 +101,7 @@ def _call_constant(cx: Lowering, node: ast.Call, value: Any) -> Value:
         cx.fail(node, "a map cannot be called", hint="look up with `m.get(key)`")
     arguments = [cx.expression(a) for a in node.args]
     keywords = {k.arg: cx.expression(k.value) for k in node.keywords if k.arg}
+    instead.check_arguments(cx, node, value, arguments)
     if callable(value) and all(isinstance(a, Const) for a in (*arguments, *keywords.values())):
         if isinstance(value, type) and issubclass(value, list | dict | set | bytearray):
             cx.fail(
@@ -156,7 +158,8 @@ def _method(cx: Lowering, node: ast.Call, method: Bound) -> Value:
                 return Const(
                     cx.python(node, lambda: getattr(value, method.name)(*(a.value for a in arguments if isinstance(a, Const))))
                 )
-    cx.fail(node.func, f"{describe(method.receiver)} has no method `{method.name}` in a program")
+    what = f"{describe(method.receiver)} has no method `{method.name}` in a program"
+    cx.fail(node.func, what, hint=instead.method(node, method.receiver, method.name))
 
 
 def _record_method(cx: Lowering, node: ast.Call, record: Ref, type: StructType, name: str) -> Value:
@@ -200,7 +203,7 @@ def given_fields(cx: Lowering, node: ast.Call, type: StructType) -> dict[str, tu
         cx.fail(
             node.args[0],
             f"`{type}` takes its fields by keyword",
-            hint=f"{type}({', '.join(f.name + '=...' for f in type.values)})",
+            hint=instead.constructed(node, str(type)) or f"{type}({', '.join(f.name + '=...' for f in type.values)})",
         )
     given: dict[str, tuple[ast.expr, Value]] = {}
     for keyword in node.keywords:
@@ -264,6 +267,7 @@ def _len(cx: Lowering, node: ast.Call) -> Value:
     if len(node.args) != 1 or node.keywords:
         cx.fail(node, "len() takes one value")
     value = memory.in_memory(cx, cx.expression(node.args[0]))
+    instead.check_arguments(cx, node, len, [value] if isinstance(value, Const) else [])
     match value:
         case Const(v) if not isinstance(v, MapDeclaration):
             return Const(cx.python(node, lambda: len(v)))

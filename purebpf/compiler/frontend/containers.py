@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend import arithmetic, comparing, maps, memory
+from purebpf.compiler.frontend import arithmetic, comparing, instead, maps, memory
 from purebpf.compiler.frontend.comparing import Split, split_compare
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.values import U64, Const, IntValue, Ref, TupleValue, Value, describe
@@ -101,7 +101,11 @@ def contains(cx: Lowering, node: ast.expr, left_node: ast.expr, left: Value, rig
         return _in_memory(cx, node, left_node, left, right_node, right)
     else:
         cx.usable(right_node, right)
-        cx.fail(right_node, f"`in` wants a tuple, a range, an array or a map on its right, not {describe(right)}")
+        cx.fail(
+            right_node,
+            f"`in` wants a tuple, a range, an array or a map on its right, not {describe(right)}",
+            hint=instead.looked_into(left_node, right),
+        )
     if len(items) > 64:
         cx.fail(
             right_node,

@@ -11,7 +11,7 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from purebpf.compiler.frontend import helpers, memory
+from purebpf.compiler.frontend import helpers, instead, memory
 from purebpf.compiler.frontend.bounds import verifier_range
 from purebpf.compiler.frontend.values import (
     NONE,
@@ -85,7 +85,8 @@ def _field(cx: Lowering, node: ast.AST, name: str) -> ContextField:
         cx.fail(
             node,
             f"the context of a program of type `{cx.unit.kind.decorator}` has no field `{name}`",
-            hint=f"it has: {', '.join(known)}",
+            hint=("`len(ctx.packet)` is the packet's size; " if name in instead.PACKET_SIZES and cx.unit.kind.packet else "")
+            + f"it has: {', '.join(known)}",
         )
     return field
 
@@ -159,16 +160,25 @@ def packet_length(cx: Lowering, node: ast.AST, packet: Packet) -> Value:
 
 
 def packet_method(cx: Lowering, node: ast.Call, packet: Packet, name: str) -> Value:
+    return _packet_methods(cx)[name](cx, node, packet)
+
+
+def _packet_methods(cx: Lowering) -> dict[str, Callable[[Lowering, ast.Call, Packet], Value]]:
     methods: dict[str, Callable[[Lowering, ast.Call, Packet], Value]] = {"at": at}
     if cx.unit.kind.type == ProgramType.XDP:
         methods |= {f"adjust_{part}": _adjust(part) for part in ("head", "tail", "meta")}
-    if name not in methods:
+    return methods
+
+
+def check_method(cx: Lowering, node: ast.Attribute) -> None:
+    """Refuse an attribute that a packet does not have."""
+    methods = _packet_methods(cx)
+    if node.attr not in methods:
         cx.fail(
-            node.func,
-            f"the packet has no method `{name}` in a program of type `{cx.unit.kind.decorator}`",
-            hint=f"it has: {', '.join(methods)}",
+            node,
+            f"the packet has no method `{node.attr}` in a program of type `{cx.unit.kind.decorator}`",
+            hint=f"{instead.of_the_packet(node)}; it has: {', '.join(methods)}",
         )
-    return methods[name](cx, node, packet)
 
 
 def _adjust(part: str) -> Callable[[Lowering, ast.Call, Packet], Value]:
@@ -194,7 +204,7 @@ def at(cx: Lowering, node: ast.Call, packet: Packet) -> Value:
         cx.fail(
             node.args[1],
             "the second argument of `at` is a type: a @bpf.struct class or a scalar such as u16",
-            hint="ctx.packet.at(14, IPv4)",
+            hint=instead.packet_type(node),
         )
     fixed = known(offset_value)
     if fixed is not None and not 0 <= fixed <= MAX_PACKET - layout.size:

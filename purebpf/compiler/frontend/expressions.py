@@ -9,7 +9,20 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from purebpf.compiler.frontend import advice, arithmetic, conditions, context, data, maps, memory, rings, slices, tables, tuples
+from purebpf.compiler.frontend import (
+    advice,
+    arithmetic,
+    conditions,
+    context,
+    data,
+    instead,
+    maps,
+    memory,
+    rings,
+    slices,
+    tables,
+    tuples,
+)
 from purebpf.compiler.frontend.lower import Lowering, lowers
 from purebpf.compiler.frontend.values import (
     NONE,
@@ -50,7 +63,7 @@ INTEGER_METHODS = ("bit_count", "bit_length")
 @lowers(ast.Constant)
 def constant(cx: Lowering, node: ast.Constant) -> Value:
     if isinstance(node.value, float | complex):
-        cx.fail(node, "there are no floating-point numbers in the kernel", hint="scale to integers, for example thousandths")
+        cx.fail(node, "there are no floating-point numbers in the kernel", hint=instead.scaled(node.value))
     if node.value is ...:
         cx.fail(node, "`...` has no meaning in a program", hint="write `pass` for an empty block")
     return Const(node.value)
@@ -94,7 +107,8 @@ def resolve(cx: Lowering, node: ast.AST, name: str) -> Value:
     cx.fail(
         node,
         f"the name `{name}` is not defined",
-        hint=f"did you mean `{near[0]}`?" if near else "define it at module level or assign it before",
+        hint=instead.not_defined(name, function.__globals__)
+        or (f"did you mean `{near[0]}`?" if near else "define it at module level or assign it before"),
     )
 
 
@@ -108,7 +122,7 @@ def external(cx: Lowering, node: ast.AST, name: str, value: Any) -> Value:
         cx.fail(
             node,
             f"`{name}` is {value!r}: there are no floating-point numbers in the kernel",
-            hint="scale to integers, for example thousandths",
+            hint=instead.scaled(value),
         )
     return Const(value)
 
@@ -136,6 +150,7 @@ def attribute(cx: Lowering, node: ast.Attribute) -> Value:
         case IntValue() if node.attr in INTEGER_METHODS:
             return Bound(base, node.attr)
         case Packet():
+            context.check_method(cx, node)
             return Bound(base, node.attr)
     cx.usable(node.value, base)
     of_an_enum = isinstance(base, IntValue) and node.attr in ("value", "name")
@@ -208,7 +223,7 @@ def subscript(cx: Lowering, node: ast.Subscript) -> Value:
             ]
             if all(b == NONE or known(b) is not None for b in bounds):
                 return Const(cx.python(node, lambda: base.value[slice(*map(known, bounds))]))
-        cx.fail(node, f"{describe(base)} cannot be sliced here")
+        cx.fail(node, f"{describe(base)} cannot be sliced here", hint=instead.indexed(node, base))
     index = cx.expression(node.slice)
     if isinstance(base, Const):
         at = index.value if isinstance(index, Const) else known(index)
@@ -220,7 +235,10 @@ def subscript(cx: Lowering, node: ast.Subscript) -> Value:
         if at is None and isinstance(base, tables.Row):
             return tables.pick(cx, node, base, index)
         if at is None:
-            cx.fail(node.slice, "a tuple of run-time values needs a constant index")
+            kind, hint = (
+                ("list", "write a tuple of constants") if isinstance(base, ListValue) else ("tuple of run-time values", "")
+            )
+            cx.fail(node.slice, f"a {kind} needs a constant index", hint=hint)
         return cx.python(node, lambda: base.items[at])  # type: ignore[no-any-return]
     if isinstance(base, Ref):
         cx.usable(node.value, base)
@@ -228,7 +246,7 @@ def subscript(cx: Lowering, node: ast.Subscript) -> Value:
         cx.places[node] = place
         return memory.load(cx, node, place)
     cx.usable(node.value, base)
-    cx.fail(node, f"{describe(base)} cannot be indexed")
+    cx.fail(node, f"{describe(base)} cannot be indexed", hint=instead.indexed(node, base))
 
 
 @lowers(ast.BinOp)
@@ -242,6 +260,8 @@ def operate(
     symbol = arithmetic.SYMBOLS[type(op)]
     if isinstance(left, ListValue) or isinstance(right, ListValue):
         return _list_operation(cx, node, symbol, left, right)
+    if instead.is_text(left) and not (isinstance(left, Const) and isinstance(right, Const)):
+        instead.text_operation(cx, node, symbol, left, right_node)
     if isinstance(right, Const):
         _check_operand(cx, node, symbol, left, right.value)
     for at, operand in ((left_node, left), (right_node, right)):

@@ -24,7 +24,9 @@ def printk(cx: Lowering, node: ast.Call) -> Value:
     """`bpf.printk("...")`, `bpf.printk(f"...")`; `print` with several values puts spaces between, as Python's."""
     name = ast.unparse(node.func)
     if node.keywords:
-        cx.fail(node.keywords[0].value, f"`{name}` takes no keyword arguments in a program")
+        cx.fail(
+            node.keywords[0].value, f"`{name}` takes no keyword arguments in a program", hint="put all of it into one f-string"
+        )
     if not name.endswith("print") and len(node.args) != 1:
         cx.fail(node, f"`{name}` takes one text or f-string", hint='bpf.printk(f"pid {pid}")')
     return text.print_(cx, node, list(node.args))

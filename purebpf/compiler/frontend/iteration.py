@@ -11,7 +11,7 @@ import enum
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend import arithmetic, comparing, memory, owned, tables, text_methods
+from purebpf.compiler.frontend import arithmetic, comparing, instead, memory, owned, tables, text_methods
 from purebpf.compiler.frontend.values import S64_HIGH, Const, IntValue, Ref, TupleValue, Value, describe, known
 from purebpf.data import data, replace
 from purebpf.lang.types import ArrayType, BytesType, CharsType
@@ -94,7 +94,9 @@ def over(cx: Lowering, node: ast.expr) -> Sequence:
             name = type(items).__name__
             cx.fail(node, f"a {name} may change or has no fixed order: a `for` cannot go over it", hint="make it a tuple")
     cx.usable(node, value)
-    cx.fail(node, f"a `for` goes over a range, a tuple or an array, not over {describe(value)}", hint="`for i in range(n):`")
+    cx.fail(
+        node, f"a `for` goes over a range, a tuple or an array, not over {describe(value)}", hint=instead.walked(node, value)
+    )
 
 
 def _few(cx: Lowering, node: ast.expr, items: Items) -> Items:

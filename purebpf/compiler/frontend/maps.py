@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend import advice, memory, rings
+from purebpf.compiler.frontend import advice, instead, memory, rings
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.values import (
     NONE,
@@ -61,7 +61,8 @@ def _abilities(declaration: MapDeclaration) -> str:
     names = sorted(_methods_of(declaration))
     if isinstance(declaration, StackTrace):
         return "`bpf.stack(stacks)` gives the number of the current stack; user space looks it up"
-    return f"it has: {', '.join(names)}"
+    sends = {RingBuf: "`ring.emit(record)` sends one; ", PerfEventArray: "`events.output(record)` sends one; "}
+    return f"{sends.get(type(declaration), '')}it has: {', '.join(names)}"
 
 
 def key_pointer(cx: Lowering, node: ast.AST, declaration: MapDeclaration, key: Value) -> Op:
@@ -196,7 +197,8 @@ def _hash_item(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration) -
         node,
         f"`{name}[{key}]` may not exist",
         "a hash may lack the key",
-        f"use `{name}.get({key})` and test for None, or `{name}.get({key}, 0)`",
+        f"use `{name}.get({key})` and test for None"
+        + (f", or `{name}.get({key}, 0)`" if isinstance(declaration.value_type, IntType | BoolType) else ""),
     )
 
 
@@ -272,6 +274,8 @@ def assign(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration, value
     key = cx.expression(node.slice)
     if declaration.kind in ARRAYS and isinstance(declaration.value_type, IntType | BoolType):
         number = cx.integer(node.slice, key)
+        if known(key) is not None:
+            _index(cx, node.slice, declaration, key)
         if number.low >= 0 and number.high < declaration.max_entries:
             return memory.store(cx, given, _entry(cx, node, declaration, node.slice, key), value)
     _update(cx, node, node.slice, key, given, value, declaration, cx.const(BPF_ANY))
@@ -517,7 +521,7 @@ def method(cx: Lowering, node: ast.Call, declaration: MapDeclaration, name: str)
         cx.fail(
             node.func,
             f"{with_article(type(declaration).__name__)} has no method `{name}` in a program",
-            hint=_abilities(declaration),
+            hint=instead.method(node, Const(declaration), name) or _abilities(declaration),
         )
     _typed(cx, node.func, declaration)
     return found(cx, node, declaration)

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend import advice
+from purebpf.compiler.frontend import advice, instead
 from purebpf.compiler.frontend.arithmetic import narrow
 from purebpf.compiler.frontend.bounds import provable
 from purebpf.compiler.frontend.values import (
@@ -400,7 +400,7 @@ def element(cx: Lowering, node: ast.Subscript, ref: Ref, index: Value) -> Ref:
     elif isinstance(type, CharsType | BytesType):
         item, count = IntType(8), type.size
     else:
-        cx.fail(node, f"{named(type)} cannot be indexed")
+        cx.fail(node, f"{named(type)} cannot be indexed", hint=instead.indexed(node, ref))
     number = cx.integer(node.slice, index, "an integer index")
     if number.op.is_const and number.low == number.high:
         at = number.low + count if number.low < 0 else number.low

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-from purebpf.compiler.frontend import comparing, conditions
+from purebpf.compiler.frontend import comparing, conditions, instead
 from purebpf.compiler.frontend.expressions import chosen, operate
 from purebpf.compiler.frontend.lower import Lowering
 from purebpf.compiler.frontend.values import U64, Const, IntValue, TupleValue, Value
@@ -27,6 +27,9 @@ def _int(cx: Lowering, node: ast.Call) -> Value:
         return Const(cx.python(node, lambda: int(*(v.value for v in values if isinstance(v, Const)))))
     if len(values) != 1 or node.keywords:
         cx.fail(node, "int() takes one integer or bool here")
+    if instead.is_text(values[0]):
+        hint = "parse it in user space, or byte by byte: `for byte in text:`"
+        cx.fail(node, "a text cannot be made a number in a program", hint=hint)
     return replace(cx.integer(node.args[0], values[0]), boolean=False)
 
 

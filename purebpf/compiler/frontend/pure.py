@@ -28,7 +28,9 @@ MODULES = frozenset({"ipaddress", "math", "operator", "_operator", "_struct"})
 RECEIVERS = (str, bytes, int, tuple, frozenset, range, IPv4Address, IPv4Network, IPv6Address, IPv6Network)
 PROCESS = "`bpf.current.tgid`, `bpf.current.pid`, `bpf.current.uid` and `bpf.current.gid` tell about the process that runs"
 INSTEAD = {
-    "time": "`bpf.ktime()` is the time when the program runs",
+    "time.sleep": "a program runs to its end at once; to act later, `bpf.Timer`",
+    "builtins.hash": "`bpf.jhash(record)` or `bpf.jhash((a, b))` is the kernel's hash",
+    "time": "`bpf.ktime()` is the time when the program runs, in nanoseconds since the machine started",
     "random": "`bpf.random()` is a random u32 when the program runs",
     "secrets": "`bpf.random()` is a random u32 when the program runs",
     **dict.fromkeys(("posix.getpid", "posix.getppid", "posix.getuid", "posix.getgid", "_thread.get_native_id"), PROCESS),
@@ -48,4 +50,4 @@ def hint(function: Any) -> str:
     """What to write instead of a call that may not."""
     home = getattr(function, "__module__", None) or type(getattr(function, "__self__", None)).__module__
     name = f"{home}.{getattr(function, '__name__', '')}"
-    return INSTEAD.get(home) or INSTEAD.get(name) or "compute it at module level and use the name here"
+    return INSTEAD.get(name) or INSTEAD.get(home) or "compute it at module level and use the name here"

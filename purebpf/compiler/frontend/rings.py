@@ -102,6 +102,10 @@ def emit(cx: Lowering, node: ast.Call, ring: Any) -> Value:
 
     layout = ring.value_type
     value_node = node.args[0] if node.args else next((k.value for k in node.keywords if k.arg == "record"), node)
+    if value_node is node and node.keywords:
+        written = ", ".join(ast.unparse(k) for k in node.keywords)
+        hint = f"`{ast.unparse(node.func)}({layout}({written}))`"
+        cx.fail(node, "`emit` takes (record, flags=...)", hint=hint)
     if not isinstance(value_node, ast.Call) or not _makes(cx, value_node, layout):
         (at, value), *rest = arguments(cx, node, ring, "emit", ("record", "flags"), 1)
         return _output(cx, node, ring, at, value, cx.integer(*rest[0]).op if rest else cx.const(0))

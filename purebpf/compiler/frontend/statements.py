@@ -11,6 +11,7 @@ from purebpf.compiler.frontend import (
     calls,
     conditions,
     copies,
+    instead,
     maps,
     memory,
     owned,
@@ -145,7 +146,7 @@ def assign(cx: Lowering, node: ast.AST, target: ast.expr, value: Value) -> None:
                 memory.check_assignable(cx, target, base)
                 return memory.store(cx, node, memory.element(cx, target, base, cx.expression(target.slice)), value)
             cx.usable(base_node, base)
-            cx.fail(target, f"{describe(base)} cannot be assigned by index")
+            cx.fail(target, f"{describe(base)} cannot be assigned by index", hint=instead.indexed(target, base))
         case _:
             cx.fail(target, "this cannot be assigned to")
 
@@ -251,7 +252,7 @@ def augmented(cx: Lowering, node: ast.AugAssign) -> None:
                 return maps.augment(cx, node, target, base.value)
             if not isinstance(base, Ref):
                 cx.usable(base_node, base)
-                cx.fail(target, f"{describe(base)} cannot be assigned by index")
+                cx.fail(target, f"{describe(base)} cannot be assigned by index", hint=instead.indexed(target, base))
             cx.usable(base_node, base)
             place = memory.element(cx, target, base, cx.expression(target.slice))
             old = memory.load(cx, target, place)

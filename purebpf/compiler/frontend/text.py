@@ -6,7 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend import memory
+from purebpf.compiler.frontend import instead, memory
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value, describe
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Op, Ptr
@@ -65,7 +65,7 @@ def _newer(form: str) -> bool:
 def _formatted(cx: Lowering, part: ast.FormattedValue, values: list[Op]) -> str:
     """One `{value:spec}`."""
     if part.conversion not in (-1, None):
-        cx.fail(part.value, f"`!{chr(part.conversion)}` has no meaning in a program")
+        cx.fail(part.value, f"`!{chr(part.conversion)}` has no meaning in a program", hint="leave it out")
     spec = ""
     if part.format_spec is not None:
         assert isinstance(part.format_spec, ast.JoinedStr)
@@ -92,6 +92,9 @@ def _value(cx: Lowering, node: ast.expr, value: Value, spec: str, values: list[O
 
         values.append(_pointer(cx, value))
         return "%s"
+    if hint := instead.printed(node, value):
+        cx.usable(node, value)
+        cx.fail(node, f"{describe(value)} cannot be printed", hint=hint)
     number = cx.integer(node, value, "an integer or a text")
     width, letter = spec.rstrip("dxX"), spec[len(spec.rstrip("dxX")) :]
     plain = width.lstrip("0")
@@ -137,12 +140,15 @@ def compare_memory(cx: Lowering, node: ast.expr, a: Value, symbol: str, b: Value
         cx.fail(
             node,
             f"{describe(a)} and {describe(b)} cannot be compared",
-            hint="compare their fields" if records else "compare a text with a text, bytes with bytes of the same length",
+            hint=instead.compared(y, x)
+            or instead.compared(x, y)
+            or ("compare their fields" if records else "compare a text with a text, bytes with bytes of the same length"),
         )
     differ: list[Op] = []
     if isinstance(y, Const) and isinstance(y.value, str | bytes):
         if isinstance(x.type, CharsType) != isinstance(y.value, str):
-            cx.fail(node, f"{describe(x)} never equals {describe(y)}", hint="texts compare with str, bytes with bytes")
+            hint = instead.compared(y, x) or "texts compare with str, bytes with bytes"
+            cx.fail(node, f"{describe(x)} never equals {describe(y)}", hint=hint)
         data = y.value.encode("utf-8", "surrogateescape") + b"\0" if isinstance(y.value, str) else y.value
         if (isinstance(y.value, bytes) and len(data) != x.type.size) or len(data) > x.type.size:
             cx.warn(
