@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         XdpContext,
     )
     from purebpf.lang.data import config, globals_
+    from purebpf.lang.dynptrs import Dynptr, dynptr
     from purebpf.lang.idioms import cpu, current, every, helpers, ktime, license, loop, printk, random, raw, redirect
     from purebpf.lang.layout import exists, from_bytes, offsetof, sizeof, to_bytes
     from purebpf.lang.locks import SpinLock, Timer, rcu
@@ -52,6 +53,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.contexts": "Packet PerfEventContext RawTracepointContext SocketFilterContext TcAction TcContext TracepointContext "
     "XdpAction XdpContext",
     "lang.data": "config globals=globals_",
+    "lang.dynptrs": "Dynptr dynptr",
     "lang.idioms": "cpu current every helpers ktime license loop printk random raw redirect",
     "lang.layout": "exists from_bytes offsetof sizeof to_bytes",
     "lang.locks": "SpinLock Timer rcu",
@@ -74,6 +76,7 @@ __all__ = [
     "Collection",
     "CompileError",
     "DevMap",
+    "Dynptr",
     "Error",
     "Hash",
     "KernelError",
@@ -112,6 +115,7 @@ __all__ = [
     "config",
     "cpu",
     "current",
+    "dynptr",
     "every",
     "exists",
     "from_bytes",

@@ -1,12 +1,22 @@
 """`bpf.atomic`: one atomic instruction on a place that others share, for the compiler and for type checkers.
 
-A place is `m[k]`, `record.field` or `record.items[i]` of 4 or 8 bytes in a map value; all of them give the value that was there
-before. Needs Linux 5.12 (cpu level 3). Called from ordinary Python they say that they only run in a program.
+A place is `m[k]`, `record.field`, `record.items[i]` or `state.field` of 4 or 8 bytes in a map value or global; all of them
+give the value that was there before. Needs Linux 5.12 (cpu level 3). Called from ordinary Python they say that they only run in
+a program.
 """
 
 from __future__ import annotations
 
-from purebpf.lang.idioms import _only_in_a_program
+from typing import NoReturn
+
+from purebpf.errors import Error
+
+
+def _only_in_a_program(name: str) -> NoReturn:
+    raise Error(
+        f"bpf.{name} runs only inside a program: Python has no atomic access to memory. Let a program change what both sides "
+        "change, or keep a number for each side"
+    )
 
 
 class atomic:

@@ -25,6 +25,10 @@ class Reserved:
         """What is at an offset, to be read and written; None where the bytes end before."""
         _only_in_a_program("Reserved.at()")
 
+    def read(self, offset: int, type: type[T]) -> T | None:
+        """A copy of what is at an offset; None where the bytes end before."""
+        _only_in_a_program("Reserved.read()")
+
     def write(self, offset: int, data: Any) -> int:
         """Copy a record, array, text or bytes to an offset; 0, -7 (E2BIG) beyond the end, -22 (EINVAL) when the ring was
         full."""

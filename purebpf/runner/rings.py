@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from purebpf.lang.rings import RingBuf
-from purebpf.lang.types import type_of
+from purebpf.runner.dynptrs import Dynptr
 from purebpf.runner.maps import Keyed, ProgramMap
 from purebpf.runner.names import stands_for_kind
-from purebpf.runner.views import Block, View, encoded, load, place_of, put, store, view
-from purebpf.vm.facts import E2BIG, EINVAL
+from purebpf.runner.views import Block, View, encoded, load, place_of, store, view
 from purebpf.vm.memory import SHIFT
 from purebpf.vm.rings import RingBuf as VmRing
 
@@ -19,28 +18,8 @@ if TYPE_CHECKING:
     from purebpf.runner.session import Runner
 
 
-class Reserved:
+class Reserved(Dynptr):
     """`with ring.reserve_bytes(n) as data:`."""
-
-    def __init__(self, ring: Ring, block: Block) -> None:
-        self.ring, self.block = ring, block
-
-    def at(self, offset: int, type: Any) -> Any:
-        """What is at an offset; None where the bytes end before."""
-        layout = type_of(type)
-        assert layout is not None
-        inside = self.block.address and offset + layout.size <= len(self.block.data)
-        return load(self.block, offset, layout) if inside else None
-
-    def write(self, offset: int, data: Any) -> int:
-        """Copy bytes to an offset; 0 or -errno."""
-        raw = data.encode() + b"\0" if isinstance(data, str) else bytes(data)
-        if not self.block.address:
-            return -EINVAL
-        if offset + len(raw) > len(self.block.data):
-            return -E2BIG
-        put(self.block, offset, raw)
-        return 0
 
 
 class Ring(ProgramMap):
@@ -89,7 +68,8 @@ class Ring(ProgramMap):
             self._count_loss()
         data = self._runner.machine.memory.readable[address >> SHIFT] if address else bytearray()
         try:
-            yield Reserved(self, Block(data, self._runner.function, address))
+            block = Block(data, self._runner.function, address)
+            yield Reserved(self._runner, block, 0 if address else None, len(data))
         finally:
             if address in self._ring.open:
                 self._ring.give_back(address, keep=True)

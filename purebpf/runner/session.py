@@ -24,6 +24,7 @@ from purebpf.lang.types import BoolType, IntType, Type
 from purebpf.runner import (  # noqa: F401 (some register themselves)
     callbacks,
     calls,
+    dynptrs,
     idioms,
     locks,
     maps,

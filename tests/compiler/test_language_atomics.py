@@ -10,6 +10,7 @@ import pytest
 import purebpf as bpf
 from purebpf import be32, s32, s64, u8, u32, u64
 from purebpf.compiler.options import Options
+from purebpf.errors import Error
 from tests.compiler.results import ENGINES, Table, check, check_ir
 
 ALL = (1 << 64) - 1
@@ -23,6 +24,15 @@ class Cell:
     deep: s64 = 0
     network: be32 = 0
     items: list[u32] = bpf.array(u32, 4)
+
+
+@bpf.globals
+class state:
+    wide: u64 = 5
+    half: s32 = -1
+    cell: Cell = Cell(small=3)
+    items: list[u32] = bpf.array(u32, 4)
+    byte: u8 = 0
 
 
 cells = bpf.Array[Cell](max_entries=2)
@@ -153,6 +163,21 @@ def a_spin_lock_made_by_hand(ctx: bpf.XdpContext) -> int:
     return taken
 
 
+@case(1)
+def globals_are_places(ctx: bpf.XdpContext) -> int:
+    state.wide, state.half, state.cell.small, state.cell.deep = 5, -1, 3, 0
+    state.items[0] = 8
+    i = len(ctx.packet) & 3
+    a = bpf.atomic.fetch_add(state.wide, 1 << 40) == 5 and state.wide == (1 << 40) + 5
+    b = bpf.atomic.exchange(state.half, 7) == -1 and state.half == 7
+    c = bpf.atomic.fetch_sub(state.cell.small, 1) == 3 and state.cell.small == 2
+    d = bpf.atomic.compare_exchange(state.cell.deep, 0, -4) == 0 and state.cell.deep == -4
+    e = bpf.atomic.fetch_or(state.items[i], 3) == 8 and state.items[0] == 11
+    cell = state.cell
+    f = bpf.atomic.fetch_xor(cell.small, 3) == 2 and cell.small == 1
+    return 1 if a and b and c and d and e and f else 0
+
+
 @case.parametrize()
 def test_result(function: Callable[..., object], expected: int, packet: bytes, engine: str) -> None:
     check(function, expected, packet, engine)
@@ -200,3 +225,30 @@ def test_addition_without_a_result_works_on_every_level(engine: str) -> None:
     program.options = Options(cpu=1)
     with program.load(engine):
         assert program.run(packet=bytes(64)).value == 3
+
+
+def turn(ctx: bpf.XdpContext) -> int:
+    return bpf.atomic.fetch_add(state.wide, 1)
+
+
+@pytest.mark.kernel
+def test_numbers_from_a_global_are_unique_across_threads() -> None:
+    program = bpf.xdp(turn)
+    with program.load("kernel"):
+        drawn: list[int] = []
+
+        def draw() -> None:
+            drawn.extend(program.run(packet=bytes(64)).value for _ in range(500))
+
+        threads = [threading.Thread(target=draw) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(drawn) == list(range(5, 2005))
+        assert state.wide == 2005
+
+
+def test_in_user_space_nothing_is_atomic() -> None:
+    with pytest.raises(Error, match=r"fetch_add\(\) runs only inside a program: Python has no atomic access to memory"):
+        bpf.atomic.fetch_add(1, 2)

@@ -26,7 +26,9 @@ from purebpf.compiler.frontend.values import (
     with_article,
 )
 from purebpf.compiler.meaning import Annotation
+from purebpf.lang.dynptrs import Dynptr
 from purebpf.lang.maps import MapDeclaration
+from purebpf.lang.rings import Reserved
 from purebpf.lang.types import ArrayType, BytesType, CharsType, type_of
 
 IN_MEMORY: dict[type, type] = {str: CharsType, bytes: BytesType, list: ArrayType}
@@ -62,7 +64,7 @@ def _declares(value: Any) -> bool:
     """Annotations that say something about maps, functions or results, which the compiler sees for itself."""
     module = str(getattr(value, "__module__", ""))
     return module in ("typing", "collections.abc", "types") or (
-        isinstance(value, type) and (issubclass(value, MapDeclaration) or issubclass(value, enum.Enum))
+        isinstance(value, type) and issubclass(value, MapDeclaration | enum.Enum | Dynptr | Reserved)
     )
 
 

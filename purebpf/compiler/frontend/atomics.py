@@ -85,7 +85,7 @@ def place(cx: Lowering, node: ast.expr) -> Callable[[], Ref | MaybeRef]:
         node,
         "the first argument of an atomic operation is a place",
         f"{describe(cx.expression(node))} is none",
-        "give it `m[key]`, `record.field` or `record.items[i]`",
+        "give it `m[key]`, `record.field`, `record.items[i]` or a global, `state.count`",
     )
 
 

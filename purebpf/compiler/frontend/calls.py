@@ -275,6 +275,9 @@ def _len(cx: Lowering, node: ast.Call) -> Value:
             return Const(len(items))
         case Packet() as packet:
             return context.packet_length(cx, node, packet)
+        case Dynptr() as data:
+            cx.usable(node.args[0], data)
+            return dynptrs.length(cx, node, data)
         case Ref(type=type) if hasattr(type, "count"):
             return Const(type.count)
         case Ref(type=BytesType() as type):

@@ -38,6 +38,14 @@ from purebpf.lang.types import StructType, kept_fields
 BOTH_KINDS = ({"stack", "map_value"}, {"stack", EITHER}, {"map_value", EITHER})
 
 
+RESIZES = 1 << 20  # generations from one change of the packet's size to the next
+
+
+def changed(generation: int, resized: bool) -> int:
+    """The packet's layout after a change: of its size, or of its bytes only, which may have moved it too."""
+    return (generation // RESIZES + 1) * RESIZES if resized else generation + 1
+
+
 @data(frozen=False)
 class Flow:
     """A place where code can be appended. `names` are the function's variables, `state` what the compiler keeps about memory;

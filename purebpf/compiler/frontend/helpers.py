@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend import memory
+from purebpf.compiler.frontend import flow, memory
 from purebpf.compiler.frontend.flow import as_int
 from purebpf.compiler.frontend.values import (
     NONE,
@@ -326,9 +326,9 @@ def is_shared(cx: Lowering, declaration: MapDeclaration) -> bool:
     return declaration.kind not in PER_CPU_MAPS or cx.unit.kind.type == ProgramType.PERF_EVENT
 
 
-def changed(cx: Lowering) -> None:
+def changed(cx: Lowering, resized: bool = True) -> None:
     """The packet may have moved: references into it hold no longer."""
-    cx.flow.state["generation"] = Const(cx.packet_generation + 1)
+    cx.flow.state["generation"] = Const(flow.changed(cx.packet_generation, resized))
     cx.flow.state.pop("bases", None)
 
 

@@ -13,7 +13,7 @@ from purebpf.compiler.diagnostics import UnsupportedProgram
 from purebpf.compiler.frontend import called, comparing, conditions, iteration, meetings, scopes, statements
 from purebpf.compiler.frontend.arithmetic import width
 from purebpf.compiler.frontend.bounds import followed, provable
-from purebpf.compiler.frontend.flow import Flow, as_int, unify
+from purebpf.compiler.frontend.flow import RESIZES, Flow, as_int, changed, unify
 from purebpf.compiler.frontend.lower import ZEROS, Loop, Lowering, lowers
 from purebpf.compiler.frontend.maps import HASH_ENTRY
 from purebpf.compiler.frontend.names import assigned_names, nonlocals
@@ -247,7 +247,8 @@ def run(cx: Lowering, node: ast.While | ast.For, loop: Parts, orelse: list[ast.s
         mark.rewind(cx)
         if changes:  # what was known of the packet before the loop does not hold inside
             changing = True
-            entry.state["generation"] = Const(entry.generation + 1)
+            resized = any(flow.generation // RESIZES != entry.generation // RESIZES for flow in live)
+            entry.state["generation"] = Const(changed(entry.generation, resized))
             entry.state.pop("bases", None)
             mark = _Mark(cx, entry)
         assumed = wider or assumed
@@ -420,7 +421,7 @@ def _drop_packet(ends: list[Flow], names: Iterable[str]) -> None:
         for name in names:
             value = flow.names.get(name)
             ref = value.ref if isinstance(value, MaybeRef) else value
-            if isinstance(ref, Ref) and ref.region == "packet":
+            if isinstance(ref, Ref) and ref.region in ("packet", "slice"):
                 flow.names[name] = Conflict(name, "a reference into the packet", "one into the packet as it was before")
 
 

@@ -391,23 +391,17 @@ class Lowering:
             case Conflict(name=n, first=a, second=b):
                 hint = value.hint or "use two names"
                 self.fail(node, f"`{n}` has no single type here", f"{a} on one way, {b} on another", hint)
-            case Ref(region="packet", generation=g) if g != self.packet_generation:
+            case Ref(region="packet" | "slice", generation=g) if g != self.packet_generation:
                 self.fail(
                     node,
                     f"`{name}` refers to a packet that has been changed since",
                     "the packet may have moved",
                     "call `ctx.packet.at(...)` again after changing the packet's size",
                 )
-            case Dynptr(op=op):
+            case Dynptr() as data:
                 from purebpf.compiler.frontend import dynptrs
 
-                if not dynptrs.is_open(self, op):
-                    self.fail(
-                        node,
-                        f"`{name}` has been handed over to the ring",
-                        "submitted at the end of the `with`, or discarded; a callback does not have it",
-                        "read and write it before",
-                    )
+                dynptrs.check_usable(self, node, name, data)
             case Ref(region="mem") as ref:
                 from purebpf.compiler.frontend import rings
 

@@ -229,6 +229,8 @@ def check_writable(cx: Lowering, node: ast.AST, ref: Ref) -> None:
     if not ref.writable and ref.region == "stack":
         cx.fail(node, "this memory cannot be written", "it is a copy, and the store would change nothing else")
     if not ref.writable:
+        if ref.region == "slice":
+            cx.fail(node, "a slice of a packet can only be read", "it may be a copy", "`data.write(offset, record)` writes")
         constant = ref.region == "map_value"
         why = "settings and tables are constant while a program runs" if constant else "it is read-only for this program type"
         cx.fail(node, "this memory cannot be written", why, "keep what changes in a `@bpf.globals` class" if constant else "")
@@ -252,7 +254,7 @@ def chunks(size: int, align: int) -> Iterator[tuple[int, int]]:
 
 def alignment(ref: Ref) -> int:
     """What a pointer is known to be aligned to; map values and packets take unaligned access, the stack does not."""
-    if ref.region in ("packet", "map_value", "mem"):
+    if ref.region in ("packet", "map_value", "mem", "slice"):
         return 8
     base = base_alignment(ref) or max(ref.type.align, 1)
     while ref.offset % base:
@@ -288,7 +290,7 @@ def _disjoint(cx: Lowering, a: Ref, b: Ref) -> bool:
     """Whether two places of one type are the same or do not overlap, for certain."""
     mine, theirs = root(a.op), root(b.op)
     if a.region != b.region:
-        return not {"mem", EITHER} & {a.region, b.region}
+        return not {"mem", "slice", EITHER} & {a.region, b.region}
     if mine.kind == theirs.kind == "alloca":
         return mine is not theirs
     return a.region in ("map_value", "stack") and isinstance(a.type, StructType) and not cx.unit.unions
@@ -370,8 +372,10 @@ def in_memory(cx: Lowering, value: Value) -> Value:
 
 
 def materialized(cx: Lowering, node: ast.AST, value: Value, type: Type, name: str = "") -> Ref:
-    """The value in memory, as a helper wants it: where it is, if it already lies there in this shape, else on the stack."""
-    if isinstance(value, Ref) and value.type == type and not isinstance(type, IntType | BoolType):
+    """The value in memory, as a helper wants it: where it is, if it already lies there in this shape, else on the stack. Slices
+    of packets, which can only be read, are no keys and values for the kernel."""
+    there = isinstance(value, Ref) and value.type == type and not isinstance(type, IntType | BoolType)
+    if there and isinstance(value, Ref) and value.region != "slice":
         cx.usable(node, value)
         whole(cx, node, value)
         return value

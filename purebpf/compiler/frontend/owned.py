@@ -24,7 +24,7 @@ from purebpf.lang.types import ArrayType, BoolType, BytesType, CharsType, IntTyp
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Frame, Lowering
 
-ANYWHERE = ("packet", "mem", EITHER)  # where any store may write
+ANYWHERE = ("packet", "mem", "slice", EITHER)  # where any store may write
 LOOPS = (ast.For, ast.While)
 READERS = frozenset({"at", "get", "output", "emit", "bit_length", "bit_count", "startswith", "printk", "ktime", "cpu"})
 """Functions and methods that leave memory as it is, by name."""

@@ -45,8 +45,9 @@ class IntValue(Value):
 
 @data
 class Ref(Value):
-    """A place in memory: `op` + `offset` holds a `type`. `region` is where: stack, map_value, packet, ctx, mem, either.
-    `shared` says that others may write it at the same time; `generation` which packet layout it belongs to."""
+    """A place in memory: `op` + `offset` holds a `type`. `region` is where: stack, map_value, packet, ctx, mem, either,
+    slice (of a packet, or a copy of it). `shared` says that others may write it at the same time; `generation` which packet
+    layout it belongs to."""
 
     op: Op
     offset: int
@@ -111,9 +112,15 @@ class Bound(Value):
 
 @data
 class Dynptr(Value):
-    """Bytes of run-time size that were reserved in a ring; `op` is the stack memory that stands for them."""
+    """Bytes that only the kernel reaches: reserved in a ring, a packet's, or in a map's value; `op` is the stack memory that
+    stands for them. `size` where it is known, `generation` the packet's layout, `shared` and `writable` as of a `Ref`."""
 
     op: Op
+    source: str = "ring"  # or "packet", "memory"
+    size: int | None = None
+    generation: int = 0
+    shared: bool = False
+    writable: bool = True
 
 
 @data
@@ -235,7 +242,7 @@ def describe(value: Value) -> str:
         case Fill(type=t):
             return named(t)
         case Dynptr():
-            return "reserved bytes"
+            return "a dynptr"
         case LocalFunction(node=node):
             return f"the function `{node.name}`"
         case Unset(name=n):

@@ -1,6 +1,6 @@
 """A world for IR to run in: a context, a packet, maps, and what helpers need to know. Deterministic; no system call.
 
-A per-CPU map has the value of one CPU here. What helpers do is in `helper_models.py`. After a run the environment holds what
+A per-CPU map has the value of one CPU here. What helpers do is in `models.py`. After a run the environment holds what
 came of it: `printed`, `events`, `redirected`, the maps and the packet.
 """
 
@@ -170,7 +170,7 @@ class Environment:
         """Records sent to perf event arrays and rings: map, flags, bytes."""
         self.reserved: dict[Memory, str] = {}
         """Ring records that are reserved and neither submitted nor discarded yet, with their map."""
-        self.dynptrs: dict[tuple[Place, int], Memory | None] = {}
+        self.dynptrs: dict[tuple[Place, int], Place | None] = {}
         """By the place on the stack: the bytes that it stands for, None when there are none."""
         self.rcu = 0
         """How often RCU is held."""
@@ -213,7 +213,7 @@ class Environment:
         return Pointer(value, offset)
 
     def call(self, helper: str, args: Sequence[Value]) -> Value:
-        from purebpf.compiler.ir.helper_models import HELPERS
+        from purebpf.compiler.ir.models import HELPERS
 
         model = HELPERS.get(helper)
         if model is None:
@@ -223,7 +223,7 @@ class Environment:
         return model(self, args)
 
     def kfunc(self, name: str, args: Sequence[Value]) -> Value:
-        from purebpf.compiler.ir.kfunc_models import KFUNCS
+        from purebpf.compiler.ir.models import KFUNCS
 
         model = KFUNCS.get(name)
         if model is None:

@@ -343,54 +343,6 @@ def xdp_get_buff_len(env: Environment, ctx: Value) -> Value:
     return len(env.packet_bytes())
 
 
-def ringbuf_reserve_dynptr(env: Environment, where: Value, size: Value, flags: Value, ptr: Value) -> Value:
-    room = number(size, "the size") & U32
-    at = pointer(ptr, "the dynptr")
-    at.place.write(at.offset, bytes(16))
-    fits = room + 8 < map_of(where, frozenset({MapType.RINGBUF})).spec.max_entries
-    record = pointer(ringbuf_reserve(env, where, room, flags), "the record").place if fits else None
-    assert record is None or isinstance(record, Memory)
-    if record is not None:
-        record.known = None  # the verifier does not ask which of these bytes were written
-    env.dynptrs[at.place, at.offset] = record
-    return 0 if fits else -EINVAL
-
-
-def _bytes_of_dynptr(env: Environment, ptr: Value) -> Memory | None:
-    at = pointer(ptr, "the dynptr")
-    if (at.place, at.offset) not in env.dynptrs:
-        raise IrRuntimeError(f"there is no dynptr at {at}")
-    return env.dynptrs[at.place, at.offset]
-
-
-def ringbuf_submit_dynptr(env: Environment, ptr: Value, flags: Value) -> Value:
-    record = _bytes_of_dynptr(env, ptr)
-    return ringbuf_submit(env, Pointer(record), flags) if record is not None else 0
-
-
-def ringbuf_discard_dynptr(env: Environment, ptr: Value, flags: Value) -> Value:
-    record = _bytes_of_dynptr(env, ptr)
-    return ringbuf_discard(env, Pointer(record), flags) if record is not None else 0
-
-
-def dynptr_data(env: Environment, ptr: Value, offset: Value, length: Value) -> Value:
-    record, start = _bytes_of_dynptr(env, ptr), number(offset, "the offset") & U32
-    if record is None or start + size_of(length, "the length") > len(record.data):
-        return 0
-    return Pointer(record, start)
-
-
-def dynptr_write(env: Environment, ptr: Value, offset: Value, source: Value, size: Value, flags: Value) -> Value:
-    record, start = _bytes_of_dynptr(env, ptr), number(offset, "the offset") & U32
-    if record is None:
-        return -EINVAL
-    data = bytes_of(source, size_of(size, "the size"), "the bytes")
-    if start + len(data) > len(record.data):
-        return -E2BIG
-    record.write(start, data)
-    return 0
-
-
 def spin_lock(env: Environment, lock: Value) -> Value:
     return 0
 
@@ -420,7 +372,6 @@ HELPERS: dict[str, Model] = {
         *(trace_printk, trace_vprintk, perf_event_output, ringbuf_output, ringbuf_reserve, ringbuf_submit, ringbuf_discard),
         *(probe_read, probe_read_str, redirect, redirect_map, xdp_adjust_head, xdp_adjust_tail, xdp_adjust_meta),
         *(skb_load_bytes, skb_store_bytes, loop, for_each_map_elem, spin_lock, spin_unlock, xdp_get_buff_len),
-        *(ringbuf_reserve_dynptr, ringbuf_submit_dynptr, ringbuf_discard_dynptr, dynptr_data, dynptr_write),
     )
 }
 HELPERS |= {f"ktime_get_{clock}_ns": HELPERS["ktime_get_ns"] for clock in ("boot", "coarse", "tai")}

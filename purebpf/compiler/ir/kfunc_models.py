@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from purebpf.compiler.ir.environment import Environment
-from purebpf.compiler.ir.helper_models import Model, model
 from purebpf.compiler.ir.memory import IrRuntimeError, Value
 
 
@@ -19,4 +18,4 @@ def bpf_rcu_read_unlock(env: Environment) -> Value:
     return 0
 
 
-KFUNCS: dict[str, Model] = {each.__name__: model(each) for each in (bpf_rcu_read_lock, bpf_rcu_read_unlock)}
+KFUNCS = (bpf_rcu_read_lock, bpf_rcu_read_unlock)

@@ -25,6 +25,9 @@ def conflicts(fn: Function) -> dict[Op, set[Op]]:
                     bits |= number.get(_piece(arg), 0)
             if op.kind == "store":  # through an address in memory a callback reaches it at any time
                 everywhere |= number.get(_piece(op.args[1]), 0)
+            if _gives_slices(op):
+                for arg in op.args:
+                    everywhere |= number.get(_piece(arg), 0)
             for target in op.targets:
                 for arg in target.args:
                     everywhere |= number.get(_piece(arg), 0)
@@ -46,6 +49,12 @@ def conflicts(fn: Function) -> dict[Op, set[Op]]:
     for op in pieces:
         result[op].discard(op)
     return result
+
+
+def _gives_slices(op: Op) -> bool:
+    """Whether pointers that come of it are good only as long as the memory that it was given: dynptrs that nobody gives back,
+    and copies of a packet's bytes."""
+    return (op.kind == "kfunc" and "dynptr" in op.imm[0]) or (op.kind == "call" and op.imm[0] == "dynptr_from_mem")
 
 
 def _piece(op: Op) -> Op:

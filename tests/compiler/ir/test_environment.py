@@ -7,9 +7,10 @@ import struct
 import pytest
 
 from purebpf.compiler.ir.environment import Environment
-from purebpf.compiler.ir.helper_models import HELPERS, formatted
+from purebpf.compiler.ir.helper_models import formatted
 from purebpf.compiler.ir.interp import Interpreter
 from purebpf.compiler.ir.memory import IrRuntimeError, Memory, Pointer, Value
+from purebpf.compiler.ir.models import HELPERS
 from purebpf.compiler.ir.parse import parse_module
 from purebpf.spec import MapSpec
 from purebpf.tables.enums import MapType
@@ -134,7 +135,7 @@ def test_every_model_is_a_helper_of_the_kernel() -> None:
 
 
 def test_an_unknown_helper_lists_the_known_ones() -> None:
-    refuses("does not know the helper `sys_bpf`; it knows dynptr_data, dynptr_write,", "%r: i64 = call sys_bpf\nret %r")
+    refuses("does not know the helper `sys_bpf`; it knows dynptr_data, dynptr_from_mem,", "%r: i64 = call sys_bpf\nret %r")
 
 
 def test_the_number_of_arguments_is_checked() -> None:
