@@ -153,6 +153,37 @@ def test_hexadecimal_widths_and_leading_zeros(printed: Printed) -> None:
     ]
 
 
+def test_signs_prefixes_and_sides(printed: Printed) -> None:
+    def program(ctx: bpf.XdpContext) -> int:
+        n = numbers[0]
+        bpf.printk(f"[{n.a:<5}] [{n.a:>5}] [{n.b:<+6d}]")
+        bpf.printk(f"[{n.c:#x}] [{n.a:#010x}] [{n.a:<#8X}]")
+        bpf.printk(f"[{n.b:+}] [{-n.b: }] [{n.b: 05d}] [{n.a:-4}]")
+        bpf.printk(f"{n.a=} {n.b!r} {n.c!s} {LIMIT!r:>4} {NAME!r}")
+        return 1
+
+    n = LARGEST
+    assert printed(program, fill_numbers) == [
+        f"[{n.a:<5}] [{n.a:>5}] [{n.b:<+6d}]",
+        f"[{n.c:#x}] [{n.a:#010x}] [{n.a:<#8X}]",
+        f"[{n.b:+}] [{-n.b: }] [{n.b: 05d}] [{n.a:-4}]",
+        f"{n.a=} {n.b!r} {n.c!s} {LIMIT!r:>4} {NAME!r}",
+    ]
+
+
+def test_texts_in_columns(printed: Printed) -> None:
+    def program(ctx: bpf.XdpContext) -> int:
+        t = texts[0]
+        bpf.printk(f"[{t.short:6}] [{t.short:<6}] [{t.short:>6}]")
+        bpf.printk(f"[{t.short:2}] [{t.long:>16s}]")
+        return 1
+
+    def prepare() -> None:
+        texts[0] = Texts(short="abc", long="a longer one")
+
+    assert printed(program, prepare) == ["[abc   ] [abc   ] [   abc]", "[abc] [    a longer one]"]
+
+
 def test_a_bool_prints_as_a_number(printed: Printed, capsys: pytest.CaptureFixture[str]) -> None:
     def program(ctx):  # type: ignore[no-untyped-def]
         bpf.printk(f"{len(ctx.packet) > 3} {numbers[0].l}")

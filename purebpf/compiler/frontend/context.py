@@ -45,7 +45,7 @@ def attribute(cx: Lowering, node: ast.Attribute, context: Context) -> Value:
     """`ctx.field`, `ctx.packet`."""
     kind = cx.unit.kind
     if node.attr == "packet":
-        if not kind.packet:
+        if not kind.packet and not cx.flow.dead:
             cx.fail(node, f"a program of type `{kind.decorator}` sees no packet")
         return Packet(context)
     if kind.type == ProgramType.TRACEPOINT:
@@ -71,7 +71,7 @@ def _fields(cx: Lowering) -> dict[str, ContextField]:
 
 def _field(cx: Lowering, node: ast.AST, name: str) -> ContextField:
     fields = {n: f for n, f in _fields(cx).items() if n not in PACKET_FIELDS and f.kind == "scalar"}
-    field = fields.get(name)
+    field = fields.get(name) or (_of_another_type(name) if cx.flow.dead else None)
     if field is None:
         if name in PACKET_FIELDS:
             cx.fail(
@@ -91,6 +91,16 @@ def _field(cx: Lowering, node: ast.AST, name: str) -> ContextField:
     return field
 
 
+def _of_another_type(name: str) -> ContextField | None:
+    """A field that programs of some type have: what a constant switches off may be meant for those."""
+    from purebpf.lang.program_types import KINDS
+    from purebpf.tables.contexts import context as context_of
+
+    tables = (context_of(kind.type) for kind in KINDS.values())
+    found = (table.fields.get(name) for table in tables if table is not None)
+    return next((field for field in found if field is not None and field.kind == "scalar"), None)
+
+
 def _layout(field: Any) -> Type:
     element = IntType(8 * field.size // max(field.count, 1), field.signed, field.big_endian)
     return ArrayType(element, field.count) if field.count > 1 else element
@@ -98,7 +108,8 @@ def _layout(field: Any) -> Type:
 
 def assign(cx: Lowering, node: ast.AST, context: Context, name: str, value: Value, given: ast.AST) -> None:
     """`ctx.field = value`; `given` is the syntax of the value."""
-    if cx.unit.kind.type in (ProgramType.TRACEPOINT, ProgramType.RAW_TRACEPOINT):
+    elsewhere = cx.flow.dead and _of_another_type(name) is not None
+    if cx.unit.kind.type in (ProgramType.TRACEPOINT, ProgramType.RAW_TRACEPOINT) and not elsewhere:
         cx.fail(node, "the context of a tracepoint cannot be written")
     field = _field(cx, node, name)
     if not field.writable and not cx.flow.dead:
@@ -118,6 +129,8 @@ def _tracepoint_field(cx: Lowering, node: ast.Attribute, context: Context) -> Va
     except Error as error:
         cx.fail(node, str(error))
     field = fields.get(node.attr)
+    if field is None and cx.flow.dead:  # another event's
+        return IntValue(cx.builder.emit("load", I64, [context.op], (8, 0, 0)), 0, (1 << 64) - 1)
     if field is None:
         cx.fail(node, f"tracepoint `{cx.unit.hook}` has no field `{node.attr}`", hint=f"it has: {', '.join(fields)}")
     if field.type is None:
@@ -154,7 +167,8 @@ def bases(cx: Lowering, context: Context) -> tuple[Op, Op]:
 def packet_length(cx: Lowering, node: ast.AST, packet: Packet) -> Value:
     """`len(ctx.packet)`: an skb's length with its paged part, an XDP frame's linear part."""
     if cx.unit.kind.type != ProgramType.XDP:
-        return memory.load(cx, node, Ref(packet.context.op, _fields(cx)["len"].offset, IntType(32), "ctx"))
+        offset = _field(cx, node, "len").offset
+        return memory.load(cx, node, Ref(packet.context.op, offset, IntType(32), "ctx"))
     start, end = bases(cx, packet.context)
     return IntValue(cx.builder.emit("sub", I64, [end, start]), 0, (1 << 32) - 1)
 
@@ -165,7 +179,7 @@ def packet_method(cx: Lowering, node: ast.Call, packet: Packet, name: str) -> Va
 
 def _packet_methods(cx: Lowering) -> dict[str, Callable[[Lowering, ast.Call, Packet], Value]]:
     methods: dict[str, Callable[[Lowering, ast.Call, Packet], Value]] = {"at": at}
-    if cx.unit.kind.type == ProgramType.XDP:
+    if cx.unit.kind.type == ProgramType.XDP or cx.flow.dead:
         methods |= {f"adjust_{part}": _adjust(part) for part in ("head", "tail", "meta")}
     return methods
 
@@ -218,7 +232,7 @@ def at(cx: Lowering, node: ast.Call, packet: Packet) -> Value:
         return NONE
     offset = cx.integer(node.args[0], offset_value, "an offset")
     why = f"the packet may be too short for `{ast.unparse(node.args[1])}` at {ast.unparse(node.args[0])}"
-    if cx.unit.kind.packet == "copy":
+    if cx.unit.kind.packet != "direct":  # or none, where a constant switches this off
         return _copied(cx, node, packet, offset, layout, why)
     if not offset.op.is_const and not cx.unit.options.simple_offsets and any(frame.loops for frame in cx.frames):
         offset = _blurred(cx, offset)

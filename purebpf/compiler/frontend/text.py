@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend import instead, memory
+from purebpf.compiler.frontend import formats, instead, memory
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value, describe
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Op, Ptr
@@ -15,9 +16,9 @@ from purebpf.lang.types import BytesType, CharsType, StructType
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
 
-CONVERSION = re.compile(r"%\d*l*[a-zA-Z%]")
+CONVERSION = re.compile(r"%[-+ ]*\d*l*[a-zA-Z%]")
+CONVERSIONS: dict[str, Callable[[object], str]] = {"r": repr, "s": str, "a": ascii}
 OLD_CONVERSION = re.compile(r"%(s|ll[dux])")  # bpf_trace_printk in kernel/trace/bpf_trace.c as of Linux 5.12
-INTEGER_FORMATS = {"": "", "d": "", "x": "x", "X": "X"}
 
 
 def print_(cx: Lowering, node: ast.Call, pieces: list[ast.expr]) -> Value:
@@ -64,15 +65,26 @@ def _newer(form: str) -> bool:
 
 def _formatted(cx: Lowering, part: ast.FormattedValue, values: list[Op]) -> str:
     """One `{value:spec}`."""
-    if part.conversion not in (-1, None):
-        cx.fail(part.value, f"`!{chr(part.conversion)}` has no meaning in a program", hint="leave it out")
+    conversion = "" if part.conversion in (-1, None) else chr(part.conversion)
     spec = ""
     if part.format_spec is not None:
         assert isinstance(part.format_spec, ast.JoinedStr)
         if not all(isinstance(v, ast.Constant) for v in part.format_spec.values):
             cx.fail(part.value, "a format spec must be constant")
         spec = "".join(str(v.value) for v in part.format_spec.values if isinstance(v, ast.Constant))
-    return _value(cx, part.value, cx.expression(part.value), spec, values)
+    value = cx.expression(part.value)
+    if not conversion:
+        return _value(cx, part.value, value, spec, values)
+    if isinstance(value, Const):
+        shown = CONVERSIONS[conversion](value.value)
+        return _value(cx, part.value, Const(shown), spec, values)
+    if isinstance(value, IntValue) and not spec and not value.boolean:  # `{n=}` says `!r`
+        return _value(cx, part.value, value, spec, values)
+    cx.fail(
+        part.value,
+        f"`!{conversion}` is for constants and for integers without a format spec",
+        hint="name a value yourself: `text={text}`",
+    )
 
 
 def _value(cx: Lowering, node: ast.expr, value: Value, spec: str, values: list[Op]) -> str:
@@ -86,32 +98,19 @@ def _value(cx: Lowering, node: ast.expr, value: Value, spec: str, values: list[O
         value = place
     if isinstance(value, Ref) and isinstance(value.type, CharsType):
         cx.usable(node, value)
-        if spec not in ("", "s"):
-            cx.fail(node, f"the kernel cannot print a text as `{spec}`", hint="a plain `{text}`")
+        conversion = formats.text(cx, node, spec)
         from purebpf.compiler.frontend.helpers import _pointer
 
         values.append(_pointer(cx, value))
-        return "%s"
+        return conversion
     if hint := instead.printed(node, value):
         cx.usable(node, value)
         cx.fail(node, f"{describe(value)} cannot be printed", hint=hint)
     number = cx.integer(node, value, "an integer or a text")
-    width, letter = spec.rstrip("dxX"), spec[len(spec.rstrip("dxX")) :]
-    plain = width.lstrip("0")
-    if letter not in INTEGER_FORMATS or (plain and not plain.isdigit()) or len(width) > 4:
-        cx.fail(
-            node,
-            f"the kernel cannot print an integer as `{spec}`",
-            hint="it knows `d`, `x`, `X`, a width and a leading 0, such as `{n:08x}`",
-        )
-    signed = number.low < 0
     values.append(number.op)
-    conversion = INTEGER_FORMATS[letter] or ("d" if signed else "u")
-    if signed and letter in ("x", "X"):
-        cx.fail(node, "the kernel prints no negative number in hexadecimal", hint="cast it first: `u64(x)` or `u32(x)`")
     if number.boolean:
         cx.warn(node, "a bool is printed as 0 or 1")
-    return f"%{width}ll{conversion}"
+    return formats.integer(cx, node, number, spec)
 
 
 def compare_memory(cx: Lowering, node: ast.expr, a: Value, symbol: str, b: Value) -> tuple[Flow | None, Flow | None]:

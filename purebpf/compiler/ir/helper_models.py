@@ -126,7 +126,8 @@ def formatted(form: str, args: Sequence[Value]) -> str:
             raise IrRuntimeError(f"the format `{form}` wants more than {len(args)} values")
         value = rest.pop(0)
         if letter == "s":
-            return text_of(value).decode(errors="surrogateescape")
+            shown, width = text_of(value).decode(errors="surrogateescape"), int(match["width"] or 0)
+            return shown.ljust(width) if "-" in match["flags"] else shown.rjust(width)
         bits = 64 if match["long"] else 32
         whole = integer(value, "a value to print") & ((1 << bits) - 1)
         if letter in "di" and whole >> (bits - 1):
