@@ -30,9 +30,9 @@ class CoreKind(IntEnum):
 
 @data
 class CoreRelocation:
-    """One question. `slot` is the instruction's place in its program (8-byte slots from the start), `type` the number of the root
-    type among the program's own types. `access` is the way from there, as in BTF.ext: "0:2:1" is member 1 of member 2 (first an
-    array index); for a type "0"; for an enumerator its index."""
+    """One question. `slot` is the instruction's place in its program (8-byte slots from the start), `type` the number of the
+    root type among the program's own types. `access` is the way from there, as in BTF.ext: "0:2:1" is member 1 of member 2
+    (first an array index); for a type "0"; for an enumerator its index."""
 
     slot: int
     kind: CoreKind
