@@ -39,10 +39,15 @@ from purebpf.compiler.target.select import select
 from purebpf.data import data, replace
 from purebpf.isa.instruction import WIDE_LOAD, Instruction
 from purebpf.isa.opcodes import MAY_GOTO_OPCODE, PSEUDO_FUNC
+from purebpf.lang.map_types import Collector
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.program_types import ProgramKind
 from purebpf.spec import CollectionSpec, FunctionSpec, MapSpec, ProgramSpec
 from purebpf.tables.enums import ProgramType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from purebpf.btf.relocation import CoreRelocation
 
 Pass = Callable[[Function], object]
 
@@ -137,7 +142,15 @@ def compile_program(
     instructions, starts = link(emitted)
     budget = ("may_goto",) if any(i.opcode == MAY_GOTO_OPCODE for i in instructions) else ()
     starting = (FunctionSpec(e.name, starts[e.name]) for e in emitted)
-    types, named = function_types(starting, unit.global_, kind.type)
+    collected = Collector()
+    named = function_types(starting, unit.global_, kind.type, collected)
+    asked: tuple[CoreRelocation, ...] = ()
+    if any(e.cores for e in emitted):
+        from purebpf.btf.running import kernel_btf
+        from purebpf.btf.trim import Trimmer
+        from purebpf.compiler.relocations import relocations
+
+        asked = relocations(emitted, starts, Trimmer(kernel_btf(), collected.add))
     section = kind.section + (f"/{hook}" if hook else "")
     program = ProgramSpec(
         name=unit.name,
@@ -149,7 +162,8 @@ def compile_program(
         functions=named,
         stack=stack,
         requires=(*unit.requires, *budget),
-        types=types,
+        types=tuple(collected.types),
+        relocations=asked,
     )
     return Compiled(program, unit.map_specs(), unit.used, list(dict.fromkeys(unit.warnings)), options, made, unit.meaning)
 

@@ -45,16 +45,15 @@ def context_struct(type: ProgramType) -> str:
 
 
 def function_types(
-    functions: Iterable[FunctionSpec], signatures: Mapping[str, Signature], type: ProgramType
-) -> tuple[tuple[btf.Type, ...], tuple[FunctionSpec, ...]]:
-    """(BTF, the functions with the numbers of their types); only global ones have one."""
-    collected = Collector()
+    functions: Iterable[FunctionSpec], signatures: Mapping[str, Signature], type: ProgramType, collected: Collector
+) -> tuple[FunctionSpec, ...]:
+    """The functions with the numbers of their types, which go to `collected`; only global ones have one."""
     typed = []
     for function in functions:
         signature = signatures.get(function.name)
         number = _function(collected, function.name, signature, type) if signature is not None else 0
         typed.append(FunctionSpec(function.name, function.slot, number))
-    return tuple(collected.types), tuple(typed)
+    return tuple(typed)
 
 
 def _function(collected: Collector, name: str, signature: Signature, program: ProgramType) -> int:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from purebpf.kernel.reader import Reader
 
 
+VERSIONS = {"bpf_loop": (5, 17), "kernel_pointers": (5, 11)}
+
+
 class KernelEngine:
     """The running kernel. Whether it may be used says `purebpf.kernel.probe.permitted()`."""
 
@@ -39,8 +42,8 @@ class KernelEngine:
     def has(self, feature: str) -> bool:
         """Whether the kernel takes programs with a feature: one of `purebpf.kernel.probe.FEATURES`, "cpu2" to "cpu4" for a
         level of the instruction set, or "bpf_loop". True where that cannot be found out: what is really wrong will show."""
-        if feature == "bpf_loop":  # a probe would want BTF
-            return kernel_version() >= (5, 17)
+        if feature in VERSIONS:  # a probe would want BTF
+            return kernel_version() >= VERSIONS[feature]
         from purebpf.kernel.probe import cpu_level, has_feature
 
         try:

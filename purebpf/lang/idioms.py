@@ -85,6 +85,11 @@ class Current:
     def cgroup_id(self) -> int:
         _only_in_a_program("current.cgroup_id")
 
+    @property
+    def task(self) -> Any:
+        """The kernel's `task_struct` of it."""
+        _only_in_a_program("current.task")
+
 
 class HelperName:
     """A helper by name, to be called in a program."""

@@ -69,8 +69,8 @@ class VmEngine:
         return self.machine.cpus
 
     def has(self, feature: str) -> bool:
-        """Whether it takes programs with a feature: all of them."""
-        return True
+        """Whether it takes programs with a feature: all of them, but there are no objects of a kernel to point to."""
+        return feature != "kernel_pointers"
 
     @property
     def trace(self) -> Trace:

@@ -27,6 +27,7 @@ from purebpf.compiler.frontend.values import (
 )
 from purebpf.compiler.meaning import Annotation
 from purebpf.lang.dynptrs import Dynptr
+from purebpf.lang.kernel_types import KernelName
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.rings import Reserved
 from purebpf.lang.types import ArrayType, BytesType, CharsType, type_of
@@ -47,7 +48,7 @@ def annotation_type(cx: Lowering, node: ast.expr) -> Annotation | None:
     if value is None or value is tuple:
         return None
     layout = type_of(value)
-    if layout is None and not hasattr(value, "__bpf_context__") and not _declares(value):
+    if layout is None and not hasattr(value, "__bpf_context__") and not isinstance(value, KernelName) and not _declares(value):
         if value is float:
             cx.fail(
                 node, "there are no floating-point numbers in the kernel", hint="scale to integers, for example thousandths"

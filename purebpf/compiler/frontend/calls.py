@@ -17,6 +17,7 @@ from purebpf.compiler.frontend import (
     helpers,
     instead,
     intrinsics,
+    kernel,
     locks,
     maps,
     memory,
@@ -44,6 +45,7 @@ from purebpf.compiler.frontend.values import (
 )
 from purebpf.data import replace
 from purebpf.lang.idioms import HelperName
+from purebpf.lang.kernel_types import KernelName
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.types import BytesType, CharsType, IntType, KernelType, StructType, type_of
 
@@ -80,6 +82,8 @@ def _call_constant(cx: Lowering, node: ast.Call, value: Any) -> Value:
             return construct(cx, node, layout)
         if isinstance(layout, IntType):
             return cast(cx, node, layout)
+        if isinstance(value, KernelName):
+            return kernel.at(cx, node, value.__bpf_kernel_type__)
     handler = _lookup(intrinsics.INTRINSICS, value) or _lookup(BUILTINS, value)
     if handler is not None:
         return handler(cx, node)
@@ -291,5 +295,5 @@ def _len(cx: Lowering, node: ast.Call) -> Value:
 
 BUILTINS: dict[Any, Callable[[Lowering, ast.Call], Value]] = {
     **numeric.BUILTINS, **sums.CALLS, any: reductions.any_, all: reductions.all_, sum: reductions.sum_, len: _len,
-    print: intrinsics.printk,
+    print: intrinsics.printk, id: kernel.identity,
 }  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend import containers, equality, maps, memory, text
+from purebpf.compiler.frontend import containers, equality, kernel, maps, memory, text
 from purebpf.compiler.frontend.comparing import OPPOSITE, PYTHON, SWAPPED, Split, learn, split_compare
 from purebpf.compiler.frontend.flow import Flow, as_int
 from purebpf.compiler.frontend.values import (
@@ -18,6 +18,7 @@ from purebpf.compiler.frontend.values import (
     Const,
     Fill,
     IntValue,
+    KernelRef,
     MaybeInt,
     MaybeRef,
     Ref,
@@ -90,6 +91,8 @@ def truth(cx: Lowering, node: ast.expr, value: Value, name: str | None = None) -
             return cx.branch(cx.builder.const(int(cx.python(node, lambda: bool(v))), BOOL))
         case MaybeRef():
             return present(cx, value, name)
+        case KernelRef():
+            return present(cx, value, name)
         case MaybeInt(inner=inner):
             there, absent = present(cx, value, name)
             cx.go(there)
@@ -116,8 +119,14 @@ def truth(cx: Lowering, node: ast.expr, value: Value, name: str | None = None) -
     return split_compare(cx, node, number, "!=", cx.int_const(0), name)
 
 
-def present(cx: Lowering, value: MaybeRef | MaybeInt, name: str | None) -> Split:
+def present(cx: Lowering, value: MaybeRef | MaybeInt | KernelRef, name: str | None) -> Split:
     """Is it there? Where it is, the name stands for the value itself."""
+    if isinstance(value, KernelRef):
+        if len(value.path) > 1:  # inside of another object
+            return cx.branch(cx.builder.const(1, BOOL))
+        yes, no = cx.branch(cx.builder.emit("ne", BOOL, [value.op, cx.const(0)]))
+        _settle(yes, value, replace(value, nullable=False), name)
+        return yes, no
     if isinstance(value, MaybeInt):
         yes, no = cx.branch(value.present)
         maps.learn_presence(yes, value)
@@ -193,6 +202,9 @@ def compare(
             return text.compare_memory(cx, node, side, symbol, other)
     cx.usable(left_node, left)
     cx.usable(right_node, right)
+    if isinstance(left, KernelRef) and isinstance(right, KernelRef) and symbol in ("==", "!="):
+        numbers = kernel.identity_of(cx, left), kernel.identity_of(cx, right)
+        return compare(cx, node, left_node, numbers[0], symbol, right_node, numbers[1])
     a, b = as_int(cx.builder, left), as_int(cx.builder, right)
     if a is None and isinstance(left, Const) and isinstance(left.value, int):
         return _beyond(cx, left.value, SWAPPED[symbol])
@@ -222,7 +234,7 @@ def identity(cx: Lowering, node: ast.expr, left_node: ast.expr, left: Value, sym
         return compare(cx, node, left_node, left, "==" if symbol == "is" else "!=", node, right)
     if right != NONE:
         cx.fail(node, f"`{symbol}` compares with None only in a program", hint=f"use `{'==' if symbol == 'is' else '!='}`")
-    if isinstance(left, MaybeRef | MaybeInt):
+    if isinstance(left, MaybeRef | MaybeInt | KernelRef):
         there, absent = present(cx, left, name_of(left_node))
     elif left == NONE:
         there, absent = None, cx.current

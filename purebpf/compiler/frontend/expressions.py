@@ -16,6 +16,7 @@ from purebpf.compiler.frontend import (
     context,
     data,
     instead,
+    kernel,
     maps,
     memory,
     rings,
@@ -32,6 +33,7 @@ from purebpf.compiler.frontend.values import (
     Context,
     Dynptr,
     IntValue,
+    KernelRef,
     ListValue,
     Packet,
     Ref,
@@ -145,6 +147,8 @@ def attribute(cx: Lowering, node: ast.Attribute) -> Value:
             return Bound(ref, node.attr)
         case Context():
             return context.attribute(cx, node, base)
+        case KernelRef():
+            return kernel.attribute(cx, node, base)
         case Dynptr():
             return Bound(base, node.attr)
         case IntValue() if node.attr in INTEGER_METHODS:
@@ -224,6 +228,8 @@ def subscript(cx: Lowering, node: ast.Subscript) -> Value:
             if all(b == NONE or known(b) is not None for b in bounds):
                 return Const(cx.python(node, lambda: base.value[slice(*map(known, bounds))]))
         cx.fail(node, f"{describe(base)} cannot be sliced here", hint=instead.indexed(node, base))
+    if isinstance(base, KernelRef):
+        return kernel.subscript(cx, node, base)
     index = cx.expression(node.slice)
     if isinstance(base, Const):
         at = index.value if isinstance(index, Const) else known(index)

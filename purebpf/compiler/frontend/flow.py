@@ -18,6 +18,7 @@ from purebpf.compiler.frontend.values import (
     Conflict,
     Const,
     IntValue,
+    KernelRef,
     MaybeInt,
     MaybeRef,
     Ref,
@@ -114,6 +115,8 @@ def unify(builder: Builder, name: str, a: Value, b: Value) -> tuple[Value, Value
         return whole, replace(a, offset=0), replace(b, offset=0)
     if isinstance(a, Ref) and isinstance(b, Ref) and _can_be_either(a, b):
         return _either(a, b), a, b
+    if isinstance(a, KernelRef) and isinstance(b, KernelRef) and (a.root, a.path) == (b.root, b.path):
+        return replace(a, direct=a.direct and b.direct, nullable=a.nullable or b.nullable), a, b
     if isinstance(a, TupleValue) and isinstance(b, TupleValue) and len(a.items) == len(b.items):
         triples = [unify(builder, name, i, j) for i, j in zip(a.items, b.items, strict=True)]
         bad_item = next((t[0] for t in triples if isinstance(t[0], Unset | Conflict)), None)

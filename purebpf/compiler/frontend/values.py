@@ -96,6 +96,22 @@ class Context(Value):
 
 
 @data
+class KernelRef(Value):
+    """A place in the kernel's memory: `op` is the address of a `root`, the place is reached from there by `path` (see
+    `btf.trim.Access`), and holds a `type`; both are numbers of the kernel's BTF, the second behind typedefs. `name` is for
+    messages. `direct` says that the verifier knows of what type `op` is, so that the program may load from it; `nullable` that
+    `op` may be 0."""
+
+    op: Op
+    root: int
+    path: tuple[int, ...]
+    type: int
+    name: str
+    direct: bool
+    nullable: bool
+
+
+@data
 class Packet(Value):
     """`ctx.packet`."""
 
@@ -237,6 +253,8 @@ def describe(value: Value) -> str:
             return "the context"
         case Packet():
             return "the packet"
+        case KernelRef(name=n):
+            return f"the kernel's `{n}`"
         case Bound(name=n):
             return f"the method `{n}`"
         case Fill(type=t):
@@ -312,7 +330,7 @@ def conflict(name: str, a: Value, b: Value) -> Conflict:
 def parts(value: Value) -> list[Op]:
     """The ops a value is made of."""
     match value:
-        case IntValue(op=op) | Ref(op=op) | MaybeRef(op=op) | Context(op=op) | Dynptr(op=op):
+        case IntValue(op=op) | Ref(op=op) | MaybeRef(op=op) | Context(op=op) | Dynptr(op=op) | KernelRef(op=op):
             return [op]
         case MaybeInt(present=present, inner=inner):
             return [present, inner.op]
@@ -326,7 +344,7 @@ def parts(value: Value) -> list[Op]:
 def rebuilt(value: Value, ops: list[Op]) -> Value:
     """The same value made of other ops (consumed from the front of `ops`)."""
     match value:
-        case IntValue() | Context() | Dynptr():
+        case IntValue() | Context() | Dynptr() | KernelRef():
             return replace(value, op=ops.pop(0))
         case Ref():
             return replace(value, op=ops.pop(0), aligned=base_alignment(value))

@@ -284,6 +284,18 @@ class Interpreter:
     def call(self, op: Op, frame: Frame) -> Value:
         return self.env.call(op.imm[0], [read(frame, arg) for arg in op.args])
 
+    def core(self, op: Op, frame: Frame) -> Value:
+        return int(op.imm[3])
+
+    def core_add(self, op: Op, frame: Frame) -> Value:
+        address = read(frame, op.args[0])
+        assert isinstance(address, int)
+        return int((address + op.imm[2] + (1 << 63)) % (1 << 64) - (1 << 63))
+
+    def core_load(self, op: Op, frame: Frame) -> Value:
+        """There is no kernel memory here, so every field reads 0."""
+        return 0
+
     def kfunc(self, op: Op, frame: Frame) -> Value:
         return self.env.kfunc(op.imm[0], [read(frame, arg) for arg in op.args])
 
@@ -394,6 +406,9 @@ HANDLERS: dict[str, Callable[[Interpreter, Op, Frame], Value | None]] = {
             "call",
             "callsub",
             "kfunc",
+            "core",
+            "core_add",
+            "core_load",
         )
     },
 }

@@ -255,6 +255,11 @@ def _map_value(op: Op, here: Surroundings) -> None:
     _want(op.imm[1] >= 0, "the offset is not negative")
 
 
+def _core(op: Op, here: Surroundings) -> None:
+    _integers(op)
+    _want(op.type == I64, f"the result is an i64, not {op.type}")
+
+
 def _func(op: Op, here: Surroundings) -> None:
     _want(op.type == Ptr("func"), f"the result is a ptr func, not {op.type}")
     if here.module is not None:
@@ -364,6 +369,9 @@ RULES: dict[str, Rule] = {
     "map": _map,
     "map_value": _map_value,
     "func": _func,
+    "core": _core,
+    "core_add": _core,
+    "core_load": _core,
     "alloca": _alloca,
     "load": _load,
     "store": _store,

@@ -19,7 +19,7 @@ from purebpf.compiler.ir.ops import OPS, VOID, Block, Function, Module, Op, Targ
 ZERO_UNLESS_WRITTEN = frozenset({"offset", "signed", "fetch", "low", "high"})
 """Parts of an immediate that are 0 when the text does not give them."""
 
-WORDS = frozenset({"what", "name", "op", "helper", "function", "kfunc"})
+WORDS = frozenset({"what", "name", "op", "helper", "function", "kfunc", "access"})
 """Parts of an immediate that are texts; all others are integers."""
 
 NO_LOCATION = frozenset({"const", "param", "map", "func"})

@@ -6,9 +6,9 @@ function's frame at most 512 bytes.
 
 from __future__ import annotations
 
-from purebpf.compiler.target.machine import FRAME_POINTER, Inst, MBlock, MFunction, Slot
+from purebpf.compiler.target.machine import FRAME_POINTER, Core, Inst, MBlock, MFunction, Slot
 from purebpf.compiler.target.tails import share_tails
-from purebpf.data import data, replace
+from purebpf.data import data, made, replace
 from purebpf.errors import CompileError
 from purebpf.isa.instruction import WIDE_LOAD, Instruction
 from purebpf.isa.opcodes import (
@@ -44,11 +44,12 @@ class StackTooSmall(CompileError):
 
 @data(frozen=False)
 class Emitted:
-    """A function's instructions; `calls` are (index, function name) of local calls still to be resolved."""
+    """A function's instructions, its stack in bytes, and the relocations with the slots they belong to."""
 
     name: str
     instructions: list[Instruction]
     stack: int
+    cores: list[tuple[int, Core]] = made(list)
 
 
 def frame(fn: MFunction) -> int:
@@ -148,15 +149,18 @@ def emit(fn: MFunction) -> Emitted:
             flat.append((inst, inst.target))
             position += _slots(inst)
     instructions: list[Instruction] = []
+    cores: list[tuple[int, Core]] = []
     at = 0
     for inst, target in flat:
-        made = list(_instruction(inst))
-        at += sum(i.slots for i in made)
+        if inst.core is not None:
+            cores.append((at, inst.core))
+        new = list(_instruction(inst))
+        at += sum(i.slots for i in new)
         if target is not None:
-            last = made[-1]
-            made[-1] = Instruction(last.opcode, last.dst, last.src, starts[target] - at, last.imm, last.symbol, last.source)
-        instructions += made
-    return Emitted(fn.name, instructions, stack)
+            last = new[-1]
+            new[-1] = Instruction(last.opcode, last.dst, last.src, starts[target] - at, last.imm, last.symbol, last.source)
+        instructions += new
+    return Emitted(fn.name, instructions, stack, cores)
 
 
 def _with_jumps(block: MBlock, following: MBlock | None) -> list[Inst]:

@@ -27,6 +27,15 @@ class Slot:
     offset: int | None = None
 
 
+@data
+class Core:
+    """A CO-RE relocation of an instruction, by the numbers and accesses of the BTF that it was compiled with."""
+
+    kind: int
+    root: int
+    access: str
+
+
 @data(frozen=False, eq=False)
 class Inst:
     """One instruction. `dst` and `src` are the register fields of the encoding (None where unused: encoded as 0);
@@ -38,6 +47,7 @@ class Inst:
     that can be repeated instead of spilling its result. `slot` adds a frame slot's offset: to the encoding's offset for
     loads and stores off r10, or, with `lea`, makes the pseudo instruction dst = r10 + slot (+ imm), two slots long.
     `target` is where a jump goes. `pseudo` is the encoding's source field where that is no register (calls, wide loads).
+    `core` is what it asks of the kernel that it will run on.
     """
 
     opcode: int
@@ -55,6 +65,7 @@ class Inst:
     lea: bool = False
     slot: Slot | None = None
     pseudo: int = 0
+    core: Core | None = None
     target: MBlock | None = None
 
 

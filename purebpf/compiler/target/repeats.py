@@ -46,6 +46,8 @@ def drop_repeated_values(fn: MFunction) -> None:
 
 def _value(inst: Inst, state: Known) -> object:
     """What an instruction puts into its register, where that can be told; None where it cannot."""
+    if inst.core is not None:
+        return None
     if inst.move:
         return state.get(inst.src or 0, inst)
     if inst.lea:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from purebpf.btf.relocation import CoreKind
 from purebpf.compiler.ir.analysis import dominated, enclosing_loops, immediate_dominators, reverse_postorder
 from purebpf.compiler.ir.ops import BOOL, CALLS, I32, Block, Flag, Function, Op, Ptr, Target
 from purebpf.compiler.options import Options
 from purebpf.compiler.target.addresses import shared_addresses
-from purebpf.compiler.target.machine import CALL_CLOBBERS, FRAME_POINTER, Inst, MBlock, MFunction, Reg, Slot
+from purebpf.compiler.target.machine import CALL_CLOBBERS, FRAME_POINTER, Core, Inst, MBlock, MFunction, Reg, Slot
 from purebpf.compiler.target.stack import conflicts
 from purebpf.isa.instruction import WIDE_LOAD, SourceLine
 from purebpf.isa.opcodes import (
@@ -417,6 +418,26 @@ class _Selector:
 
     def op_call(self, op: Op) -> None:
         self.call(op, Inst(CALL_OPCODE, imm=self.helper_id(op.imm[0]), symbol=None))
+
+    def op_core(self, op: Op) -> None:
+        kind, root, access, value = op.imm
+        target = self.reg_of(op)
+        opcode = ALU64 | MOV | K if fits(value) else WIDE_LOAD
+        imm = value if fits(value) else value & 0xFFFF_FFFF_FFFF_FFFF
+        self.emit(Inst(opcode, target, imm=imm, defs=(target,), core=Core(kind, root, access)))
+
+    def op_core_add(self, op: Op) -> None:
+        root, access, value = op.imm
+        target = self.reg_of(op)
+        self.make(target, op.args[0])
+        core = Core(CoreKind.FIELD_BYTE_OFFSET, root, access)
+        self.emit(Inst(ALU64 | ADD | K, target, imm=value, defs=(target,), uses=(target,), core=core))
+
+    def op_core_load(self, op: Op) -> None:
+        size, root, access, value = op.imm
+        target, register = self.reg_of(op), self.use(op.args[0])
+        core = Core(CoreKind.FIELD_BYTE_OFFSET, root, access)
+        self.emit(Inst(LDX | MODE_MEM | SIZES[size], target, register, value, defs=(target,), uses=(register,), core=core))
 
     def op_callsub(self, op: Op) -> None:
         self.call(op, Inst(CALL_OPCODE, pseudo=CALL_LOCAL, symbol=op.imm[0]))

@@ -53,7 +53,7 @@ def _share(fn: MFunction, blocks: list[MBlock]) -> bool:
 def _key(inst: Inst) -> tuple[object, ...]:
     """What two instructions must agree in to be the same."""
     slot = inst.slot.offset if inst.slot is not None else None
-    return (inst.opcode, inst.dst, inst.src, inst.offset, inst.imm, inst.symbol, inst.pseudo, inst.lea, slot)
+    return (inst.opcode, inst.dst, inst.src, inst.offset, inst.imm, inst.symbol, inst.pseudo, inst.lea, inst.core, slot)
 
 
 def _reachable(fn: MFunction) -> list[MBlock]:

@@ -1,0 +1,343 @@
+"""The kernel's own objects: `task.real_parent.comm`, by the types of its BTF.
+
+A `KernelRef` is a place: an address, the type there, and the way from it (embedded structs and arrays are no hop). Reading a
+field is one CO-RE relocation, and so is a hop over a pointer. Where the verifier knows the pointer the field is loaded, with a
+test for NULL before; anywhere else a helper reads it. Either way what cannot be read is 0.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from purebpf.btf.relocation import CoreKind
+from purebpf.btf.types import Array, Const, Enum, Enum64, Int, Member, Ptr, Restrict, Struct, Typedef, TypeTag, Union, Volatile
+from purebpf.compiler.frontend import helpers, memory
+from purebpf.compiler.frontend.values import U64, Fill, IntValue, KernelRef, Ref, Value, known
+from purebpf.compiler.ir.ops import BOOL, I32, I64, Op
+from purebpf.data import replace
+from purebpf.errors import Error
+from purebpf.lang.types import BoolType, CharsType, IntType
+from purebpf.tables.helpers import helper
+
+if TYPE_CHECKING:
+    from purebpf.btf.reader import Btf
+    from purebpf.compiler.frontend.lower import Lowering
+
+NETWORK_ORDER = frozenset({"__be16", "__be32", "__be64"})
+NO_KERNEL_MEMORY = frozenset({"user", "percpu"})  # type tags of pointers that lead elsewhere
+LONGEST_TEXT = 4096
+FARTHEST = 1 << 15  # a load's offset has 16 bits
+MODIFIERS = (Typedef.kind, Volatile.kind, Const.kind, Restrict.kind, TypeTag.kind)
+
+
+def btf_of(cx: Lowering, node: ast.AST) -> Btf:
+    """The BTF of the kernel that the program is compiled for; an error where there is none."""
+    from purebpf.btf.running import kernel_btf
+
+    try:
+        return kernel_btf()
+    except Error as error:
+        cx.fail(node, str(error))
+
+
+def named(cx: Lowering, node: ast.AST, name: str) -> int:
+    """The number of a struct or union, or of a typedef of one; an error with similar names for what the kernel has not."""
+    btf = btf_of(cx, node)
+    for number in (*btf.types_named(name, (Struct.kind, Union.kind)), *btf.types_named(name, Typedef.kind)):
+        if isinstance(btf.type(btf.resolve(number)), Struct | Union):
+            return number
+    what = "is no struct or union in" if btf.types_named(name) else "is not in"
+    cx.fail(node, f"`{name}` {what} the BTF of this kernel", hint=_similar(btf, name))
+
+
+def _similar(btf: Btf, name: str) -> str:
+    import difflib
+
+    words = {btf.name(number) for number in btf.numbers(Struct.kind) if btf.name(number)[:1] == name[:1]}
+    near = difflib.get_close_matches(name, words, 3)
+    return f"similar: {', '.join(near)}" if near else ""
+
+
+def at(cx: Lowering, node: ast.Call, name: str) -> Value:
+    """`task_struct(address)`: what lies at an address."""
+    if len(node.args) != 1 or node.keywords:
+        cx.fail(node, f"`{name}` takes one address", hint=f"{name}(ctx.args[0])")
+    value = cx.expression(node.args[0])
+    if isinstance(value, KernelRef):
+        return pointing(cx, node, address(cx, value), named(cx, node, name), False)
+    return pointing(cx, node, cx.integer(node.args[0], value, "an address").op, named(cx, node, name), False)
+
+
+def pointing(cx: Lowering, node: ast.AST, op: Op, type: int, direct: bool, nullable: bool = True) -> KernelRef:
+    """The object of a type that a pointer leads to; `direct` if the verifier knows of what type it is."""
+    btf = btf_of(cx, node)
+    root = type
+    while btf.kind(root) not in (Struct.kind, Union.kind, Typedef.kind):
+        root = btf.third_word(root)
+    place = btf.resolve(root)
+    if btf.name(place):
+        root = place
+    return KernelRef(op, root, (0,), place, btf.name(root), direct, nullable)
+
+
+def current_task(cx: Lowering, node: ast.AST) -> Value:
+    """`bpf.current.task`: by a pointer that the verifier knows where there is one (Linux 5.11)."""
+    type = named(cx, node, "task_struct")
+    known = helper("get_current_task_btf")
+    direct = cx.unit.options.kernel_pointers and known is not None and cx.unit.kind.type in known.programs
+    name = "get_current_task_btf" if direct else "get_current_task"
+    helpers.allowed(cx, node, name)
+    return pointing(cx, node, cx.call(name, []), type, direct, nullable=False)
+
+
+def attribute(cx: Lowering, node: ast.Attribute, ref: KernelRef) -> Value:
+    """`ref.name`: an integer, a text or another place."""
+    btf = btf_of(cx, node)
+    found = btf.type(ref.type)
+    if not isinstance(found, Struct | Union):
+        cx.fail(node, f"{_shown(ref)} has no attribute `{node.attr}`", hint="index it first: `field[i]`")
+    way = member(btf, ref.type, node.attr)
+    if way is None:
+        cx.fail(node, f"the kernel's `{ref.name}` has no field `{node.attr}`", hint=_fields(btf, ref.type, node.attr))
+    steps, last, shared = way
+    inside = replace(ref, path=ref.path + steps, type=btf.resolve(last.type), name=f"{ref.name}.{node.attr}")
+    return read(cx, node, inside, last.type, last.bit_size, shared)
+
+
+def subscript(cx: Lowering, node: ast.Subscript, ref: KernelRef) -> Value:
+    """`ref[i]` of an array in the kernel."""
+    btf = btf_of(cx, node)
+    found = btf.type(ref.type)
+    if not isinstance(found, Array):
+        cx.fail(node, f"{_shown(ref)} cannot be indexed")
+    index = cx.expression(node.slice)
+    fixed = known(index)
+    inside = replace(ref, type=btf.resolve(found.type), name=f"{ref.name}[]")
+    if fixed is not None:
+        if not 0 <= fixed < max(found.length, 1) and found.length:
+            cx.fail(node.slice, f"{fixed} is outside of {_shown(ref)}", f"it has {found.length} elements")
+        return read(cx, node, replace(inside, path=(*ref.path, fixed)), found.type, 0, False)
+    number = cx.integer(node.slice, index, "an index")
+    step = cx.builder.emit("mul", I64, [number.op, cx.const(btf.size_of(found.type))])
+    moved = cx.builder.emit("add", I64, [address(cx, ref), step])
+    element = replace(inside, op=moved, root=found.type, path=(0,), direct=False)
+    return read(cx, node, element, found.type, 0, False)
+
+
+def member(btf: Btf, struct: int, name: str) -> tuple[tuple[int, ...], Member, bool] | None:
+    """The way to a field, through structs and unions without a name: (indexes, the member, whether it shares its bytes)."""
+    found = btf.type(struct)
+    assert isinstance(found, Struct | Union)
+    shared = isinstance(found, Union) and len(found.members) > 1
+    for index, one in enumerate(found.members):
+        if one.name == name:
+            return (index,), one, shared
+        if not one.name:
+            inner = btf.resolve(one.type)
+            deeper = member(btf, inner, name) if isinstance(btf.type(inner), Struct | Union) else None
+            if deeper is not None:
+                return (index, *deeper[0]), deeper[1], shared or deeper[2]
+    return None
+
+
+def field_names(btf: Btf, struct: int) -> list[str]:
+    """The names of all fields, those of unnamed members among them."""
+    found = btf.type(btf.resolve(struct))
+    names: list[str] = []
+    for one in found.members if isinstance(found, Struct | Union) else ():
+        names += [one.name] if one.name else field_names(btf, one.type)
+    return names
+
+
+def _fields(btf: Btf, struct: int, name: str) -> str:
+    import difflib
+
+    names = field_names(btf, struct)
+    near = difflib.get_close_matches(name, names, 3)
+    return f"similar: {', '.join(near)}" if near else f"it has: {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}"
+
+
+def _shown(ref: KernelRef) -> str:
+    return f"the kernel's `{ref.name}`"
+
+
+def offset(btf: Btf, root: int, path: tuple[int, ...]) -> int:
+    """The byte that an access begins at, on the kernel that the program is compiled for."""
+    here, bits = btf.resolve(root), 0
+    for index in path[1:]:
+        found = btf.type(here)
+        if isinstance(found, Array):
+            bits += 8 * index * btf.size_of(found.type)
+            here = btf.resolve(found.type)
+        else:
+            assert isinstance(found, Struct | Union)
+            bits += found.members[index].bit_offset
+            here = btf.resolve(found.members[index].type)
+    return bits // 8
+
+
+def access(path: tuple[int, ...]) -> str:
+    return ":".join(map(str, path))
+
+
+def address(cx: Lowering, ref: KernelRef) -> Op:
+    """The address of a place."""
+    if len(ref.path) == 1:
+        return ref.op
+    at = offset(btf_of(cx, cx.here), ref.root, ref.path)
+    return cx.builder.emit("core_add", I64, [ref.op], (ref.root, access(ref.path), at))
+
+
+def identity(cx: Lowering, node: ast.Call) -> Value:
+    """`id(ref)`: the address as a number."""
+    value = cx.expression(node.args[0]) if len(node.args) == 1 and not node.keywords else None
+    if not isinstance(value, KernelRef):
+        cx.fail(node, "`id` gives the address of an object in the kernel", hint="id(bpf.current.task)")
+    return identity_of(cx, value)
+
+
+def identity_of(cx: Lowering, ref: KernelRef) -> IntValue:
+    """The address as a number."""
+    return IntValue(address(cx, ref), 0, U64)
+
+
+# -- what is at a place
+
+
+def read(cx: Lowering, node: ast.AST, ref: KernelRef, declared: int, bits: int, shared: bool) -> Value:
+    """The value of a field: `declared` is its type as written, `bits` its width if it is a bit field; `shared` says that it is
+    one of several in a union, where the verifier does not know which."""
+    btf = btf_of(cx, node)
+    found = btf.type(ref.type)
+    match found:
+        case Struct() | Union():
+            return ref
+        case Array():
+            return _array(cx, ref, found)
+        case Ptr():
+            return _pointer(cx, node, ref, found, shared)
+        case Int() if bits or (found.bits != 8 * found.size and not found.bool):
+            return _bit_field(cx, node, ref, bits or found.bits, found.signed)
+        case Enum() | Enum64() if bits:
+            return _bit_field(cx, node, ref, bits, found.signed)
+        case Int(bool=True):
+            return _scalar(cx, node, ref, BoolType())
+        case Int(size=1 | 2 | 4 | 8) | Enum() | Enum64():
+            layout = IntType(8 * found.size, found.signed, _network(btf, declared))
+            return _scalar(cx, node, ref, layout)
+    cx.fail(node, f"{_shown(ref)} is of a type that a program cannot read", f"{found.kind.name.lower()} {btf.name(ref.type)}")
+
+
+def _network(btf: Btf, declared: int) -> bool:
+    while True:
+        found = btf.type(declared)
+        if isinstance(found, Typedef) and found.name in NETWORK_ORDER:
+            return True
+        inner = getattr(found, "type", None)
+        if inner is None or isinstance(found, Ptr | Array):
+            return False
+        declared = inner
+
+
+def _array(cx: Lowering, ref: KernelRef, found: Array) -> Value:
+    btf = btf_of(cx, cx.here)
+    element = btf.type(btf.resolve(found.type))
+    if not isinstance(element, Int) or element.size != 1 or btf.name(btf.resolve(found.type)) != "char":
+        return ref
+    size = min(found.length or LONGEST_TEXT, LONGEST_TEXT)
+    helpers.allowed(cx, cx.here, "probe_read_kernel_str")
+    start = address(cx, ref)
+
+    def write(place: Ref) -> None:
+        cx.call("probe_read_kernel_str", [helpers._pointer(cx, place), cx.const(min(size, place.type.size)), start])
+
+    return Fill(CharsType(size), write, leaves=True)
+
+
+def _pointer(cx: Lowering, node: ast.AST, ref: KernelRef, found: Ptr, shared: bool) -> Value:
+    btf = btf_of(cx, node)
+    value = _scalar(cx, node, ref, IntType(64))
+    assert isinstance(value, IntValue)
+    target, here = found.type, ""
+    while here not in NO_KERNEL_MEMORY and target and btf.kind(target) in MODIFIERS:
+        one = btf.type(target)
+        here = one.name if isinstance(one, TypeTag) else ""
+        target = btf.third_word(target)
+    if here in NO_KERNEL_MEMORY or not isinstance(btf.type(btf.resolve(found.type)), Struct | Union):
+        return value
+    return pointing(cx, node, value.op, found.type, ref.direct and not shared)
+
+
+def _scalar(cx: Lowering, node: ast.AST, ref: KernelRef, layout: IntType | BoolType) -> Value:
+    if ref.direct and offset(btf_of(cx, node), ref.root, ref.path) < FARTHEST:
+        return _direct(cx, ref, layout)
+    helpers.allowed(cx, node, "probe_read_kernel")
+    place = memory.temporary(cx, layout)
+    cx.call("probe_read_kernel", [place.op, cx.const(layout.size), address(cx, ref)])
+    return memory.load(cx, node, replace(place, writable=False))
+
+
+def _direct(cx: Lowering, ref: KernelRef, layout: IntType | BoolType) -> Value:
+    """A load through a pointer that the verifier knows."""
+    btf = btf_of(cx, cx.here)
+    at = offset(btf, ref.root, ref.path)
+
+    def load() -> Value:
+        op = cx.builder.emit("core_load", I64, [ref.op], (layout.size, ref.root, access(ref.path), at))
+        if isinstance(layout, BoolType):
+            return IntValue(cx.builder.emit("ne", BOOL, [op, cx.const(0)]), 0, 1, False, True)
+        if layout.big and layout.bits > 8:
+            op = cx.builder.emit("tobe", I64 if layout.bits == 64 else I32, [op], (layout.bits,))
+        if layout.signed and layout.bits < 64:
+            op = cx.builder.emit("sext", I64, [op], (layout.bits,))
+        return IntValue(op, layout.low, layout.high, layout.signed)
+
+    if not ref.nullable:
+        return load()
+    there = cx.builder.emit("ne", BOOL, [ref.op, cx.const(0)])
+    boolean = isinstance(layout, BoolType)
+    nothing = IntValue(cx.builder.const(0, BOOL if boolean else None), 0, 0, False, boolean)
+    return cx.diamond(there, load, lambda: nothing)
+
+
+def _bit_field(cx: Lowering, node: ast.AST, ref: KernelRef, bits: int, signed: bool) -> Value:
+    """The unit that the bits are in, read into 8 bytes of zeros, and shifted so that nothing else is left. Where unit and bits
+    are, and how far to shift, are relocations."""
+    btf = btf_of(cx, node)
+    unit, start, up, down = bit_field_place(btf, ref, bits)
+    way = (ref.root, access(ref.path))
+    helpers.allowed(cx, node, "probe_read_kernel")
+    place = memory.temporary(cx, IntType(64))
+    memory.zero(cx, node, place)
+    size = cx.builder.emit("core", I64, [], (int(CoreKind.FIELD_BYTE_SIZE), *way, unit))
+    base = cx.builder.emit("core_add", I64, [ref.op], (*way, start))
+    cx.call("probe_read_kernel", [place.op, size, base])
+    value = memory.load(cx, node, place)
+    assert isinstance(value, IntValue)
+    left = cx.builder.emit("core", I64, [], (int(CoreKind.FIELD_LSHIFT_U64), *way, up))
+    right = cx.builder.emit("core", I64, [], (int(CoreKind.FIELD_RSHIFT_U64), *way, down))
+    op = cx.builder.emit("shl", I64, [value.op, left])
+    op = cx.builder.emit("ashr" if signed else "lshr", I64, [op, right])
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    return IntValue(op, low, high, signed)
+
+
+def bit_field_place(btf: Btf, ref: KernelRef, bits: int) -> tuple[int, int, int, int]:
+    """(bytes of the unit, its first byte, shift left, shift right), as libbpf reckons them for little endian."""
+    struct, first = btf.resolve(ref.root), 0
+    for index in ref.path[1:]:
+        found = btf.type(struct)
+        if isinstance(found, Array):
+            first += 8 * index * btf.size_of(found.type)
+            struct = btf.resolve(found.type)
+        else:
+            assert isinstance(found, Struct | Union)
+            first += found.members[index].bit_offset
+            struct = btf.resolve(found.members[index].type)
+    unit = btf.size_of(struct)
+    start = first // 8 // unit * unit
+    while first + bits - 8 * start > 8 * unit:
+        unit *= 2
+        start = first // 8 // unit * unit
+    return unit, start, 64 - (first + bits - 8 * start), 64 - bits

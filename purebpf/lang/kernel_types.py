@@ -1,0 +1,25 @@
+"""Names of the kernel's types, as an author imports them from `purebpf.vmlinux`."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from purebpf.errors import Error
+
+
+class KernelName(type):
+    """The class of all names: each is a class, so that it can be an annotation."""
+
+    __bpf_kernel_type__: str
+
+    def __call__(cls, *args: object, **keywords: object) -> object:
+        raise Error(f"`{cls.__name__}` is the kernel's own: in a program `{cls.__name__}(address)` is what lies at an address")
+
+    def __repr__(cls) -> str:
+        return f"<the kernel's {cls.__name__}>"
+
+
+@cache
+def kernel_type(name: str) -> KernelName:
+    """The one class that stands for a struct, union, enum or typedef of this name."""
+    return KernelName(name, (), {"__bpf_kernel_type__": name, "__module__": "purebpf.vmlinux"})
