@@ -10,19 +10,23 @@ from pathlib import Path
 
 from tests.kernels import boot, fetch
 from tests.kernels.errors import CannotRun
+from tests.kernels.machines import need
 from tests.kernels.results import Results, table
 
 KERNELS = ("5.10", "6.1", "6.12", fetch.NEWEST)
-TESTS = ("tests/kernel", "tests/examples", "tests/isa")
 SECONDS = 900.0
 
 
 def arguments(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.kernels", description=__doc__)
-    parser.add_argument("kernels", nargs="*", default=KERNELS, metavar="SERIES", help=f"by default {' '.join(KERNELS)}")
     parser.add_argument(
-        "--tests", nargs="+", default=TESTS, metavar="TEST", help="files and folders; only kernel tests are run"
+        "kernels",
+        nargs="*",
+        default=KERNELS,
+        metavar="SERIES",
+        help=f"by default {' '.join(KERNELS)}; there are arm64 and 6.1-arm64 too",
     )
+    parser.add_argument("--tests", nargs="+", metavar="TEST", help="files and folders; only kernel tests are run")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="time limit of a kernel (%(default)s)")
     parser.add_argument("--cache", type=Path, default=cache(), help="where kernels are kept (%(default)s)")
     parser.add_argument("--mirror", default=fetch.MIRROR, help="where Debian's archives are (%(default)s)")
@@ -37,7 +41,8 @@ def main(words: list[str] | None = None) -> int:
     options = arguments(words)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no guest stays
     try:
-        boot.need_qemu()
+        for machine in dict.fromkeys(fetch.split(one)[1] for one in options.kernels):
+            need(machine)
         print(f"Getting kernels {', '.join(options.kernels)} into {options.cache}", flush=True)
         busybox, kernels = fetch.fetch(options.cache, options.mirror, options.kernels)
     except CannotRun as error:
@@ -47,7 +52,7 @@ def main(words: list[str] | None = None) -> int:
     for kernel in kernels:
         print(f"{kernel.release}: booting", flush=True)
         console = options.cache / f"{kernel.release}.console"
-        runs.append(boot.run(kernel, busybox, list(options.tests), options.seconds, console, progress))
+        runs.append(boot.run(kernel, busybox, list(options.tests or kernel.machine.tests), options.seconds, console, progress))
         if sys.stdout.isatty():
             print("\r\033[K", end="")
     print(f"\n{table(runs)}")

@@ -7,10 +7,8 @@ what it writes stays in its memory. It has no network but its own.
 from __future__ import annotations
 
 import os
-import re
 import selectors
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,37 +16,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.kernels.errors import CannotRun
 from tests.kernels.fetch import Kernel
 from tests.kernels.initramfs import initramfs
+from tests.kernels.machines import PC, accelerator
 from tests.kernels.results import Results
 
 ROOT = Path(__file__).parents[2]
-QEMU = "qemu-system-x86_64"
-RESULTS = "/dev/ttyS1"
-CONSOLE = (
-    "console=ttyS0 quiet loglevel=4 rdinit=/init panic=-1 oops=panic "  # an oops ends the guest, and so the wait for it
-    "mitigations=off nokaslr apparmor=0 selinux=0 audit=0 random.trust_cpu=on tsc=reliable no_timer_check"
+PARAMETERS = (
+    "quiet loglevel=4 rdinit=/init panic=-1 oops=panic "  # an oops ends the guest, and so the wait for it
+    "mitigations=off nokaslr apparmor=0 selinux=0 audit=0"
 )
+PYTHON = "/usr/bin/python3"  # of the programs that a guest has of its own
 
 
-def need_qemu() -> None:
-    """Nothing to boot with is a reason to fail: who runs this asked for it."""
-    if os.uname().machine != "x86_64":
-        raise CannotRun(
-            f"The guests use the host's programs, and kernels are fetched for x86_64; this is {os.uname().machine}."
-        )
-    if not shutil.which(QEMU):
-        raise CannotRun(f"There is no `{QEMU}` to boot kernels with: install qemu-system-x86 (Debian, Ubuntu) or qemu-kvm.")
-
-
-def has_kvm() -> bool:
-    """The device alone is not enough: some virtual machines show one that cannot run a whole kernel."""
-    flags = re.search(r"^flags\s*:.*$", Path("/proc/cpuinfo").read_text(), re.M)
-    return bool(flags and {"vmx", "svm"} & set(flags[0].split())) and os.access("/dev/kvm", os.R_OK | os.W_OK)
-
-
-def script(tests: list[str]) -> str:
+def script(kernel: Kernel, tests: list[str]) -> str:
     """What the guest runs when it has its root."""
     variables = {
         "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -57,10 +38,10 @@ def script(tests: list[str]) -> str:
         "TMPDIR": "/run/tmp",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
-        "PUREBPF_STREAM": RESULTS,
+        "PUREBPF_STREAM": kernel.machine.results,
     }
     pytest = [
-        sys.executable,
+        PYTHON if kernel.programs else sys.executable,
         "-m",
         "pytest",
         "-p",
@@ -82,14 +63,24 @@ def script(tests: list[str]) -> str:
 
 
 def command(kernel: Kernel, archive: Path, console: Path) -> list[str]:
+    machine = kernel.machine
+    serial = (
+        ("-serial", "stdio") if machine is PC else ("-chardev", "stdio,id=results", "-device", "pci-serial,chardev=results")
+    )
     return [
-        QEMU,
-        *("-accel", "kvm" if has_kvm() else "tcg,thread=multi"),
-        *("-cpu", "max", "-smp", "2", "-m", "1G", "-nodefaults", "-no-reboot", "-display", "none"),
-        *("-kernel", str(kernel.image), "-initrd", str(archive), "-append", CONSOLE),
-        *("-serial", f"file:{console}", "-serial", "stdio"),
-        *("-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap"),
+        machine.qemu,
+        *("-accel", accelerator(machine), *machine.options),
+        *("-smp", "2", "-m", "1G", "-nodefaults", "-no-reboot", "-display", "none"),
+        *("-kernel", str(kernel.image), "-initrd", str(archive)),
+        *("-append", f"console={machine.console} {PARAMETERS} {machine.parameters}"),
+        *("-serial", f"file:{console}", *serial),
+        *folder("host", Path("/")),
+        *(folder("programs", kernel.programs) if kernel.programs else ()),
     ]
+
+
+def folder(name: str, path: Path) -> tuple[str, str]:
+    return "-virtfs", f"local,path={path},mount_tag={name},security_model=none,readonly=on,multidevs=remap"
 
 
 def run(
@@ -104,7 +95,7 @@ def run(
         tell(results)
 
     with tempfile.NamedTemporaryFile(prefix="purebpf-initramfs-") as archive:
-        archive.write(initramfs(kernel, busybox, script(tests)))
+        archive.write(initramfs(kernel, busybox, script(kernel, tests)))
         archive.flush()
         guest = subprocess.Popen(
             command(kernel, Path(archive.name), console),

@@ -1,7 +1,8 @@
 """Get Debian's kernels, unpacked, into a folder of our own.
 
 apt does the work, for it checks signatures; its lists and settings are kept apart in that folder, the system's are not touched
-and nothing is installed. `linux-image-amd64` of each suite names the newest kernel of the suite's series.
+and nothing is installed. `linux-image-amd64` of each suite names the newest kernel of the suite's series. For a machine that
+cannot run the host's programs, Python and what it needs come from there too.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.kernels.errors import CannotRun
+from tests.kernels.machines import MACHINES, PC, Machine
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 MIRROR = "http://deb.debian.org"
@@ -28,7 +30,10 @@ SUITES = {
     "forky": "debian",
 }
 BUSYBOX = "busybox-static"
-META = "linux-image-amd64"
+# What a guest runs that cannot run the host's: the programs of tests, and Python with what purebpf and its tests import.
+PYTHON = ("python3", "python3-click", "python3-rich", "python3-pyroute2", "python3-pytest", "python3-hypothesis")
+PROGRAMS = (BUSYBOX, "coreutils", "iproute2", *PYTHON)
+PROGRAMS_SUITE = "trixie"
 DONE = ".complete"
 NEWEST = "newest"
 
@@ -40,6 +45,8 @@ class Kernel:
     release: str
     image: Path
     modules: Path  # the folder with modules.builtin and kernel/
+    machine: Machine = PC
+    programs: Path | None = None  # a folder to lay over the host's files, where the machine cannot run the host's programs
 
 
 def numbers(release: str) -> tuple[int, ...]:
@@ -67,10 +74,11 @@ def fitting(releases: Iterable[str], wanted: str) -> list[str]:
 
 
 class Archive:
-    """Debian's archive through apt, with its state in `folder`."""
+    """Debian's archive for a kind of machine through apt, with its state in `folder`."""
 
-    def __init__(self, folder: Path, mirror: str = MIRROR) -> None:
+    def __init__(self, folder: Path, mirror: str = MIRROR, machine: Machine = PC) -> None:
         self.folder = folder.resolve()
+        self.machine = machine
         for tool, package in (("apt-get", "apt"), ("dpkg-deb", "dpkg")):
             if not shutil.which(tool):
                 raise CannotRun(
@@ -82,14 +90,15 @@ class Archive:
         for name in ("lists/partial", "cache/archives/partial"):
             (state / name).mkdir(parents=True, exist_ok=True)
         sources = state / "sources.list"
-        origin = f"deb [arch=amd64 signed-by={KEYRING}] {mirror}"
+        origin = f"deb [arch={machine.debian} signed-by={KEYRING}] {mirror}"
         sources.write_text("".join(f"{origin}/{archive} {suite} main\n" for suite, archive in SUITES.items()))
         self.options = [
             f"-oDir::Etc::sourcelist={sources}",
             "-oDir::Etc::sourceparts=-",
             f"-oDir::State::Lists={state / 'lists'}",
             f"-oDir::Cache={state / 'cache'}",
-            "-oAPT::Architecture=amd64",
+            f"-oAPT::Architecture={machine.debian}",
+            f"-oAPT::Architectures={machine.debian}",
             "-oAPT::Sandbox::User=",
             "-oAcquire::Languages=none",
         ]
@@ -106,7 +115,7 @@ class Archive:
     def releases(self) -> list[str]:
         """Of each suite's newest kernel, as far as apt knows the suites."""
         try:
-            packages = self._run("apt-cache", "show", META)
+            packages = self._run("apt-cache", "show", f"linux-image-{self.machine.debian}")
         except CannotRun:  # apt knows no suite yet, and has said so when it looked for them
             return []
         return re.findall(r"^Depends: .*?linux-image-(\d[^ ,]*)", packages, re.M)
@@ -137,19 +146,38 @@ class Archive:
         (part / DONE).touch()
         part.rename(where)
 
-    def kernel(self, release: str) -> Kernel:
+    def kernel(self, release: str, busybox: Path) -> Kernel:
+        """`busybox` is one that runs here."""
         where = self.folder / release
         if not (where / DONE).exists():
             print(f"{release}: downloading", flush=True)
-            self.unpack(self.packages(release), where, lambda folder: index(self.busybox(), unpacked(folder, release)))
+            self.unpack(self.packages(release), where, lambda folder: index(busybox, unpacked(folder, release)))
         return unpacked(where, release)
 
     def busybox(self) -> Path:
         """A static busybox: the few commands of the guest before it has its root."""
         where = self.folder / BUSYBOX
         if not (where / DONE).exists():
+            self.update()
             self.unpack([BUSYBOX], where)
-        return next(path for path in (where / "bin/busybox", where / "usr/bin/busybox") if path.exists())
+        return busybox_in(where)
+
+    def programs(self) -> Path:
+        """`PROGRAMS` with all they need, from one suite: a folder to be laid over the host's files."""
+        where = self.folder / "programs"
+        if not (where / DONE).exists():
+            print(f"programs for {self.machine.debian}: downloading", flush=True)
+            nothing = self.folder / "apt/nothing-installed"
+            nothing.touch()
+            install = ("--no-install-recommends", "-t", PROGRAMS_SUITE, "--print-uris", "install", *PROGRAMS)
+            needed = self._run("apt-get", "-qq", f"-oDir::State::status={nothing}", *install)
+            names = re.findall(r"^'\S+' ([^_ ]+)_([^_ ]+)_", needed, re.M)
+            self.unpack([f"{name}={version.replace('%3a', ':')}" for name, version in names], where)
+        return where
+
+
+def busybox_in(folder: Path) -> Path:
+    return next(path for path in (folder / "bin/busybox", folder / "usr/bin/busybox") if path.exists())
 
 
 def index(busybox: Path, kernel: Kernel) -> None:
@@ -162,18 +190,38 @@ def unpacked(where: Path, release: str) -> Kernel:
     """The kernel in a folder that packages were unpacked into, wherever they put image and modules."""
     modules = next(path for path in (where / "lib/modules" / release, where / "usr/lib/modules" / release) if path.exists())
     image = next(path for path in (where / f"boot/vmlinuz-{release}", modules / "vmlinuz") if path.exists())
-    return Kernel(release, image, modules)
+    return Kernel(release, image, modules, MACHINES[release.rpartition("-")[2]])
 
 
 def cached(folder: Path) -> list[str]:
     """The releases of kernels that were fetched before."""
-    return [done.parent.name for done in folder.glob(f"*/{DONE}") if done.parent.name != BUSYBOX]
+    return [done.parent.name for done in folder.glob(f"*/{DONE}") if re.match(r"\d", done.parent.name)]
 
 
-def fetch(folder: Path, mirror: str, series: Iterable[str]) -> tuple[Path, list[Kernel]]:
-    """busybox and the newest kernel of each series. Where apt cannot tell which that is, one of an earlier run does."""
-    archive = Archive(folder, mirror)
-    have, current = cached(folder), True
+def split(wanted: str) -> tuple[str, Machine]:
+    """A kernel as it is asked for: a series (6.1), a machine (arm64) or both (6.1-arm64)."""
+    for name, machine in MACHINES.items():
+        if wanted == name or wanted.endswith(f"-{name}"):
+            return wanted[: -len(name)].removesuffix("-") or NEWEST, machine
+    return wanted, PC
+
+
+def fetch(folder: Path, mirror: str, wanted: Iterable[str]) -> tuple[Path, list[Kernel]]:
+    """A busybox that runs here, and the newest kernel of each series."""
+    wanted = list(wanted)
+    busybox = Archive(folder, mirror).busybox()
+    kernels: dict[str, Kernel] = {}
+    for machine in MACHINES.values():
+        series = [one for one, of in map(split, wanted) if of is machine]
+        for kernel in kernels_of(machine, folder, mirror, series, busybox) if series else ():
+            kernels[kernel.release] = kernel
+    return busybox, list(kernels.values())
+
+
+def kernels_of(machine: Machine, folder: Path, mirror: str, series: list[str], busybox: Path) -> list[Kernel]:
+    """The newest kernel of each series. Where apt cannot tell which that is, one of an earlier run does."""
+    archive = Archive(folder if machine is PC else folder / machine.debian, mirror, machine)
+    have, current = cached(archive.folder), True
     try:
         archive.update()
     except CannotRun as error:
@@ -181,4 +229,5 @@ def fetch(folder: Path, mirror: str, series: Iterable[str]) -> tuple[Path, list[
         print(f"{error}\nKernels of earlier runs are taken where there are any.", file=sys.stderr, flush=True)
     known = [*archive.releases(), *have]
     chosen = dict.fromkeys(choose(known if current or not fitting(have, one) else have, one) for one in series)
-    return archive.busybox(), [archive.kernel(release) for release in chosen]
+    programs = None if machine is PC else archive.programs()
+    return [replace(archive.kernel(release, busybox), programs=programs) for release in chosen]

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.kernels.fetch import Kernel
+from tests.kernels.fetch import Kernel, busybox_in
 
 INIT = Path(__file__).with_name("guest") / "init"
 MODULES = ("virtio_pci", "9pnet_virtio", "9p", "overlay")
@@ -33,11 +33,11 @@ def with_dependencies(listing: str, wanted: tuple[str, ...]) -> list[str]:
 
 
 def initramfs(kernel: Kernel, busybox: Path, script: str) -> bytes:
-    """A cpio archive that boots `kernel` and runs the shell script on the host's files."""
+    """A cpio archive that boots `kernel` and runs the shell script on the host's files. `busybox` is one that runs here."""
     with tempfile.TemporaryDirectory(prefix="purebpf-kernels-") as folder:
         root = Path(folder)
         (root / "bin").mkdir()
-        shutil.copy(busybox, root / "bin/busybox")
+        shutil.copy(busybox_in(kernel.programs) if kernel.programs else busybox, root / "bin/busybox")
         shutil.copy(INIT, root / "init")
         (root / "init").chmod(0o755)
         (root / "test").write_text(script)
