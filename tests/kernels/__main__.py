@@ -11,7 +11,8 @@ from pathlib import Path
 from tests.kernels import boot, fetch
 from tests.kernels.errors import CannotRun
 from tests.kernels.machines import need
-from tests.kernels.results import Results, table
+from tests.kernels.results import Results
+from tests.kernels.table import table
 
 KERNELS = ("5.10", "6.1", "6.12", fetch.NEWEST)
 SECONDS = 900.0
@@ -60,9 +61,13 @@ def main(words: list[str] | None = None) -> int:
 
 
 def progress(results: Results) -> None:
-    """On a terminal, where a guest is now."""
+    """On a terminal, where a guest is now; else each failure when it happens."""
     if sys.stdout.isatty():
-        print(f"\r\033[K{results.kernel}: {results.total} done, {results.running[-90:]}", end="", flush=True)
+        print(f"\r\033[K{results.kernel}: {len(results.outcomes)} done, {results.running[-90:]}", end="", flush=True)
+    elif results.outcomes and not (results.running or results.finished):
+        test, outcome = next(reversed(results.outcomes.items()))
+        if outcome == "failed":
+            print(f"{results.kernel}: {test} failed", flush=True)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ import re
 import shutil
 import subprocess
 import sys
+import time
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,6 +38,7 @@ PROGRAMS = (BUSYBOX, "coreutils", "iproute2", *PYTHON)
 PROGRAMS_SUITE = "trixie"
 DONE = ".complete"
 NEWEST = "newest"
+DAY = 24 * 60 * 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,12 @@ class Archive:
         return done.stdout
 
     def update(self) -> None:
+        """Ask what there is, once a day."""
+        stamp = self.folder / "apt/updated"
+        if stamp.exists() and time.time() - stamp.stat().st_mtime < DAY:
+            return
         self._run("apt-get", "-qq", "--error-on=any", "update")
+        stamp.touch()
 
     def releases(self) -> list[str]:
         """Of each suite's newest kernel, as far as apt knows the suites."""
@@ -164,7 +172,7 @@ class Archive:
 
     def programs(self) -> Path:
         """`PROGRAMS` with all they need, from one suite: a folder to be laid over the host's files."""
-        where = self.folder / "programs"
+        where = self.folder / f"programs-{zlib.crc32(' '.join(PROGRAMS).encode()):08x}"
         if not (where / DONE).exists():
             print(f"programs for {self.machine.debian}: downloading", flush=True)
             nothing = self.folder / "apt/nothing-installed"

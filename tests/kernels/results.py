@@ -1,10 +1,10 @@
-"""What came of the tests in one kernel, and the table of all kernels."""
+"""What came of the tests in one kernel."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 
@@ -27,7 +27,8 @@ class End(TypedDict):
 class Finish(TypedDict):
     event: Literal["finish"]
     status: int
-    release: str
+    release: str  # as `uname -r` tells it
+    version: str  # as `uname -v` does
 
 
 Event = Start | End | Finish
@@ -38,9 +39,9 @@ class Results:
     """Of the tests in one kernel. `trouble` is what went wrong apart from tests."""
 
     kernel: str
-    passed: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)  # reason to number of tests
-    failed: dict[str, str] = field(default_factory=dict)  # test to its message
+    version: str = ""  # 6.1.176, where the kernel tells it
+    outcomes: dict[str, Outcome] = field(default_factory=dict)  # of each test
+    texts: dict[str, str] = field(default_factory=dict)  # why a test was skipped or how it failed
     running: str = ""
     finished: bool = False
     seconds: float = 0.0
@@ -57,53 +58,40 @@ class Results:
             self.running = event["test"]
         elif event["event"] == "end":
             self.running = ""
-            if event["outcome"] == "passed":
-                self.passed += 1
-            elif event["outcome"] == "skipped":
-                self.skipped[event["text"]] += 1
-            else:
-                self.failed[event["test"]] = event["text"]
+            self.outcomes[event["test"]] = event["outcome"]
+            self.texts[event["test"]] = event["text"]
         else:
             self.finish(event)
 
     def finish(self, event: Finish) -> None:
         self.finished = True
+        self.version = upstream(event["version"]) or event["release"]
         if event["release"] != self.kernel:
             self.trouble.append(f"the guest ran Linux {event['release']}")
         if event["status"] not in FINE and not self.failed:
             self.trouble.append(f"pytest ended with exit status {event['status']}; the console has its words")
-        if not self.passed and not self.failed:
+        if not self.count("passed") and not self.failed:
             self.trouble.append("no test ran")
 
+    def count(self, outcome: Outcome) -> int:
+        return sum(one == outcome for one in self.outcomes.values())
+
     @property
-    def total(self) -> int:
-        return self.passed + self.skipped.total() + len(self.failed)
+    def failed(self) -> dict[str, str]:
+        """Tests and their messages."""
+        return {test: self.texts[test] for test, outcome in self.outcomes.items() if outcome == "failed"}
+
+    @property
+    def skipped(self) -> Counter[str]:
+        """Reasons and how many tests had them."""
+        return Counter(self.texts[test] for test, outcome in self.outcomes.items() if outcome == "skipped")
 
     @property
     def good(self) -> bool:
         return self.finished and not self.failed and not self.trouble
 
 
-def table(runs: Iterable[Results]) -> str:
-    """Kernel by outcome, then the reasons of skips with their numbers, kernel by kernel."""
-    runs = list(runs)
-    width = max(len("kernel"), *(len(run.kernel) for run in runs))
-    lines = [f"{'kernel':{width}}  passed  skipped  failed  seconds"]
-    for run in runs:
-        mark = "" if run.good else "  <-- failed"
-        counts = f"{run.passed:6}  {run.skipped.total():7}  {len(run.failed):6}  {run.seconds:7.0f}"
-        lines.append(f"{run.kernel:{width}}  {counts}{mark}")
-    for run in runs:
-        if run.skipped:
-            lines += ["", f"skipped in {run.kernel}:"]
-            lines += [f"{number:5}  {reason}" for reason, number in run.skipped.most_common()]
-    for run in runs:
-        if not run.good:
-            lines += ["", f"failed in {run.kernel}:"]
-            lines += [f"  {trouble}" for trouble in run.trouble]
-            lines += [f"  {test}\n{indented(text)}" for test, text in run.failed.items()]
-    return "\n".join(lines)
-
-
-def indented(text: str) -> str:
-    return "".join(f"      {line}\n" for line in text.splitlines()).rstrip("\n")
+def upstream(version: str) -> str:
+    """6.1.176 of "#1 SMP PREEMPT_DYNAMIC Debian 6.1.176-1 (2026-07-02)"; a release of Debian's leaves out the last number."""
+    found = re.search(r"Debian ([\d.]+)-", version)
+    return found[1] if found else ""

@@ -70,7 +70,8 @@ class Stream:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        self.write(Finish(event="finish", status=int(session.exitstatus), release=os.uname().release))
+        system = os.uname()
+        self.write(Finish(event="finish", status=int(session.exitstatus), release=system.release, version=system.version))
 
 
 def sentence(error: Unsupported) -> str:

@@ -17,10 +17,12 @@ from purebpf.errors import Unsupported
 from tests.kernels import boot
 from tests.kernels.__main__ import main
 from tests.kernels.errors import CannotRun
-from tests.kernels.fetch import choose
+from tests.kernels.fetch import Kernel, choose, split
 from tests.kernels.initramfs import with_dependencies
-from tests.kernels.results import Results, table
+from tests.kernels.machines import ARM, PC, Machine
+from tests.kernels.results import Results, upstream
 from tests.kernels.stream import first_kernel, sentence
+from tests.kernels.table import table
 
 RELEASES = ["6.12.107+deb13-amd64", "5.10.0-9-amd64", "6.1.0-50-amd64", "5.10.0-46-amd64", "7.2.12+deb14-amd64"]
 
@@ -44,6 +46,22 @@ def test_a_kernel_that_is_not_there_is_an_error(wanted: str, words: str) -> None
         choose(RELEASES, wanted)
 
 
+@pytest.mark.parametrize(
+    "wanted, series, machine",
+    [("6.1", "6.1", PC), ("newest", "newest", PC), ("arm64", "newest", ARM), ("6.1-arm64", "6.1", ARM)],
+)
+def test_a_kernel_is_asked_for_by_series_and_machine(wanted: str, series: str, machine: Machine) -> None:
+    assert split(wanted) == (series, machine)
+
+
+def test_a_guest_of_another_machine_has_programs_of_its_own() -> None:
+    kernel = Kernel("6.1.0-50-arm64", Path("vmlinuz"), Path("modules"), ARM, Path("/programs"))
+    assert "/usr/bin/python3 -m pytest" in boot.script(kernel, ["tests/isa"])
+    words = boot.command(kernel, Path("archive"), Path("console"))
+    assert words[0] == "qemu-system-aarch64" and any("path=/programs,mount_tag=programs" in word for word in words)
+    assert "kvm" not in words
+
+
 def test_modules_come_with_those_they_need() -> None:
     listing = "fs/9p/9p.ko.xz: net/9pnet.ko.xz\nnet/9pnet.ko.xz: fs/net-fs.ko\nfs/net-fs.ko:\na/b.ko:\n"
     lines = with_dependencies(listing, ("9p", "built_in"))
@@ -54,9 +72,9 @@ def line(**event: object) -> str:
     return json.dumps(event)
 
 
-def finished(*lines: str, status: int = 0, release: str = "6.1") -> Results:
+def finished(*lines: str, status: int = 0, release: str = "6.1", version: str = "") -> Results:
     results = Results("6.1")
-    for one in (*lines, line(event="finish", status=status, release=release)):
+    for one in (*lines, line(event="finish", status=status, release=release, version=version)):
         results.take(one)
     return results
 
@@ -66,14 +84,35 @@ SKIPPED = (line(event="start", test="b"), line(event="end", test="b", outcome="s
 FAILED = (line(event="start", test="c"), line(event="end", test="c", outcome="failed", text="it broke"))
 
 
+DEBIAN = "#1 SMP PREEMPT_DYNAMIC Debian 6.1.176-1 (2026-07-02)"
+
+
+def test_a_kernel_is_named_by_its_own_version() -> None:
+    assert upstream(DEBIAN) == "6.1.176"
+    assert upstream("#1 SMP PREEMPT_DYNAMIC Debian 7.3.4-1~bpo13+1 (2026-11-01)") == "7.3.4"
+    assert upstream("#5 SMP of my own") == ""
+
+
 def test_the_table_tells_numbers_reasons_and_failures() -> None:
-    good, bad = finished(*PASSED, *SKIPPED, *SKIPPED), finished(*PASSED, *FAILED, status=1)
+    good, bad = finished(*PASSED, *SKIPPED, version=DEBIAN), finished(*PASSED, *FAILED, status=1)
     assert good.good and not bad.good
-    lines = [words.split() for words in table([good, bad]).splitlines()]
-    assert ["6.1", "1", "2", "0", "0"] in lines
-    assert ["6.1", "1", "0", "1", "0", "<--", "failed"] in lines
-    assert ["2", "too", "old"] in lines
+    words = table([good, bad])
+    assert words.splitlines()[-2:] == [
+        "6.1.176 passed=1 failed=0 skipped=1 (6.1, 0 s)",
+        "6.1 passed=1 failed=1 skipped=0 (6.1, 0 s)  <-- failed",
+    ]
+    lines = [one.split() for one in words.splitlines()]
+    assert ["1", "too", "old"] in lines
     assert ["it", "broke"] in lines
+
+
+def test_the_table_shows_where_kernels_differ() -> None:
+    old, new = finished(*PASSED, *SKIPPED, *FAILED), finished(*PASSED, line(event="end", test="b", outcome="passed", text=""))
+    lines = [one.split() for one in table([old, new]).splitlines()]
+    start = lines.index(["6.1", "6.1", "test"])
+    assert lines[start + 1 : start + 3] == [["skip", "ok", "b"], ["FAIL", "-", "c"]]
+    assert ["ok", "ok", "a"] not in lines
+    assert "same outcome" in table([old, old])
 
 
 @pytest.mark.parametrize(
@@ -148,7 +187,7 @@ def test_the_plugin_tells_what_came_of_each_test(tmp_path: Path) -> None:
     for one in stream.read_text().splitlines():
         results.take(one)
     assert results.finished and not results.trouble
-    assert results.passed == 1
+    assert results.count("passed") == 1
     message = "It needs TCX links, which Linux 99.6 brought; this is 5.10."
     assert dict(results.skipped) == {"of this": 1, "of that": 1, "inside": 1, message: 1}
     assert [test.partition("::")[2] for test in results.failed] == [
