@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FunctionType
 
 from purebpf import kept
@@ -125,8 +125,17 @@ class Program:
         """Load it with its maps, without attaching. Close the collection (or use `with`) when done."""
         return load(self, engine=engine)
 
-    def run(self, packet: bytes | None = None, ctx: bytes | None = None, *, engine: str = "auto", repeat: int = 1) -> RunResult:
+    def run(
+        self,
+        packet: bytes | None = None,
+        ctx: bytes | Mapping[str, object] | None = None,
+        *,
+        engine: str = "auto",
+        repeat: int = 1,
+    ) -> RunResult:
         """Run it on a packet and/or a context, once or `repeat` times: by the kernel's test-run, or in the virtual machine.
+
+        `ctx` is the context's bytes, or its fields by name: `ctx={"mark": 5}`; those that are not given are zero.
 
         A program that is loaded runs where it is loaded and keeps its maps; otherwise it is loaded for this run, and stays
         loaded until it is closed. Naming another `engine` than that is an error. Raises Unsupported where the kernel has no
@@ -142,9 +151,23 @@ class Program:
         _check_given(packet, ctx)
         if self.collection is not None and self.collection.debugging:
             self.compiled()  # what `python` loaded may have a `breakpoint()`, which is Python's alone
-        return self.loaded.run(data=packet, context=ctx, repeat=repeat)
+        return self.loaded.run(data=packet, context=self._context(packet, ctx), repeat=repeat)
 
-    def python(self, packet: bytes | None = None, ctx: bytes | None = None) -> RunResult:
+    def fields(self, context: bytes) -> dict[str, Any]:
+        """What is in the context that a run gave back (`result.context`), by the names of its fields."""
+        from purebpf.lang.given import fields
+
+        return fields(self.kind, self.hook, context)
+
+    def _context(self, packet: bytes | None, ctx: bytes | Mapping[str, object] | None) -> bytes | None:
+        """The bytes of a context that is given by its fields."""
+        if not isinstance(ctx, Mapping):
+            return ctx
+        from purebpf.lang.given import built
+
+        return built(self.kind, self.hook, ctx, packet)
+
+    def python(self, packet: bytes | None = None, ctx: bytes | Mapping[str, object] | None = None) -> RunResult:
         """Run the very function in Python, on a packet and/or a context as `run` takes them: breakpoints, `print` and `pdb`
         work. Its maps are the virtual machine's, and integers are stored as the kernel would.
 
@@ -161,7 +184,7 @@ class Program:
                 f"`{self.name}` is loaded in the engine {collection.engine.name!r}, and Python runs programs on the virtual "
                 f"machine's maps: close it first (`{self.name}.close()`)"
             )
-        return runner_of(collection, self).run(packet, ctx)
+        return runner_of(collection, self).run(packet, self._context(packet, ctx))
 
     def attach(self, *target: object, engine: str = "auto", **options: object) -> Attachment:
         """Load it if it is not loaded, and attach it. What to attach to depends on the type: `attach("eth0", mode="generic")`
@@ -201,8 +224,10 @@ class Program:
 
 def _check_given(packet: object, ctx: object) -> None:
     for name, given in (("packet", packet), ("ctx", ctx)):
-        if given is not None and not isinstance(given, bytes | bytearray | memoryview):
-            raise Error(f"`{name}` is bytes, not {given!r}: {name}=bytes(64), or a record's `to_bytes()`")
+        if given is None or isinstance(given, bytes | bytearray | memoryview) or (name == "ctx" and isinstance(given, Mapping)):
+            continue
+        fields = ', or its fields: ctx={"name": value}' if name == "ctx" else ""
+        raise Error(f"`{name}` is bytes, not {given!r}: {name}=bytes(64), or a record's `to_bytes()`{fields}")
 
 
 _TARGETS: dict[str, tuple[str, ...]] = {"xdp": ("interface",), "tc": ("interface",), "socket_filter": ("socket",)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from purebpf.errors import Error
+from purebpf.lang.given import field_type
 from purebpf.lang.types import ArrayType, IntType, Type, type_of
 from purebpf.runner.views import Block, load, store
 from purebpf.tables.contexts import context as context_of
@@ -43,9 +44,7 @@ class ProgramContext:
             table = context_of(runner.kind.type)
             field = table.fields.get(name) if table is not None and name not in POINTERS else None
             if field is not None:
-                element = IntType(8 * field.size // max(field.count, 1), field.signed, field.big_endian)
-                layout = ArrayType(element, field.count) if field.count > 1 else element
-                return block, field.offset, layout, field.writable
+                return block, field.offset, field_type(field), field.writable
         raise AttributeError(f"the context of a program of type `{runner.kind.decorator}` has no field `{name}`")
 
     def __getattr__(self, name: str) -> Any:

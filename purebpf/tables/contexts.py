@@ -97,6 +97,23 @@ class Context:
     fields: Mapping[str, ContextField]
 
 
+SETTABLE = {
+    "__sk_buff": (
+        "mark",
+        "priority",
+        "ingress_ifindex",
+        "ifindex",
+        "cb",
+        "tstamp",
+        "wire_len",
+        "gso_segs",
+        "gso_size",
+        "hwtstamp",
+    ),
+    "xdp_md": ("ingress_ifindex", "rx_queue_index"),
+}
+"""By struct, the fields that a test run takes from its caller (net/bpf/test_run.c, Linux 6.18); it makes the others itself."""
+
 RAW_ARGUMENTS = 12  # MAX_BPF_FUNC_ARGS, include/linux/bpf.h
 
 _OTHERS = {

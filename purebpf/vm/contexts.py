@@ -10,26 +10,14 @@ from __future__ import annotations
 from functools import cache
 
 from purebpf.tables.context_rows import STRUCTS
-from purebpf.tables.contexts import ContextKind, FieldKind, context
+from purebpf.tables.contexts import SETTABLE, ContextKind, FieldKind, context
 from purebpf.tables.enums import ProgramType
 from purebpf.vm.facts import E2BIG, EINVAL, kernel_error
 from purebpf.vm.packet import Place
 
-SKB_SETTABLE = (
-    "mark",
-    "priority",
-    "ingress_ifindex",
-    "ifindex",
-    "cb",
-    "tstamp",
-    "wire_len",
-    "gso_segs",
-    "gso_size",
-    "hwtstamp",
-)
 SKB_RETURNED = ("mark", "priority", "ingress_ifindex", "ifindex", "tstamp", "cb", "wire_len", "gso_segs", "hwtstamp")
-XDP_SETTABLE = ("data", "data_end", "ingress_ifindex", "rx_queue_index")
 SKB, XDP = "__sk_buff", "xdp_md"
+SKB_SETTABLE, XDP_SETTABLE = SETTABLE[SKB], ("data", "data_end", *SETTABLE[XDP])
 
 
 @cache

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend import helpers, instead, memory
 from purebpf.compiler.frontend.bounds import verifier_range
@@ -30,6 +30,7 @@ from purebpf.compiler.frontend.values import named as type_named
 from purebpf.compiler.ir.ops import BOOL, I32, I64, Op, Ptr
 from purebpf.data import replace
 from purebpf.errors import Error
+from purebpf.lang.given import field_type
 from purebpf.lang.types import ArrayType, BytesType, CharsType, IntType, Type, type_of
 from purebpf.tables.enums import ProgramType
 
@@ -55,7 +56,7 @@ def attribute(cx: Lowering, node: ast.Attribute, context: Context) -> Value:
     field = _field(cx, node, node.attr)
     if not field.readable and not cx.flow.dead:
         cx.fail(node, f"`{node.attr}` cannot be read in a program of type `{kind.decorator}`")
-    layout = _layout(field)
+    layout = field_type(field)
     if isinstance(layout, ArrayType):
         return Ref(context.op, field.offset, layout, "ctx", writable=field.writable)
     value = memory.load(cx, node, Ref(context.op, field.offset, layout, "ctx"))
@@ -101,11 +102,6 @@ def _of_another_type(name: str) -> ContextField | None:
     return next((field for field in found if field is not None and field.kind == "scalar"), None)
 
 
-def _layout(field: Any) -> Type:
-    element = IntType(8 * field.size // max(field.count, 1), field.signed, field.big_endian)
-    return ArrayType(element, field.count) if field.count > 1 else element
-
-
 def assign(cx: Lowering, node: ast.AST, context: Context, name: str, value: Value, given: ast.AST) -> None:
     """`ctx.field = value`; `given` is the syntax of the value."""
     elsewhere = cx.flow.dead and _of_another_type(name) is not None
@@ -118,7 +114,7 @@ def assign(cx: Lowering, node: ast.AST, context: Context, name: str, value: Valu
         cx.fail(
             node, f"`{name}` cannot be written in a program of type `{cx.unit.kind.decorator}`", hint=f"fields that can: {able}"
         )
-    memory.store(cx, given, Ref(context.op, field.offset, _layout(field), "ctx"), value)
+    memory.store(cx, given, Ref(context.op, field.offset, field_type(field), "ctx"), value)
 
 
 def _tracepoint_field(cx: Lowering, node: ast.Attribute, context: Context) -> Value:
