@@ -72,7 +72,8 @@ FLOW = (
         "call_depth",
         r"the call stack of (?P<count>\d+) frames is too deep|recursive call from (?P<who>\S+) to|recursive call",
         "functions call one another too deeply",
-        hint="a chain of calls has at most 8 functions, and no recursion: inline some, or use tail calls",
+        hint="a chain of calls has at most 8 functions (16 on Linux 7.2 and later), and no recursion: inline some, "
+        "or use tail calls",
     ),
     Rule(
         "tail_call_in_function",

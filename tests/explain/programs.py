@@ -57,6 +57,11 @@ class Rejected:
         return {name: spec for name, spec in MAPS.items() if f"map[{name}]" in self.text}
 
 
+def deep(calls: int) -> str:
+    """A program of functions that call one another."""
+    return "".join(f"f{n}: call subprog[f{n + 1}]\nr0 = 2\nexit\n" for n in range(calls)) + f"f{calls}:" + RETURN
+
+
 PROGRAMS = (
     Rejected("packet_unchecked", "packet_range", PACKET + "r4 = *(u16 *)(r2 +12)" + RETURN),
     Rejected(
@@ -225,8 +230,10 @@ PROGRAMS = (
     Rejected(
         "recursion_nine",
         "call_depth",
-        "".join(f"f{n}: call subprog[f{n + 1}]\nr0 = 2\nexit\n" for n in range(9)) + "f9:" + RETURN,
+        deep(9),
+        until=(7, 2),
     ),
+    Rejected("recursion_seventeen", "call_depth", deep(17)),
     Rejected(
         "function_calls_tail",
         "tail_call_in_function",

@@ -10,11 +10,11 @@ import ast
 from collections.abc import Callable, Iterable
 
 from purebpf.compiler.diagnostics import UnsupportedProgram
-from purebpf.compiler.frontend import called, comparing, conditions, iteration, meetings, scopes, statements
+from purebpf.compiler.frontend import called, comparing, conditions, iteration, meetings, scopes, starts, statements
 from purebpf.compiler.frontend.arithmetic import width
-from purebpf.compiler.frontend.bounds import followed, provable
+from purebpf.compiler.frontend.bounds import provable
 from purebpf.compiler.frontend.flow import RESIZES, Flow, as_int, changed, unify
-from purebpf.compiler.frontend.lower import ZEROS, Loop, Lowering, lowers
+from purebpf.compiler.frontend.lower import Loop, Lowering, lowers
 from purebpf.compiler.frontend.maps import HASH_ENTRY
 from purebpf.compiler.frontend.names import assigned_names, nonlocals
 from purebpf.compiler.frontend.records import keep_records
@@ -45,6 +45,7 @@ WIDER = (0xFF, 0xFFFF, 0xFFFF_FFFF, S64_HIGH, U64)
 MAX_TRIES = 12
 WALKED = 10_000  # trips x cost of a trip up to which the verifier simply walks through a loop
 WALKED_AT_MOST = 100_000  # the same where a budget cannot be had
+FOLLOWED = 200  # the same up to which the verifier may follow every number that the trips give
 
 
 @data(frozen=False)
@@ -60,7 +61,7 @@ class Parts:
     steps: bool = True  # whether such ranges can be had
     fenced: bool = False  # whether the counter is compared with its last value too: see `_fenced`
     ended: bool = True  # whether it is a condition or a known number that ends it, not a number that the verifier may forget
-    counter: str = ""  # a hidden variable that counts
+    counter: str = ""  # the hidden variable that counts the trips of a `for`
     callable: bool = True  # whether the parts can be lowered in a function of their own
 
 
@@ -76,11 +77,19 @@ def while_(cx: Lowering, node: ast.While) -> None:
 
 
 def _counted_trips(cx: Lowering, node: ast.While) -> int | None:
-    """How often `while i < limit and ...:` runs at most, when the body counts `i` up by a constant on every trip; else None."""
+    """How often `while i < limit and ...:` runs at most, when the body counts `i` up by a constant on every trip; else None. A
+    condition about something else that the body changes is one that the verifier would follow through all trips."""
     both = isinstance(node.test, ast.BoolOp) and isinstance(node.test.op, ast.And)
     tests = node.test.values if both else [node.test]  # type: ignore[attr-defined]
-    found = [trips for test in tests if (trips := _trips_of(cx, node, test)) is not None]
-    return min(found, default=None)
+    counted = [(test, trips) for test in tests if (trips := _trips_of(cx, node, test)) is not None]
+    moving = assigned_names(node.body) - {name for test, _ in counted for name in _read(test)}
+    if any(moving & _read(test) for test in tests):
+        return None
+    return min((trips for _, trips in counted), default=None)
+
+
+def _read(node: ast.expr) -> set[str]:
+    return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
 
 
 def _trips_of(cx: Lowering, node: ast.While, test: ast.expr) -> int | None:
@@ -197,8 +206,7 @@ def _counted(cx: Lowering, node: ast.For, over: iteration.Counted) -> None:
         cx.flow.names[counter] = IntValue(next_op, past[0], past[1], signed)
 
     loop = Parts(names, test, lambda cx: cx.statements(node.body), advance, trips if plain else None)
-    loop.ended = stop.op.is_const
-    loop.counter = counter
+    loop.ended, loop.counter = stop.op.is_const, counter
     loop.callable = over.item is None  # items refer to what is around the loop
     run(cx, node, loop, node.orelse)
     if cx.current is not None:
@@ -335,11 +343,20 @@ def _attempt(
             raise called.CallIsWanted
         no = _budgeted(cx, node, spent, header, budget, no)
         held = [(name, value) for name, value in names.items() if isinstance(value, IntValue)]
-        _hide(cx, entry, header, {v.op for name, v in held if name == loop.counter or _moves(cx, entry.names[name], v)})
+        starts.hide(cx, entry, header, {v.op for name, v in held if name == loop.counter or _moves(cx, entry.names[name], v)})
     else:
         cx.fn.blocks.remove(budget)
+        counter = names.get(loop.counter)
+        if goes_back and isinstance(counter, IntValue) and (loop.trips or 1) * trip > FOLLOWED:
+            starts.hide_sums(cx, entry, header, ends[0], _sums(loop, names), counter.op)
         cx.repeated += trip * (max(1, loop.trips or 1) - 1) if goes_back else 0
     return names, header, ends, no, frame_loop.breaks
+
+
+def _sums(loop: Parts, names: dict[str, Value]) -> dict[str, Op]:
+    """The integers of a loop's header whose range does not come from the number of trips."""
+    kept = {name: value for name, value in names.items() if name not in loop.stepped and name != loop.counter}
+    return {name: value.op for name, value in kept.items() if isinstance(value, IntValue)}
 
 
 def _tell(cx: Lowering, flow: Flow, name: str, head: Value) -> None:
@@ -374,30 +391,6 @@ def _budgeted(cx: Lowering, node: ast.stmt, spent: Flow, header: Block, inner: B
     out = spent.fork(cx.builder.new_block())
     header.ops.append(Op("may_goto", VOID, [], (), cx.builder.loc, [Target(inner), Target(out.block)], header))
     return cx.join(no, out)
-
-
-def _hide(cx: Lowering, entry: Flow, header: Block, moved: set[Op]) -> None:
-    """Let the loop start from numbers that the verifier does not know. From a known one it would follow the counter through
-    every trip, times the ways through the body, and a range that every trip moves it would follow for ever; so it sees soon
-    that a trip is like the one before. Each is loaded by itself and in full width: what is learnt of one says nothing of
-    another, and the next trip's value is no news."""
-    jump = entry.block.ops.pop()
-    arguments = jump.targets[0].args
-    here = cx.current
-    cx.go(entry)
-    hidden = [
-        i
-        for i, (param, given) in enumerate(zip(header.params, arguments, strict=True))
-        if param.type in (I32, I64) and (given.is_const or (param in moved and followed(given)))
-    ]
-    place = cx.builder.emit("map_value", Ptr("map_value"), [], (cx.unit.zero_name, 0)) if hidden else None
-    for n, i in enumerate(hidden[:ZEROS]):
-        type, given = header.params[i].type, arguments[i]
-        assert place is not None
-        zero = cx.builder.emit("load", type, [place], (8 if type == I64 else 4, 0, 8 * n))
-        arguments[i] = zero if given.is_const and not given.value else cx.builder.emit("add", type, [zero, given])
-    entry.block.ops.append(jump)
-    cx.go(here)
 
 
 def _moves(cx: Lowering, before: Value, held: IntValue) -> bool:
