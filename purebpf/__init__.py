@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from purebpf.lang.contexts import (
         Packet,
         PerfEventContext,
+        ProbeContext,
         RawTracepointContext,
         SocketFilterContext,
         TcAction,
         TcContext,
         TracepointContext,
+        TracingContext,
         XdpAction,
         XdpContext,
     )
@@ -40,7 +42,24 @@ if TYPE_CHECKING:
     from purebpf.lang.subprograms import global_subprogram
     from purebpf.lang.sums import checksum, checksum_update, jhash
     from purebpf.lang.unions import union
-    from purebpf.program import Attachment, Program, load, perf_event, raw_tracepoint, socket_filter, tc, tracepoint, xdp
+    from purebpf.probes import kprobe, kretprobe, uprobe, uretprobe
+    from purebpf.program import (
+        Attachment,
+        Program,
+        fentry,
+        fexit,
+        fmod_ret,
+        load,
+        lsm,
+        perf_event,
+        raw_tracepoint,
+        socket_filter,
+        tc,
+        tp_btf,
+        tracepoint,
+        xdp,
+    )
+    from purebpf.program import iter_ as iter  # noqa: F401  as bpf.iter; not in __all__, as `bytes`
 
     bytes, globals = bytes_, globals_  # not in __all__, where they would hide the builtins
 
@@ -50,8 +69,8 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "collection": "Collection set_default_engine trace_pipe",
     "errors": "AssemblerError CompileError Error KernelError NotLoaded Unsupported VerifierError VmError",
     "lang.atomic": "atomic",
-    "lang.contexts": "Packet PerfEventContext RawTracepointContext SocketFilterContext TcAction TcContext TracepointContext "
-    "XdpAction XdpContext",
+    "lang.contexts": "Packet PerfEventContext ProbeContext RawTracepointContext SocketFilterContext TcAction TcContext "
+    "TracepointContext TracingContext XdpAction XdpContext",
     "lang.data": "config globals=globals_",
     "lang.dynptrs": "Dynptr dynptr",
     "lang.idioms": "cpu current every helpers ktime license loop printk random raw redirect",
@@ -66,7 +85,9 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.subprograms": "global_subprogram",
     "lang.sums": "checksum checksum_update jhash",
     "lang.unions": "union",
-    "program": "Attachment Program load perf_event raw_tracepoint socket_filter tc tracepoint xdp",
+    "probes": "kprobe kretprobe uprobe uretprobe",
+    "program": "Attachment Program fentry fexit fmod_ret iter=iter_ load lsm perf_event raw_tracepoint socket_filter tc tp_btf "
+    "tracepoint xdp",
 }
 
 __all__ = [
@@ -87,6 +108,7 @@ __all__ = [
     "PerCpuHash",
     "PerfEventArray",
     "PerfEventContext",
+    "ProbeContext",
     "ProgArray",
     "Program",
     "RawTracepointContext",
@@ -98,6 +120,7 @@ __all__ = [
     "TcContext",
     "Timer",
     "TracepointContext",
+    "TracingContext",
     "Unsupported",
     "VerifierError",
     "VmError",
@@ -118,14 +141,20 @@ __all__ = [
     "dynptr",
     "every",
     "exists",
+    "fentry",
+    "fexit",
+    "fmod_ret",
     "from_bytes",
     "global_subprogram",
     "helpers",
     "jhash",
+    "kprobe",
+    "kretprobe",
     "ktime",
     "license",
     "load",
     "loop",
+    "lsm",
     "offsetof",
     "perf_event",
     "printk",
@@ -149,6 +178,7 @@ __all__ = [
     "struct",
     "tc",
     "to_bytes",
+    "tp_btf",
     "trace_pipe",
     "tracepoint",
     "u8",
@@ -156,6 +186,8 @@ __all__ = [
     "u32",
     "u64",
     "union",
+    "uprobe",
+    "uretprobe",
     "xdp",
 ]
 

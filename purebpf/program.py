@@ -283,18 +283,24 @@ def _plain(name: str) -> Callable[[Callable[..., Any]], Program]:
     return decorate
 
 
-def _hooked(name: str) -> Callable[[str], Callable[[Callable[..., Any]], Program]]:
+def _hooked(name: str) -> Callable[..., Callable[[Callable[..., Any]], Program]]:
     """A decorator that takes its hook."""
-    kind = KINDS[name]
+    plain = KINDS[name]
 
-    def with_hook(hook: str) -> Callable[[Callable[..., Any]], Program]:
+    def with_hook(hook: str, *, sleepable: bool = False) -> Callable[[Callable[..., Any]], Program]:
         if not isinstance(hook, str):
-            raise declaring.error(f"@bpf.{name} takes its hook: {kind.hook}", f'@bpf.{name}("...")')
+            raise declaring.error(f"@bpf.{name} takes its hook: {plain.hook}", f'@bpf.{name}("...")')
+        if sleepable and not plain.may_sleep:
+            able = ", ".join(kind.decorator for kind in KINDS.values() if kind.may_sleep)
+            raise declaring.error(f"a program of type `{name}` cannot be sleepable", f"these can: {able}")
+        kind = plain.sleeping() if sleepable else plain
         return lambda function: Program(function, kind, hook)  # type: ignore[arg-type]
 
-    with_hook = declaring.explained(f"@bpf.{name}", f'@bpf.{name}("..."): its argument is {kind.hook}')(with_hook)
+    with_hook = declaring.explained(f"@bpf.{name}", f'@bpf.{name}("..."): its argument is {plain.hook}')(with_hook)
     with_hook.__name__ = name
-    with_hook.__doc__ = f"Make a function a program of type `{name}`; the argument is {kind.hook}."
+    with_hook.__doc__ = f"Make a function a program of type `{name}`; the argument is {plain.hook}."
+    if plain.may_sleep:
+        with_hook.__doc__ += " `sleepable`: it may call what sleeps."
     return with_hook
 
 
@@ -304,3 +310,9 @@ socket_filter = _plain("socket_filter")
 perf_event = _plain("perf_event")
 tracepoint = _hooked("tracepoint")
 raw_tracepoint = _hooked("raw_tracepoint")
+fentry = _hooked("fentry")
+fexit = _hooked("fexit")
+fmod_ret = _hooked("fmod_ret")
+lsm = _hooked("lsm")
+tp_btf = _hooked("tp_btf")
+iter_ = _hooked("iter")

@@ -74,6 +74,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (  # each with the reason for its place
 
 ALONE = frozenset({ProgramType.XDP, ProgramType.SCHED_CLS, ProgramType.TRACEPOINT, ProgramType.KPROBE, ProgramType.PERF_EVENT})
 """Types of which one run on a CPU ends before the next begins: softirqs are off, or the kernel refuses to nest them."""
+PREEMPTED = ("uprobe", "uretprobe")  # of those types, but another thread may come between
 
 
 @data(frozen=False)
@@ -158,7 +159,9 @@ def compile_program(
         instructions=tuple(instructions),
         license=license,
         section=section,
+        attach_type=kind.attach,
         attach_to=hook,
+        flags=kind.flags,
         functions=named,
         stack=stack,
         requires=(*unit.requires, *budget),
@@ -197,7 +200,7 @@ def _may_meet_itself(unit: Unit, made: list[Function]) -> str:
     """Why another run, or a part of this program, may begin on the same CPU before a run has ended; "" if it cannot."""
     if unit.later:
         return "a timer's function may interrupt this program"
-    if unit.kind.type not in ALONE:
+    if unit.kind.type not in ALONE or unit.kind.decorator in PREEMPTED:
         return f"a program of type `{unit.kind.decorator}` may be interrupted by itself"
     if any(op.kind == "call" and op.imm[0] == "clone_redirect" for fn in made for op in fn.ops()):
         return "`clone_redirect` may run this program while it runs"

@@ -81,7 +81,7 @@ def _made_of(
     """Everything that the compiler was given, as plain data, and the maps in it."""
     outside, maps = made_of(program.function, words, learn)
     options = program.options and repr(program.options)
-    hook = program.kind.decorator, program.hook, _format(program.hook) if program.kind.decorator == "tracepoint" else ""
+    hook = program.kind.section, program.hook, _format(program.hook) if program.kind.decorator == "tracepoint" else ""
     return (engine.identity, hook, program.license, options, outside), maps
 
 

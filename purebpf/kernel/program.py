@@ -20,12 +20,14 @@ from purebpf.kernel.names import with_name
 from purebpf.kernel.privileges import for_program
 from purebpf.kernel.syscall import Pinned, address, pin
 from purebpf.spec import MAP_SOURCES, ProgramSpec
+from purebpf.tables.enums import ProgramType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from purebpf.engine import EngineMap, RunResult
 
 BY_INDEX = {5: 1, 6: 2}  # BPF_PSEUDO_MAP_IDX and _IDX_VALUE refer to fd_array; here a descriptor takes the index's place
+BY_TYPE = frozenset({ProgramType.TRACING, ProgramType.LSM})
 HIGH_HALF = 0xFFFF_FFFF_0000_0000
 
 LOAD_REASONS = {
@@ -111,13 +113,29 @@ def load_program(spec: ProgramSpec, maps: Mapping[str, EngineMap], log_level: in
         if lacking := unseen(spec):
             raise lacking
     functions, _records = _functions(spec, what, fields)
+    module = _hook(spec, fields)
     try:
         answer = with_name(spec.name, attempt)
     finally:
         functions.close()
+        module.close()
     if answer < 0:
         raise _rejected(-answer, spec, what, log)
     return KernelProgram(spec, Descriptor(answer, what), log if log_level else "")
+
+
+def _hook(spec: ProgramSpec, fields: verifier.Fields) -> Descriptor:
+    """Have the fields tell the hook of a program that is attached by the number of a type (Linux 5.5), as long as the result is
+    open. Raises Error, with similar names, when the kernel has no such hook."""
+    if spec.type not in BY_TYPE or not spec.attach_to:
+        return Descriptor.none()
+    from purebpf.kernel.hooks import open_hook
+
+    number, module = open_hook(spec)
+    fields["attach_btf_id"] = number
+    if not module.closed:
+        fields["attach_btf_obj_fd"] = module.number
+    return module
 
 
 def _functions(spec: ProgramSpec, what: str, fields: verifier.Fields) -> tuple[Descriptor, Pinned]:

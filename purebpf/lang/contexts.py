@@ -125,3 +125,19 @@ class PerfEventContext(_KernelOnly):
     __bpf_context__ = "perf_event"
     sample_period: int
     addr: int
+
+
+class ProbeContext(_KernelOnly):
+    """The registers where a kprobe or uprobe is (Linux 4.1), by the names of `struct pt_regs` on the machine: `ctx.di`,
+    `ctx.ip` on x86-64, `ctx.regs[0]`, `ctx.pc` on arm64."""
+
+    __bpf_context__ = "probe"
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(name)
+
+
+class TracingContext(_KernelOnly):
+    """What `fentry`, `fexit`, `fmod_ret`, `lsm`, `tp_btf` and `iter` programs get (Linux 5.5 and later). It has no fields."""
+
+    __bpf_context__ = "tracing"

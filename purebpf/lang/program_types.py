@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from purebpf.data import data
-from purebpf.tables.enums import ProgramType
+from purebpf.data import data, replace
+from purebpf.tables.enums import AttachType, ProgramType
+
+SLEEPABLE = 1 << 4  # BPF_F_SLEEPABLE
 
 
 @data
 class ProgramKind:
-    """`section` is libbpf's name; with `hook` one follows after a slash. `returns` says what a result means (empty:
-    nothing, 0 for
-    the kernel). `packet`: "direct" (checked access in place), "copy" (read-only through a helper) or "" (none). `sleepable`: it
-    may call what sleeps."""
+    """`section` is libbpf's name; with `hook` one follows after a slash. `returns` says what a result means (empty: nothing, 0
+    for the kernel), `results` which ones the kernel takes (None: any). `packet`: "direct" (checked access in place), "copy"
+    (read-only through a helper) or "" (none). `attach` is the expected attach type, for kinds that share a program type.
+    `may_sleep`: it can be made `sleepable`, and then may call what sleeps."""
 
     decorator: str
     type: ProgramType
@@ -21,7 +23,27 @@ class ProgramKind:
     hook: str = ""
     packet: str = ""
     sleepable: bool = False
+    attach: AttachType | None = None
+    may_sleep: bool = False
+    results: tuple[int, int] | None = None
 
+    def sleeping(self) -> ProgramKind:
+        """The same kind, made sleepable."""
+        return replace(self, section=f"{self.section}.s", sleepable=True)
+
+    def many(self) -> ProgramKind:
+        """A kprobe's kind, on many functions at once (Linux 5.18)."""
+        return replace(self, section=f"{self.section}.multi", attach=AttachType.TRACE_KPROBE_MULTI)
+
+    @property
+    def flags(self) -> int:
+        """What a program of this kind is loaded with."""
+        return SLEEPABLE if self.sleepable else 0
+
+
+FUNCTION = 'a function of the kernel, such as "tcp_v4_connect"'
+PROBE = 'functions of the kernel: "tcp_v4_connect", several, or a pattern such as "tcp_v4_*"'
+USER = 'a binary or library and a symbol in it, such as "libc.so.6", "malloc"'
 
 KINDS = {
     kind.decorator: kind
@@ -51,5 +73,66 @@ KINDS = {
             hook='the event\'s name, such as "sys_enter"',
         ),
         ProgramKind("perf_event", ProgramType.PERF_EVENT, "perf_event", "PerfEventContext"),
+        ProgramKind("kprobe", ProgramType.KPROBE, "kprobe", "ProbeContext", hook=PROBE),
+        ProgramKind("kretprobe", ProgramType.KPROBE, "kretprobe", "ProbeContext", hook=PROBE),
+        ProgramKind("uprobe", ProgramType.KPROBE, "uprobe", "ProbeContext", hook=USER, may_sleep=True),
+        ProgramKind("uretprobe", ProgramType.KPROBE, "uretprobe", "ProbeContext", hook=USER, may_sleep=True),
+        ProgramKind(
+            "fentry",
+            ProgramType.TRACING,
+            "fentry",
+            "TracingContext",
+            hook=FUNCTION,
+            attach=AttachType.TRACE_FENTRY,
+            may_sleep=True,
+            results=(0, 0),
+        ),
+        ProgramKind(
+            "fexit",
+            ProgramType.TRACING,
+            "fexit",
+            "TracingContext",
+            hook=FUNCTION,
+            attach=AttachType.TRACE_FEXIT,
+            may_sleep=True,
+            results=(0, 0),
+        ),
+        ProgramKind(
+            "fmod_ret",
+            ProgramType.TRACING,
+            "fmod_ret",
+            "TracingContext",
+            hook="a function of the kernel whose result may be replaced: a security hook or one open to error injection",
+            attach=AttachType.MODIFY_RETURN,
+            may_sleep=True,
+        ),
+        ProgramKind(
+            "lsm",
+            ProgramType.LSM,
+            "lsm",
+            "TracingContext",
+            hook='a security hook, such as "file_open"',
+            attach=AttachType.LSM_MAC,
+            may_sleep=True,
+            results=(-4095, 0),
+        ),
+        ProgramKind(
+            "tp_btf",
+            ProgramType.TRACING,
+            "tp_btf",
+            "TracingContext",
+            hook='the event\'s name, such as "sched_switch"',
+            attach=AttachType.TRACE_RAW_TP,
+        ),
+        ProgramKind(
+            "iter",
+            ProgramType.TRACING,
+            "iter",
+            "TracingContext",
+            hook='what to go through, such as "task"',
+            attach=AttachType.TRACE_ITER,
+            may_sleep=True,
+            results=(0, 1),
+        ),
     )
 }

@@ -6,6 +6,7 @@ bytes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -115,6 +116,8 @@ SETTABLE = {
 """By struct, the fields that a test run takes from its caller (net/bpf/test_run.c, Linux 6.18); it makes the others itself."""
 
 RAW_ARGUMENTS = 12  # MAX_BPF_FUNC_ARGS, include/linux/bpf.h
+# arm64's registers: name, offset, array length (struct user_pt_regs, arch/arm64/include/uapi/asm/ptrace.h)
+ARM64 = (("regs", 0, 31), ("sp", 248, 0), ("pc", 256, 0), ("pstate", 264, 0))
 
 _OTHERS = {
     ProgramType.TRACEPOINT: ContextKind.EVENT,
@@ -129,8 +132,15 @@ _RAW = (ProgramType.RAW_TRACEPOINT, ProgramType.RAW_TRACEPOINT_WRITABLE)
 
 
 @cache
-def context(program_type: ProgramType) -> Context | None:
-    """The context of a program type; None for UNSPEC and for EXT, whose programs have that of the program they replace."""
+def context(program_type: ProgramType, machine: str = "") -> Context | None:
+    """The context of a program type; None for UNSPEC and for EXT, whose programs have that of the program they replace.
+    `machine` (this one) matters for kprobes, whose context are the registers; of another than x86_64 and aarch64 no names are
+    known."""
+    machine = machine or (os.uname().machine if hasattr(os, "uname") else "x86_64")
+    if program_type is ProgramType.KPROBE and machine != "x86_64":
+        registers = ARM64 if machine == "aarch64" else ()
+        every = {name: _scalar(name, 8 * max(count, 1), count, 8, offset) for name, offset, count in registers}
+        return Context(ContextKind.STRUCT, "pt_regs", 8 * 34, machine, MappingProxyType(every))
     if program_type is ProgramType.LIRC_MODE2:
         # one unsigned int, not a struct; drivers/media/rc/bpf-lirc.c
         return Context(ContextKind.STRUCT, "", 4, "", MappingProxyType({"sample": _scalar("sample", 4, 0, 4)}))
@@ -147,10 +157,10 @@ def context(program_type: ProgramType) -> Context | None:
     return None
 
 
-def _scalar(name: str, size: int, count: int, width: int) -> ContextField:
+def _scalar(name: str, size: int, count: int, width: int, offset: int = 0) -> ContextField:
     every: frozenset[AttachType] = frozenset()
     sizes, none = frozenset({width}), frozenset[int]()
-    return ContextField(name, 0, size, size, count, False, False, FieldKind.SCALAR, False, "", sizes, none, every, every)
+    return ContextField(name, offset, size, size, count, False, False, FieldKind.SCALAR, False, "", sizes, none, every, every)
 
 
 def _build(struct: str, accesses: tuple[tuple[str, str, int, int, int, int], ...]) -> Context:

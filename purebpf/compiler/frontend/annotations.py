@@ -119,7 +119,8 @@ def check_context(cx: Lowering, parameter: ast.arg) -> None:
     if parameter.annotation is None:
         return
     annotated, kind = annotation_value(cx, parameter.annotation), cx.unit.kind
-    if getattr(annotated, "__bpf_context__", None) != kind.decorator and annotated is not Any:
+    right = hasattr(annotated, "__bpf_context__") and annotated.__name__ == kind.context
+    if not right and annotated is not Any:
         cx.fail(
             parameter.annotation,
             f"`{parameter.arg}` of a `@bpf.{kind.decorator}` program is {with_article(f'`{kind.context}`')}",

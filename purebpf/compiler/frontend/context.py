@@ -87,7 +87,7 @@ def _field(cx: Lowering, node: ast.AST, name: str) -> ContextField:
             node,
             f"the context of a program of type `{cx.unit.kind.decorator}` has no field `{name}`",
             hint=("`len(ctx.packet)` is the packet's size; " if name in instead.PACKET_SIZES and cx.unit.kind.packet else "")
-            + f"it has: {', '.join(known)}",
+            + (f"it has: {', '.join(known)}" if known else "it has none"),
         )
     return field
 

@@ -114,15 +114,9 @@ def lower_program(unit: Unit, function: FunctionType) -> Function:
 
 def _check_hook(cx: Lowering, source: Source) -> None:
     """An event that the running kernel does not have is an error at the decorator."""
-    from purebpf.lang import raw_tracepoints, tracepoints
+    from purebpf.lang import hooks
 
-    match cx.unit.kind.decorator:
-        case "tracepoint":
-            reason = tracepoints.unknown(cx.unit.hook)
-        case "raw_tracepoint":
-            reason = raw_tracepoints.unknown(cx.unit.hook)
-        case _:
-            return
+    reason = hooks.unknown(cx.unit.kind, cx.unit.hook)
     if reason is not None:
         cx.fail(source.node.decorator_list[0] if source.node.decorator_list else source.node, reason)
 

@@ -9,7 +9,7 @@ import ast
 import re
 from typing import TYPE_CHECKING, NoReturn
 
-from purebpf.compiler.frontend.values import Const, Value
+from purebpf.compiler.frontend.values import NONE, Const, IntValue, Value
 from purebpf.data import data
 
 if TYPE_CHECKING:
@@ -31,13 +31,18 @@ ACTIONS = {
     "xdp": Actions("XDP_", 0, 4, "the kernel drops the packet and logs an illegal value", "bpf.XDP_PASS"),
     "tc": Actions("TC_ACT_", -1, 8, "the kernel takes it for TC_ACT_UNSPEC", "bpf.TC_ACT_OK"),
 }  # include/uapi/linux/bpf.h (enum xdp_action), include/uapi/linux/pkt_cls.h
+RESULTS = {(-4095, 0): "0 to allow, or a negative errno to refuse", (0, 1): "0 to go on, or 1 to be called again"}
 FAMILIES = re.compile(r"(XDP|TC_ACT|SK|NF)_[A-Z]+")
 
 
 def check_action(cx: Lowering, node: ast.expr, value: Value) -> None:
     """Judge what the program itself returns."""
+    if len(cx.frames) > 1 or cx.unit.active:
+        return
+    if cx.unit.kind.results is not None and not cx.flow.dead:
+        _check_range(cx, node, value, cx.unit.kind.results)
     actions = ACTIONS.get(cx.unit.kind.decorator)
-    if actions is None or len(cx.frames) > 1 or cx.unit.active:
+    if actions is None:
         return
     if isinstance(node, ast.IfExp):
         for side in (node.body, node.orelse):
@@ -49,6 +54,18 @@ def check_action(cx: Lowering, node: ast.expr, value: Value) -> None:
         _wrong(cx, node, actions, "the kernel would take it for a number")
     if isinstance(value.value, int) and not isinstance(value.value, bool) and not actions.low <= value.value <= actions.high:
         cx.warn(node, f"{value.value} is no action of a `@bpf.{cx.unit.kind.decorator}` program", actions.otherwise)
+
+
+def _check_range(cx: Lowering, node: ast.expr, value: Value, results: tuple[int, int]) -> None:
+    """A result that the verifier would refuse."""
+    number = value if value == NONE else cx.integer(node, value, "a result")
+    if not isinstance(number, IntValue) or results[0] <= number.low <= number.high <= results[1]:
+        return
+    what = f"a `@bpf.{cx.unit.kind.decorator}` program returns"
+    if results == (0, 0):
+        cx.fail(node, f"{what} nothing", "the kernel takes 0 only", "leave the value out: `return`")
+    found = str(number.low) if number.low == number.high else f"between {number.low} and {number.high}"
+    cx.fail(node, f"{what} {RESULTS[results]}", f"this is {found}", "test or narrow it first")
 
 
 def _check_name(cx: Lowering, node: ast.expr, actions: Actions) -> None:

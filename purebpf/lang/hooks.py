@@ -1,0 +1,58 @@
+"""Whether the running kernel has what a program's decorator names: asked when the program is compiled.
+
+Where it cannot be told (no BTF, no right to read, another system) nothing is refused; attaching will tell.
+"""
+
+from __future__ import annotations
+
+from purebpf.errors import Error, Unsupported
+from purebpf.lang.program_types import ProgramKind
+
+
+def unknown(kind: ProgramKind, hook: str) -> str | None:
+    """Why there is no such hook, with similar names; None when there is one, or when it cannot be told."""
+    match kind.decorator:
+        case "tracepoint":
+            from purebpf.lang import tracepoints
+
+            return tracepoints.unknown(hook)
+        case "raw_tracepoint":
+            from purebpf.lang import raw_tracepoints
+
+            return raw_tracepoints.unknown(hook)
+        case "kprobe" | "kretprobe":
+            return next(filter(None, map(_function, hook.split(","))), None)
+        case "fentry" | "fexit" | "fmod_ret" | "lsm" | "tp_btf" | "iter":
+            return _typed(kind, hook)
+    return None
+
+
+def _typed(kind: ProgramKind, hook: str) -> str | None:
+    """Of hooks that the kernel's BTF names."""
+    from purebpf.btf.hooks import find_hook, unknown_hook
+
+    assert kind.attach is not None
+    try:
+        return None if find_hook(kind.attach, hook) is not None else unknown_hook(kind.attach, hook)
+    except Unsupported:
+        return None
+    except Error as error:
+        return str(error)
+
+
+def _function(name: str) -> str | None:
+    """Of a probe's function: BTF, which is read already, knows most of them; the table of symbols all."""
+    from purebpf.btf.running import kernel_btf
+    from purebpf.btf.types import Kind
+    from purebpf.lang import kernel_functions
+
+    try:
+        if not kernel_functions.is_pattern(name):
+            wanted = kernel_functions.target(name)
+            if not wanted.module and kernel_btf().types_named(wanted.name, Kind.FUNC):
+                return None
+    except Unsupported:
+        pass
+    except Error as error:
+        return str(error)
+    return kernel_functions.unknown(name)

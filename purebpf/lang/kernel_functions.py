@@ -1,0 +1,85 @@
+"""Which functions the running kernel and its modules have, by /proc/kallsyms. Names are there for everyone to read.
+
+A probe names a function alone or as "module:function", with an offset in bytes behind it ("do_exit+0x10"), or by a pattern of
+`*`, `?` and `[...]`. Whether a function can be traced shows when a program is attached to it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from purebpf.btf.hooks import similar
+from purebpf.data import data
+from purebpf.errors import Error
+from purebpf.lang.tracepoints import did_you_mean
+
+SYMBOLS = "/proc/kallsyms"
+PROBE = re.compile(r"(?:(?P<module>[\w-]+):)?(?P<name>[\w.$]+)(?:\+(?P<offset>0x[0-9a-fA-F]+|\d+))?", re.ASCII)
+WILD = re.compile(r"[*?\[]")
+
+
+@data
+class Target:
+    """A function, and the distance from its start in bytes. `module` is empty where none was named."""
+
+    module: str
+    name: str
+    offset: int
+
+    @property
+    def symbol(self) -> str:
+        """As the kernel looks it up."""
+        return f"{self.module}:{self.name}" if self.module else self.name
+
+
+def is_pattern(text: str) -> bool:
+    return WILD.search(text) is not None
+
+
+def target(text: str) -> Target:
+    """A function and offset, as written. Raises Error for what is neither."""
+    found = PROBE.fullmatch(text)
+    if found is None:
+        raise Error(f'{text!r} is no function of the kernel: write its name, such as "do_exit", or "do_exit+0x10"')
+    return Target(found["module"] or "", found["name"], int(found["offset"] or "0", 0))
+
+
+def read_symbols(path: str = SYMBOLS) -> bytes:
+    """The table of symbols as it is; nothing where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def functions(symbols: bytes, pattern: str = "*") -> list[str]:
+    """The names of the functions in the table that a pattern fits, each once, sorted."""
+    fits = re.compile(rb"^\S+ [tTwW] (%s)(?:\t.*)?$" % _expression(pattern).encode(), re.MULTILINE)
+    return sorted({name.decode() for name in fits.findall(symbols)})
+
+
+def _expression(pattern: str) -> str:
+    """A pattern as a regular expression within a word."""
+    parts = re.split(r"(\*|\?|\[[^\]]+\])", pattern)
+    meant = {"*": r"\S*", "?": r"\S"}
+    return "".join(
+        meant.get(part) or (part.replace("[!", "[^") if part[:1] == "[" and part[-1:] == "]" else re.escape(part))
+        for part in parts
+    )
+
+
+def unknown(text: str, symbols: str = SYMBOLS) -> str | None:
+    """Why there is no such function, or none that fits a pattern; None when there is one, or when it cannot be told."""
+    table = read_symbols(symbols)
+    if is_pattern(text):
+        return None if not table or functions(table, text) else f"no function of the kernel fits the pattern {text!r}"
+    wanted = target(text)
+    if not table or functions(table, wanted.name):
+        return None
+    names = functions(table)
+    near: list[str] = []
+    if wanted.name.startswith("sys_"):
+        inner = [f"__{machine}_{wanted.name}" for machine in ("x64", "arm64", "riscv", "s390x")]
+        near = [name for name in inner if name in names]
+    return did_you_mean(f"the kernel has no function `{wanted.name}`", near or similar(wanted.name, names))

@@ -1,0 +1,80 @@
+"""Decorators of probes: programs on functions of the kernel (kprobe) and of programs and libraries (uprobe)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from purebpf.errors import Error
+from purebpf.lang import declaring
+from purebpf.lang.program_types import KINDS
+from purebpf.program import Program
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+    Decorator: TypeAlias = Callable[[Callable[..., Any]], Program]
+
+
+def _kernel(name: str) -> Callable[..., Decorator]:
+    plain = KINDS[name]
+    usage = f'@bpf.{name}("tcp_v4_connect"); several names, or a pattern such as "tcp_v4_*", are probed at once'
+
+    def with_functions(*functions: str) -> Decorator:
+        from purebpf.lang.kernel_functions import is_pattern, target
+
+        if not functions or not all(isinstance(function, str) and function for function in functions):
+            raise declaring.error(f"@bpf.{name} takes {plain.hook}", usage)
+        many = len(functions) > 1 or is_pattern(functions[0])
+        for function in functions:
+            try:
+                found = None if is_pattern(function) else target(function)
+            except Error as error:
+                raise declaring.error(str(error), usage) from None
+            if found and found.offset and (many or name == "kretprobe"):
+                raise declaring.error(
+                    f"{function!r} has an offset, but {'several functions are' if many else 'a kretprobe is'} probed at the "
+                    f"{'start' if name == 'kprobe' else 'end'} only"
+                )
+        return lambda function: Program(function, plain.many() if many else plain, ",".join(functions))  # type: ignore[arg-type]
+
+    with_functions = declaring.explained(f"@bpf.{name}", usage)(with_functions)
+    with_functions.__name__ = name
+    end = " returns" if name == "kretprobe" else " is called"
+    with_functions.__doc__ = f"Make a function a program that runs when {plain.hook}{end}."
+    return with_functions
+
+
+def _user(name: str) -> Callable[..., Decorator]:
+    plain = KINDS[name]
+    usage = f'@bpf.{name}("libc.so.6", "malloc"), @bpf.{name}("/usr/bin/python3", 0x1234) or ("./server", "handle+8")'
+
+    def with_symbol(binary: str | os.PathLike[str], symbol: str | int, *, sleepable: bool = False) -> Decorator:
+        if not isinstance(binary, str | os.PathLike) or not os.fspath(binary):
+            raise declaring.error(f"@bpf.{name} takes {plain.hook}", usage)
+        if isinstance(symbol, str):
+            right = bool(symbol)
+        else:
+            right = isinstance(symbol, int) and not isinstance(symbol, bool) and symbol >= 0
+        if not right:
+            raise declaring.error(f"@bpf.{name}: the symbol is a name, or the offset in the file as a number", usage)
+        where = symbol if isinstance(symbol, str) else f"{symbol:#x}"
+        kind = plain.sleeping() if sleepable else plain
+        return lambda function: Program(function, kind, f"{os.fspath(binary)}:{where}")  # type: ignore[arg-type]
+
+    with_symbol = declaring.explained(f"@bpf.{name}", usage)(with_symbol)
+    with_symbol.__name__ = name
+    end = " returns" if name == "uretprobe" else " is called"
+    with_symbol.__doc__ = (
+        f"Make a function a program that runs when a function in a binary or library{end}. The library is a path, or a name "
+        "that the loader knows. A number is the offset of the function in the file. `sleepable` (Linux 6.0): it may call what "
+        "sleeps."
+    )
+    return with_symbol
+
+
+kprobe = _kernel("kprobe")
+kretprobe = _kernel("kretprobe")
+uprobe = _user("uprobe")
+uretprobe = _user("uretprobe")
