@@ -33,6 +33,21 @@ class Packet(_KernelOnly):
         """The bytes at an offset as a record or a scalar; None when the packet is too short."""
         raise Error("ctx.packet.at() runs only inside a program")
 
+    def load(self, offset: int, type: type[T], /) -> T | None:
+        """A copy of the bytes at an offset as a record or a scalar, also from the paged part of a packet (helpers skb_load_bytes,
+        Linux 4.5, xdp_load_bytes, Linux 5.18); None when the packet is too short."""
+        raise Error("ctx.packet.load() runs only inside a program")
+
+    def store(self, offset: int, data: Any, /, flags: int = 0) -> int:
+        """Copy a record, array, text or bytes into the packet, also into its paged part (helpers skb_store_bytes, Linux 4.1,
+        xdp_store_bytes, Linux 5.18); 0 or a negative errno. In TC programs earlier references become unusable, and `flags`
+        may be `bpf.BPF_F_RECOMPUTE_CSUM`."""
+        raise Error("ctx.packet.store() runs only inside a program")
+
+    def __getitem__(self, bounds: slice, /) -> bytes | None:
+        """`packet[0:6]`: the bytes between constant bounds; None when the packet is shorter."""
+        raise Error("ctx.packet[a:b] runs only inside a program")
+
     def adjust_head(self, delta: int, /) -> int:
         """Move the start (negative: grow). XDP only, Linux 4.10; gives 0 or a negative errno; earlier references become
         unusable."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from purebpf.errors import Error
 from purebpf.lang.given import field_type
-from purebpf.lang.types import ArrayType, IntType, Type, type_of
+from purebpf.lang.types import ArrayType, BytesType, IntType, Type, type_of
 from purebpf.runner.views import Block, load, store
 from purebpf.tables.contexts import context as context_of
 from purebpf.tables.enums import ProgramType
@@ -92,11 +92,38 @@ class ProgramPacket:
         if offset < 0 or offset + layout.size > packet.length:
             return None
         if not packet.direct:
-            copy = packet.read(offset, layout.size)
-            return load(Block(bytearray(copy or b""), self._runner.function, writable=False), 0, layout)
+            return self.load(offset, type)
+        return self._reference(offset, layout)
+
+    def _reference(self, offset: int, layout: Type) -> Any:
+        packet = self._packet
         start = packet.get("data") - packet.meta
         assert not start & OFFSET_MASK
         return load(Block(packet.content, self._runner.function, start, packet.writable), packet.meta + offset, layout)
+
+    def load(self, offset: int, type: Any) -> Any:
+        """A copy; None where the packet is too short."""
+        layout = type_of(type)
+        assert layout is not None
+        return self._copy(offset, layout)
+
+    def _copy(self, offset: int, layout: Type) -> Any:
+        if offset < 0 or offset + layout.size > self._packet.length:
+            return None
+        copy = self._packet.read(offset, layout.size)
+        return load(Block(bytearray(copy or b""), self._runner.function, writable=False), 0, layout)
+
+    def store(self, offset: int, data: Any, flags: int = 0) -> int:
+        """0 or a negative errno."""
+        xdp = self._runner.kind.type == ProgramType.XDP
+        name, more = ("xdp_store_bytes", {}) if xdp else ("skb_store_bytes", {"flags": flags})
+        return self._runner.helper(name, self._runner.context, offset, data, **more)  # type: ignore[no-any-return]
+
+    def __getitem__(self, bounds: slice) -> Any:
+        start, layout = bounds.start or 0, BytesType(bounds.stop - (bounds.start or 0))
+        if start + layout.size > self._packet.length:
+            return None
+        return self._reference(start, layout) if self._packet.direct else self._copy(start, layout)
 
     def adjust_head(self, delta: int) -> int:
         return self._runner.helper("xdp_adjust_head", self._runner.context, delta)  # type: ignore[no-any-return]

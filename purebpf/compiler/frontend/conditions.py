@@ -197,11 +197,11 @@ def compare(
             "compare with None by `is` and `is not`",
             hint="a reference is not equal or unequal to None, it is or is not None",
         )
+    cx.usable(left_node, left)
+    cx.usable(right_node, right)
     for side, other in ((left, right), (right, left)):
         if isinstance(side, Ref | Fill) or (isinstance(side, Const) and isinstance(side.value, str | bytes)):
             return text.compare_memory(cx, node, side, symbol, other)
-    cx.usable(left_node, left)
-    cx.usable(right_node, right)
     if isinstance(left, KernelRef) and isinstance(right, KernelRef) and symbol in ("==", "!="):
         numbers = kernel.identity_of(cx, left), kernel.identity_of(cx, right)
         return compare(cx, node, left_node, numbers[0], symbol, right_node, numbers[1])

@@ -174,7 +174,11 @@ def packet_method(cx: Lowering, node: ast.Call, packet: Packet, name: str) -> Va
 
 
 def _packet_methods(cx: Lowering) -> dict[str, Callable[[Lowering, ast.Call, Packet], Value]]:
-    methods: dict[str, Callable[[Lowering, ast.Call, Packet], Value]] = {"at": at}
+    from purebpf.compiler.frontend import packets
+
+    methods: dict[str, Callable[[Lowering, ast.Call, Packet], Value]] = {"at": at, "load": packets.load}
+    if cx.unit.kind.packet == "direct" or cx.flow.dead:
+        methods["store"] = packets.store
     if cx.unit.kind.type == ProgramType.XDP or cx.flow.dead:
         methods |= {f"adjust_{part}": _adjust(part) for part in ("head", "tail", "meta")}
     return methods
@@ -203,17 +207,17 @@ def _adjust(part: str) -> Callable[[Lowering, ast.Call, Packet], Value]:
     return lower
 
 
-def at(cx: Lowering, node: ast.Call, packet: Packet) -> Value:
-    """`ctx.packet.at(offset, T)`: `T | None`."""
+def asked(cx: Lowering, node: ast.Call, name: str) -> tuple[IntValue, Type, str] | None:
+    """What `ctx.packet.at(offset, T)` and `load` are asked for: offset, type, and when it is None; None where it is always."""
     if len(node.args) != 2 or node.keywords:
-        cx.fail(node, "`at` takes an offset and a type", hint="ctx.packet.at(14, IPv4)")
+        cx.fail(node, f"`{name}` takes an offset and a type", hint=f"ctx.packet.{name}(14, IPv4)")
     offset_value = cx.expression(node.args[0])
     named = cx.expression(node.args[1]) if not isinstance(node.args[1], ast.Call) else NONE
     layout = type_of(named.value) if isinstance(named, Const) and named != NONE else None
     if layout is None or isinstance(layout, CharsType | BytesType | ArrayType):
         cx.fail(
             node.args[1],
-            "the second argument of `at` is a type: a @bpf.struct class or a scalar such as u16",
+            f"the second argument of `{name}` is a type: a @bpf.struct class or a scalar such as u16",
             hint=instead.packet_type(node),
         )
     fixed = known(offset_value)
@@ -225,14 +229,22 @@ def at(cx: Lowering, node: ast.Call, packet: Packet) -> Value:
                 f"offsets go from 0 to {MAX_PACKET - layout.size}",
                 "offsets count from the packet's start; its end is at `len(ctx.packet)`",
             )
-        return NONE
+        return None
     offset = cx.integer(node.args[0], offset_value, "an offset")
-    why = f"the packet may be too short for `{ast.unparse(node.args[1])}` at {ast.unparse(node.args[0])}"
+    return offset, layout, f"the packet may be too short for `{ast.unparse(node.args[1])}` at {ast.unparse(node.args[0])}"
+
+
+def at(cx: Lowering, node: ast.Call, packet: Packet) -> Value:
+    """`ctx.packet.at(offset, T)`: `T | None`."""
+    found = asked(cx, node, "at")
+    if found is None:
+        return NONE
+    offset, layout, why = found
     if cx.unit.kind.packet != "direct":  # or none, where a constant switches this off
-        return _copied(cx, node, packet, offset, layout, why)
+        return copied(cx, node, packet, offset, layout, why)
     if not offset.op.is_const and not cx.unit.options.simple_offsets and any(frame.loops for frame in cx.frames):
         offset = _blurred(cx, offset)
-    return _direct(cx, node, packet, offset, layout, why)
+    return direct(cx, node, packet, offset, layout, why)
 
 
 def _blurred(cx: Lowering, offset: IntValue) -> IntValue:
@@ -244,7 +256,16 @@ def _blurred(cx: Lowering, offset: IntValue) -> IntValue:
     return replace(offset, op=cx.builder.emit("add", offset.op.type, [offset.op, zero]))
 
 
-def _direct(cx: Lowering, node: ast.Call, packet: Packet, offset: IntValue, layout: Type, why: str) -> Value:
+def direct(
+    cx: Lowering,
+    node: ast.AST,
+    packet: Packet,
+    offset: IntValue,
+    layout: Type,
+    why: str,
+    take: Callable[[Ref], Value] | None = None,
+) -> Value:
+    """What lies in the packet, checked: what `take` makes of its place (an integer is loaded without it), or None."""
     start, end = bases(cx, packet.context)
     generation = cx.packet_generation
 
@@ -254,7 +275,8 @@ def _direct(cx: Lowering, node: ast.Call, packet: Packet, offset: IntValue, layo
 
         def there() -> Value:
             guarded = cx.builder.emit("guard", Ptr("packet"), [base], ("packet", fixed + layout.size, 0))
-            return memory.load(cx, node, Ref(guarded, fixed, layout, "packet", generation=generation))
+            place = Ref(guarded, fixed, layout, "packet", generation=generation)
+            return memory.load(cx, node, place) if take is None else take(place)
 
         return cx.diamond(inside, there, lambda: NONE)
 
@@ -283,16 +305,19 @@ def _named(value: Value, why: str) -> Value:
     return replace(value, why=why) if isinstance(value, MaybeRef | MaybeInt) else value
 
 
-def _copied(cx: Lowering, node: ast.Call, packet: Packet, offset: IntValue, layout: Type, why: str) -> Value:
-    """Where the kernel gives no direct access: a read-only copy on the stack."""
-    helpers.allowed(cx, node, "skb_load_bytes")
+def copied(
+    cx: Lowering, node: ast.AST, packet: Packet, offset: IntValue, layout: Type, why: str, helper: str = "skb_load_bytes"
+) -> Value:
+    """A read-only copy on the stack, as where the kernel gives no direct access."""
+    helpers.allowed(cx, node, helper)
     place = memory.temporary(cx, layout, "packet")
+    seen = replace(place, writable=isinstance(layout, BytesType))  # bytes are a value, a record stands for the packet's
     bounded = offset.low >= 0 and offset.high <= MAX_PACKET
 
     def loaded() -> Value:
-        result = cx.call("skb_load_bytes", [packet.context.op, offset.op, place.op, cx.const(layout.size)])
+        result = cx.call(helper, [packet.context.op, offset.op, place.op, cx.const(layout.size)])
         ok = cx.builder.emit("eq", BOOL, [result, cx.const(0)])
-        return cx.diamond(ok, lambda: memory.load(cx, node, replace(place, writable=False)), lambda: NONE)
+        return cx.diamond(ok, lambda: memory.load(cx, node, seen), lambda: NONE)
 
     if bounded:
         return _named(loaded(), why)

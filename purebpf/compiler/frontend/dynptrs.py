@@ -79,7 +79,7 @@ def reserve(cx: Lowering, node: ast.Call, ring: RingBuf[Any], target: ast.expr |
     if not isinstance(target, ast.Name):
         cx.fail(node, "the reserved bytes need a name", hint=f"with {ast.unparse(node)} as data:")
     helpers.allowed(cx, node, "ringbuf_reserve_dynptr")
-    size = _u32(cx, node.args[0], "the size")
+    size = u32(cx, node.args[0], "the size")
     place = cx.stack(SIZE, 8, target.id)
     answer = cx.call("ringbuf_reserve_dynptr", [helpers.map_op(cx, node, ring), size, cx.const(0), place])
     cx.when(cx.builder.emit("ne", BOOL, [answer, cx.const(0)]), lambda: rings.count_loss(cx, node, ring))
@@ -113,7 +113,7 @@ def discard(cx: Lowering, node: ast.Call, data: Dynptr) -> Value:
     return NONE
 
 
-def _u32(cx: Lowering, node: ast.expr, what: str) -> Op:
+def u32(cx: Lowering, node: ast.expr, what: str) -> Op:
     number = cx.integer(node, cx.expression(node), what)
     if number.low < 0 or number.high > U32:
         cx.fail(
@@ -187,7 +187,7 @@ def _asked(cx: Lowering, node: ast.Call) -> tuple[Op, Type]:
     layout = type_of(wanted.value) if isinstance(wanted, Const) else None
     if layout is None:
         cx.fail(node.args[1], f"a type is wanted here, not {describe(wanted)}", hint="data.at(0, u32)")
-    return _u32(cx, node.args[0], "the offset"), layout
+    return u32(cx, node.args[0], "the offset"), layout
 
 
 def _at(cx: Lowering, node: ast.Call, data: Dynptr) -> Value:
@@ -227,7 +227,7 @@ def _write(cx: Lowering, node: ast.Call, data: Dynptr) -> Value:
     row = helpers.allowed(cx, node, "dynptr_write")
     if not data.writable:
         cx.fail(node, f"a program of type `{cx.unit.kind.decorator}` cannot write the packet")
-    offset = _u32(cx, node.args[0], "the offset")
+    offset = u32(cx, node.args[0], "the offset")
     value = cx.expression(node.args[1])
     if isinstance(value, IntValue) or (isinstance(value, Const) and isinstance(value.value, int)):
         cx.fail(

@@ -19,6 +19,7 @@ from purebpf.compiler.frontend import (
     kernel,
     maps,
     memory,
+    packets,
     rings,
     slices,
     tables,
@@ -214,6 +215,8 @@ def subscript(cx: Lowering, node: ast.Subscript) -> Value:
     base = memory.in_memory(cx, cx.expression(node.value))
     if isinstance(base, Const) and isinstance(base.value, MapDeclaration):
         return maps.item(cx, node, base.value)
+    if isinstance(node.slice, ast.Slice) and isinstance(base, Packet):
+        return packets.part(cx, node, base)
     if isinstance(node.slice, ast.Slice) and isinstance(base, TupleValue):
         return tuples.cut(cx, node, base.items)
     if isinstance(node.slice, ast.Slice):

@@ -281,6 +281,23 @@ def xdp_adjust_meta(env: Environment, ctx: Value, delta: Value) -> Value:
     return 0
 
 
+def xdp_load_bytes(env: Environment, ctx: Value, offset: Value, to: Value, size: Value) -> Value:
+    start, room, data = number(offset, "the offset") & U32, size_of(size, "the size"), env.packet_bytes()
+    if start + room > len(data):
+        return -EINVAL
+    fill(to, data[start : start + room], "the buffer")
+    return 0
+
+
+def xdp_store_bytes(env: Environment, ctx: Value, offset: Value, source: Value, size: Value) -> Value:
+    start, new = number(offset, "the offset") & U32, bytes_of(source, size_of(size, "the size"), "the bytes")
+    if start + len(new) > len(env.packet_bytes()):
+        return -EINVAL
+    at = env.packet.start + start
+    env.packet.data[at : at + len(new)] = new
+    return 0
+
+
 def skb_load_bytes(env: Environment, ctx: Value, offset: Value, to: Value, size: Value) -> Value:
     start, room, data = number(offset, "the offset") & U32, size_of(size, "the size"), env.packet_bytes()
     inside = start + room <= len(data)
@@ -372,7 +389,17 @@ HELPERS: dict[str, Model] = {
         *(ktime_get_ns, get_prandom_u32, get_smp_processor_id, get_current_pid_tgid, get_current_uid_gid, get_current_comm),
         *(trace_printk, trace_vprintk, perf_event_output, ringbuf_output, ringbuf_reserve, ringbuf_submit, ringbuf_discard),
         *(probe_read, probe_read_str, redirect, redirect_map, xdp_adjust_head, xdp_adjust_tail, xdp_adjust_meta),
-        *(skb_load_bytes, skb_store_bytes, loop, for_each_map_elem, spin_lock, spin_unlock, xdp_get_buff_len),
+        *(
+            xdp_load_bytes,
+            xdp_store_bytes,
+            skb_load_bytes,
+            skb_store_bytes,
+            loop,
+            for_each_map_elem,
+            spin_lock,
+            spin_unlock,
+            xdp_get_buff_len,
+        ),
     )
 }
 HELPERS |= {f"ktime_get_{clock}_ns": HELPERS["ktime_get_ns"] for clock in ("boot", "coarse", "tai")}
