@@ -34,7 +34,7 @@ class Packet(_KernelOnly):
         raise Error("ctx.packet.at() runs only inside a program")
 
     def load(self, offset: int, type: type[T], /) -> T | None:
-        """A copy of the bytes at an offset as a record or a scalar, also from the paged part of a packet (helpers skb_load_bytes,
+        """A copy of the bytes at an offset as a record or a scalar, also from its paged part (helpers skb_load_bytes,
         Linux 4.5, xdp_load_bytes, Linux 5.18); None when the packet is too short."""
         raise Error("ctx.packet.load() runs only inside a program")
 
