@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from purebpf.lang.data import config, globals_
     from purebpf.lang.dynptrs import Dynptr, dynptr
     from purebpf.lang.idioms import cpu, current, every, helpers, ktime, license, loop, printk, random, raw, redirect
+    from purebpf.lang.kernel_types import enum_value, type_exists
     from purebpf.lang.layout import exists, from_bytes, offsetof, sizeof, to_bytes
     from purebpf.lang.locks import SpinLock, Timer, rcu
     from purebpf.lang.maps import Array, DevMap, Hash, LruHash, PerCpuArray, PerCpuHash, PerfEventArray, ProgArray
@@ -74,6 +75,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.data": "config globals=globals_",
     "lang.dynptrs": "Dynptr dynptr",
     "lang.idioms": "cpu current every helpers ktime license loop printk random raw redirect",
+    "lang.kernel_types": "enum_value type_exists",
     "lang.layout": "exists from_bytes offsetof sizeof to_bytes",
     "lang.locks": "SpinLock Timer rcu",
     "lang.maps": "Array DevMap Hash LruHash PerCpuArray PerCpuHash PerfEventArray ProgArray",
@@ -139,6 +141,7 @@ __all__ = [
     "cpu",
     "current",
     "dynptr",
+    "enum_value",
     "every",
     "exists",
     "fentry",
@@ -181,6 +184,7 @@ __all__ = [
     "tp_btf",
     "trace_pipe",
     "tracepoint",
+    "type_exists",
     "u8",
     "u16",
     "u32",

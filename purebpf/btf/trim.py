@@ -9,69 +9,59 @@ So a struct keeps the members that some access names, at their places, and a poi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 from purebpf.btf.reader import Btf
 from purebpf.btf.types import Array, Enum, Enum64, Float, Int, Member, Ptr, Struct, Type, Typedef, Union
 
-Access = tuple[int, ...]
-"""From a root type: an index into an array of it, then members and indexes."""
+MISSING = "?"  # before the name of a member or enumerator, or of a type, that the BTF does not have and the target may
 
 
 class Trimmer:
-    """First all accesses are noted, then types and accesses are asked for."""
+    """First everything is noted that is wanted, then types and accesses are asked for. An access is the way from a root type
+    in steps: an index into an array of it, then members and indexes; a member that is MISSING is the last."""
 
     def __init__(self, btf: Btf, add: Callable[[Type], int]) -> None:
         """`add` gives a type the number it has among those of the program."""
         self.btf = btf
         self.add = add
-        self.members: dict[int, dict[int, None]] = {}  # by struct: indexes of members, those beyond its own are `missing`
-        self.values: dict[int, dict[int, None]] = {}  # by enum: indexes of enumerators
-        self.missing: dict[int, list[str]] = {}
+        self.members: dict[int, dict[str, None]] = {}  # by struct: the steps
+        self.values: dict[int, dict[str, None]] = {}  # by enum: indexes of enumerators
         self.made: dict[int, int] = {}
 
-    def note(self, root: int, access: Access) -> None:
+    def note(self, root: int, access: Sequence[str]) -> None:
         """Keep what an access names."""
         here = self.btf.resolve(root)
-        for index in access[1:]:
-            here = self._step(here, index, keep=True)
+        for step in access[1:]:
+            if not isinstance(self.btf.type(here), Array):
+                self.members.setdefault(here, {})[step] = None
+            here = self._next(here, step)
 
-    def note_enumerator(self, enum: int, index: int) -> None:
+    def note_enumerator(self, enum: int, index: str) -> None:
         self.values.setdefault(self.btf.resolve(enum), {})[index] = None
 
-    def note_missing(self, struct: int, name: str) -> int:
-        """Keep a member of this name that the struct does not have; gives the index by which an access names it."""
-        here = self.btf.resolve(struct)
-        found = self.btf.type(here)
-        assert isinstance(found, Struct | Union)
-        names = self.missing.setdefault(here, [])
-        if name not in names:
-            names.append(name)
-        index = len(found.members) + names.index(name)
-        self.members.setdefault(here, {})[index] = None
-        return index
-
-    def _step(self, here: int, index: int, keep: bool = False) -> int:
+    def _next(self, here: int, step: str) -> int:
         """The type that one step of an access leads to."""
         found = self.btf.type(here)
         if isinstance(found, Array):
             return self.btf.resolve(found.type)
         assert isinstance(found, Struct | Union)
-        if keep:
-            self.members.setdefault(here, {})[index] = None
-        return self.btf.resolve(found.members[index].type) if index < len(found.members) else 0
+        return 0 if step.startswith(MISSING) else self.btf.resolve(found.members[int(step)].type)
 
-    def access(self, root: int, access: Access) -> str:
+    def access(self, root: int, access: Sequence[str]) -> str:
         """The access as the trimmed types have it, in the notation of BTF.ext."""
         here, path = self.btf.resolve(root), [access[0]]
-        for index in access[1:]:
-            kept = sorted(self.members.get(here, ()))
-            path.append(kept.index(index) if here in self.members else index)
-            here = self._step(here, index)
-        return ":".join(map(str, path))
+        for step in access[1:]:
+            path.append(str(_sorted(self.members[here]).index(step)) if here in self.members else step)
+            here = self._next(here, step)
+        return ":".join(path)
 
-    def enumerator(self, enum: int, index: int) -> str:
-        return str(sorted(self.values[self.btf.resolve(enum)]).index(index))
+    def enumerator(self, enum: int, index: str) -> str:
+        return str(_sorted(self.values[self.btf.resolve(enum)]).index(index))
+
+    def unknown(self, name: str) -> int:
+        """The number of a struct of which nothing is known but the name."""
+        return self.add(Struct(name, 0, ()))
 
     def root(self, type: int) -> int:
         """The number of a trimmed root: a struct without a name is known by its typedef."""
@@ -91,13 +81,12 @@ class Trimmer:
         found = self.btf.type(here)
         match found:
             case Struct() | Union():
-                kept = sorted(self.members.get(here, ()))
-                members = tuple(self._member(here, found, index) for index in kept)
+                members = tuple(self._member(found, step) for step in _sorted(self.members.get(here, ())))
                 return self.add(type(found)(found.name, found.size, members))
             case Array():
                 return self.add(Array(self.number(found.type), self._plain_int(), found.length))
             case Enum() | Enum64():
-                values = tuple(found.values[index] for index in sorted(self.values.get(here, ())))
+                values = tuple(_value(found, index) for index in _sorted(self.values.get(here, ())))
                 return self.add(type(found)(found.name, found.size, found.signed, values))
             case Int() | Float():
                 return self.add(found)
@@ -105,11 +94,20 @@ class Trimmer:
                 return self.add(Ptr(0))
         return 0
 
-    def _member(self, struct: int, found: Struct | Union, index: int) -> Member:
-        if index >= len(found.members):
-            return Member(self.missing[struct][index - len(found.members)], self._plain_int(), 0)
-        member = found.members[index]
+    def _member(self, found: Struct | Union, step: str) -> Member:
+        if step.startswith(MISSING):
+            return Member(step.removeprefix(MISSING), self._plain_int(), 0)
+        member = found.members[int(step)]
         return Member(member.name, self.number(member.type), member.bit_offset, member.bit_size)
 
     def _plain_int(self) -> int:
         return self.add(Int("int", 4, 32, signed=True))
+
+
+def _value(found: Enum | Enum64, index: str) -> tuple[str, int]:
+    return (index.removeprefix(MISSING), 0) if index.startswith(MISSING) else found.values[int(index)]
+
+
+def _sorted(steps: Iterable[str]) -> list[str]:
+    """By number; those that are MISSING, which lie at 0, before them, as the kernel wants members in order of their places."""
+    return sorted(steps, key=lambda step: (not step.startswith(MISSING), len(step), step))

@@ -141,7 +141,8 @@ def _hook(spec: ProgramSpec, fields: verifier.Fields) -> Descriptor:
 def _functions(spec: ProgramSpec, what: str, fields: verifier.Fields) -> tuple[Descriptor, Pinned]:
     """Have the fields tell the functions' types, which the kernel wants for global functions (Linux 5.6) and for callbacks
     (5.13), as long as the results are kept and open."""
-    if not spec.types and not any(i.opcode == WIDE_LOAD and i.src == PSEUDO_FUNC for i in spec.instructions):
+    typed = any(function.type for function in spec.functions)
+    if not typed and not any(i.opcode == WIDE_LOAD and i.src == PSEUDO_FUNC for i in spec.instructions):
         return Descriptor.none(), pin(b"")
     from purebpf.kernel.btf import FUNC_INFO_BYTES, function_types, load_btf
 

@@ -11,7 +11,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from purebpf.compiler.frontend import instead
-from purebpf.compiler.frontend.values import Const, Value, describe, with_article
+from purebpf.compiler.frontend.values import Const, KernelRef, Value, describe, with_article
 from purebpf.lang.idioms import HelperName
 from purebpf.lang.maps import MapDeclaration
 
@@ -56,6 +56,8 @@ def not_a_number(value: Value) -> str:
         return f"make `{type(value.value).__name__}` an enum.IntEnum, or use `.value`"
     if isinstance(value, Const) and isinstance(value.value, IPv4Address | IPv6Address):
         return "an address is a number: `int(address)`"
+    if isinstance(value, KernelRef):
+        return "name a field of it; its address as a number is `id(...)`"
     return ""
 
 

@@ -18,6 +18,7 @@ from purebpf.compiler.frontend import (
     instead,
     intrinsics,
     kernel,
+    kernel_queries,
     locks,
     maps,
     memory,
@@ -84,6 +85,8 @@ def _call_constant(cx: Lowering, node: ast.Call, value: Any) -> Value:
             return cast(cx, node, layout)
         if isinstance(value, KernelName):
             return kernel.at(cx, node, value.__bpf_kernel_type__)
+    if (answer := kernel_queries.query(cx, node, value)) is not None:
+        return answer
     handler = _lookup(intrinsics.INTRINSICS, value) or _lookup(BUILTINS, value)
     if handler is not None:
         return handler(cx, node)

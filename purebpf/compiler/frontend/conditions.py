@@ -232,6 +232,8 @@ def _beyond(cx: Lowering, constant: int, symbol: str) -> Split:
 def identity(cx: Lowering, node: ast.expr, left_node: ast.expr, left: Value, symbol: str, right: Value) -> Split:
     if isinstance(right, Const) and isinstance(right.value, bool) and isinstance(left, IntValue) and left.boolean:
         return compare(cx, node, left_node, left, "==" if symbol == "is" else "!=", node, right)
+    if isinstance(left, KernelRef) and isinstance(right, KernelRef):
+        return compare(cx, node, left_node, left, "==" if symbol == "is" else "!=", node, right)
     if right != NONE:
         cx.fail(node, f"`{symbol}` compares with None only in a program", hint=f"use `{'==' if symbol == 'is' else '!='}`")
     if isinstance(left, MaybeRef | MaybeInt | KernelRef):

@@ -8,13 +8,13 @@ test for NULL before; anywhere else a helper reads it. Either way what cannot be
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from purebpf.btf.relocation import CoreKind
 from purebpf.btf.types import Array, Const, Enum, Enum64, Int, Member, Ptr, Restrict, Struct, Typedef, TypeTag, Union, Volatile
 from purebpf.compiler.frontend import helpers, memory
 from purebpf.compiler.frontend.values import U64, Fill, IntValue, KernelRef, Ref, Value, known
-from purebpf.compiler.ir.ops import BOOL, I32, I64, Op
+from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Op
 from purebpf.data import replace
 from purebpf.errors import Error
 from purebpf.lang.types import BoolType, CharsType, IntType
@@ -99,7 +99,7 @@ def attribute(cx: Lowering, node: ast.Attribute, ref: KernelRef) -> Value:
         cx.fail(node, f"{_shown(ref)} has no attribute `{node.attr}`", hint="index it first: `field[i]`")
     way = member(btf, ref.type, node.attr)
     if way is None:
-        cx.fail(node, f"the kernel's `{ref.name}` has no field `{node.attr}`", hint=_fields(btf, ref.type, node.attr))
+        no_field(cx, node, ref.name, ref.type, node.attr)
     steps, last, shared = way
     inside = replace(ref, path=ref.path + steps, type=btf.resolve(last.type), name=f"{ref.name}.{node.attr}")
     return read(cx, node, inside, last.type, last.bit_size, shared)
@@ -150,6 +150,10 @@ def field_names(btf: Btf, struct: int) -> list[str]:
     return names
 
 
+def no_field(cx: Lowering, node: ast.AST, shown: str, struct: int, name: str) -> NoReturn:
+    cx.fail(node, f"the kernel's `{shown}` has no field `{name}`", hint=_fields(btf_of(cx, node), struct, name))
+
+
 def _fields(btf: Btf, struct: int, name: str) -> str:
     import difflib
 
@@ -194,7 +198,13 @@ def identity(cx: Lowering, node: ast.Call) -> Value:
     value = cx.expression(node.args[0]) if len(node.args) == 1 and not node.keywords else None
     if not isinstance(value, KernelRef):
         cx.fail(node, "`id` gives the address of an object in the kernel", hint="id(bpf.current.task)")
-    return identity_of(cx, value)
+    if not value.direct:
+        return identity_of(cx, value)
+    helpers.allowed(cx, node, "probe_read_kernel")  # it gives back a number, which the verifier does not take for a pointer
+    held, number = (memory.temporary(cx, IntType(64)) for _ in range(2))
+    cx.builder.emit("store", VOID, [held.op, address(cx, value)], (8, 0))
+    cx.call("probe_read_kernel", [number.op, cx.const(8), held.op])
+    return memory.load(cx, node, number)
 
 
 def identity_of(cx: Lowering, ref: KernelRef) -> IntValue:

@@ -1,0 +1,124 @@
+"""Questions about the kernel that a program will run on: `bpf.exists(task_struct, "pid")`, `bpf.sizeof(sock)` and others.
+
+Of the kernel's types each is a CO-RE relocation, answered when the program is loaded; of the author's own a constant.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from types import FunctionType
+from typing import TYPE_CHECKING
+
+from purebpf.btf.relocation import CoreKind
+from purebpf.btf.trim import MISSING
+from purebpf.btf.types import Enum, Enum64, Struct, Typedef, Union
+from purebpf.compiler.frontend import kernel
+from purebpf.compiler.frontend.values import Const, IntValue, Value
+from purebpf.compiler.ir.ops import I64
+from purebpf.lang import kernel_types, layout
+from purebpf.lang.kernel_types import KernelName
+
+if TYPE_CHECKING:
+    from purebpf.compiler.frontend.lower import Lowering
+
+
+def _ask(cx: Lowering, kind: CoreKind, root: int, access: str, answer: int, low: int, high: int) -> IntValue:
+    op = cx.builder.emit("core", I64, [], (int(kind), root, access, answer))
+    return IntValue(op, low, high, low < 0, high == 1)
+
+
+def _type(cx: Lowering, node: ast.AST, name: str) -> int:
+    """Any type of this name; 0 if there is none."""
+    btf = kernel.btf_of(cx, node)
+    for kinds in ((Struct.kind, Union.kind), (Enum.kind, Enum64.kind), (Typedef.kind,), ()):
+        if found := btf.types_named(name, kinds):
+            return found[0]
+    return 0
+
+
+def _exists(cx: Lowering, node: ast.Call, name: str, what: str) -> Value:
+    """A field, also one of an inner struct (`"__sk_common.skc_family"`), or an enumerator."""
+    btf, root = kernel.btf_of(cx, node), _type(cx, node, name)
+    found = btf.type(btf.resolve(root))
+    if isinstance(found, Enum | Enum64):
+        index = next((i for i, (known, _) in enumerate(found.values) if known == what), None)
+        access = f"{MISSING}{what}" if index is None else str(index)
+        return _ask(cx, CoreKind.ENUMVAL_EXISTS, root, access, int(index is not None), 0, 1)
+    root = kernel.named(cx, node.args[0], name)
+    path, here = [0], btf.resolve(root)
+    for part in what.split("."):
+        way = kernel.member(btf, here, part) if isinstance(btf.type(here), Struct | Union) else None
+        if way is None:
+            access = f"{kernel.access(tuple(path))}:{MISSING}{part}"
+            return _ask(cx, CoreKind.FIELD_EXISTS, root, access, 0, 0, 1)
+        path += way[0]
+        here = btf.resolve(way[1].type)
+    return _ask(cx, CoreKind.FIELD_EXISTS, root, kernel.access(tuple(path)), 1, 0, 1)
+
+
+def _offsetof(cx: Lowering, node: ast.Call, name: str, field: str) -> Value:
+    btf, root = kernel.btf_of(cx, node), kernel.named(cx, node.args[0], name)
+    path, here = [0], btf.resolve(root)
+    for part in field.split("."):
+        way = kernel.member(btf, here, part) if isinstance(btf.type(here), Struct | Union) else None
+        if way is None:
+            kernel.no_field(cx, node.args[1], btf.name(here) or name, here, part)
+        path += way[0]
+        here = btf.resolve(way[1].type)
+    at = kernel.offset(btf, root, tuple(path))
+    return _ask(cx, CoreKind.FIELD_BYTE_OFFSET, root, kernel.access(tuple(path)), at, 0, (1 << 31) - 1)
+
+
+def _sizeof(cx: Lowering, node: ast.Call, name: str) -> Value:
+    btf, root = kernel.btf_of(cx, node), _type(cx, node, name)
+    if not root:
+        kernel.named(cx, node.args[0], name)
+    return _ask(cx, CoreKind.TYPE_SIZE, root, "0", btf.size_of(root), 0, (1 << 31) - 1)
+
+
+def _type_exists(cx: Lowering, node: ast.Call, name: str) -> Value:
+    root = _type(cx, node, name)
+    return _ask(cx, CoreKind.TYPE_EXISTS, root, "0" if root else f"{MISSING}{name}", int(root != 0), 0, 1)
+
+
+def _enum_value(cx: Lowering, node: ast.Call, name: str, enumerator: str) -> Value:
+    btf, root = kernel.btf_of(cx, node), _type(cx, node, name)
+    found = btf.type(btf.resolve(root))
+    if not isinstance(found, Enum | Enum64):
+        cx.fail(node.args[0], f"`{name}` is no enum of this kernel")
+    names = [known for known, _ in found.values]
+    if enumerator not in names:
+        import difflib
+
+        near = difflib.get_close_matches(enumerator, names, 3)
+        hint = f"similar: {', '.join(near)}" if near else ""
+        cx.fail(node.args[1], f"the kernel's enum `{name}` has no `{enumerator}`", hint=hint)
+    index = names.index(enumerator)
+    low, high = (-(1 << 63), (1 << 63) - 1) if found.signed else (0, (1 << 64) - 1)
+    return _ask(cx, CoreKind.ENUMVAL_VALUE, root, str(index), found.values[index][1], low, high)
+
+
+QUERIES: dict[object, tuple[Callable[..., Value], int]] = {  # how it is lowered, how many arguments it takes
+    layout.exists: (_exists, 2),
+    layout.offsetof: (_offsetof, 2),
+    layout.sizeof: (_sizeof, 1),
+    kernel_types.type_exists: (_type_exists, 1),
+    kernel_types.enum_value: (_enum_value, 2),
+}
+
+
+def query(cx: Lowering, node: ast.Call, function: object) -> Value | None:
+    """A question about a type of the kernel; None for any other call."""
+    if not isinstance(function, FunctionType) or function not in QUERIES or not node.args:
+        return None
+    first = cx.expression(node.args[0])
+    if not isinstance(first, Const) or not isinstance(first.value, KernelName):
+        return None
+    lower, takes = QUERIES[function]
+    values = [cx.expression(argument) for argument in node.args[1:]]
+    words = [value.value for value in values if isinstance(value, Const) and isinstance(value.value, str)]
+    if len(values) != takes - 1 or len(words) != takes - 1 or node.keywords:
+        wanted = ", ".join(["a type of the kernel", *["a constant text"] * (takes - 1)])
+        cx.fail(node, f"`{function.__name__}` takes {wanted}")
+    return lower(cx, node, first.value.__bpf_kernel_type__, *words)
