@@ -6,13 +6,16 @@ import errno
 import re
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from struct import pack
 
 from purebpf.btf.builder import BtfBuilder
+from purebpf.btf.errors import BtfError
 from purebpf.btf.types import Func, FuncProto, Int, Linkage, Type
 from purebpf.errors import Error
 from purebpf.kernel.attr import pack as pack_attr
 from purebpf.kernel.attr import read
+from purebpf.kernel.btf_features import REFUSALS, for_this_kernel
 from purebpf.kernel.descriptor import Descriptor
 from purebpf.kernel.errors import failure
 from purebpf.kernel.memlock import with_memlock
@@ -27,12 +30,22 @@ NO_C_NAME = re.compile(r"\W", re.ASCII)
 
 
 def load_btf(data: bytes, what: str) -> Descriptor:
-    """BTF in the kernel. Raises KernelError."""
-    pinned = pin(data)
-    answer = with_memlock(lambda: bpf(Command.BTF_LOAD, {"btf": address(pinned), "btf_size": len(data)}))
+    """BTF in the kernel. Types that an older kernel does not know become others of the same number and size, and the
+    descriptor's name says so. Raises KernelError."""
+    answer, said = _load(data), f"the BTF of {what}"
+    if -answer in REFUSALS:
+        with suppress(BtfError):
+            simpler, without = for_this_kernel(data)
+            if without:
+                answer, said = _load(simpler), f"{said} (without {', '.join(without)})"
     if answer < 0:
         raise failure(-answer, f"Loading the BTF of {what}", needs=("CAP_BPF",), first=(4, 18), feature="BTF")
-    return Descriptor(answer, f"the BTF of {what}")
+    return Descriptor(answer, said)
+
+
+def _load(data: bytes) -> int:
+    pinned = pin(data)
+    return with_memlock(lambda: bpf(Command.BTF_LOAD, {"btf": address(pinned), "btf_size": len(data)}))
 
 
 def _with(types: Iterable[Type]) -> BtfBuilder:
