@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Value = int | float | bool | str | None | list["Value"] | dict[str, "Value"]
 FLOATS = {2: "e", 4: "f", 8: "d"}
-MOST_ELEMENTS = 1 << 18  # that Python data is made of
+PARTS, PARTS_FOR_A_BYTE = 4096, 64  # that a value may have; unions show the same bytes several times
 
 
 def value_of(btf: Btf, number: int, data: bytes) -> Value:
@@ -27,15 +27,14 @@ def value_of(btf: Btf, number: int, data: bytes) -> Value:
     Members of anonymous members are in their place. Raises BtfError for too few bytes, or a type without values.
     """
     _enough(btf, number, data)
-    reader = _Data(btf)
-    return reader.value(number, data, 0)
+    return _Data(btf, data).value(number, data, 0)
 
 
 def format_value(btf: Btf, number: int, data: bytes, *, elements: int = 64, zeros: bool = True) -> str:
     """The bytes as text, `{ .pid = 1, .comm = "init" }` over several lines. At most `elements` of each array are shown; without
     `zeros`, only what is not zero. Raises BtfError for too few bytes, or a type without values."""
     _enough(btf, number, data)
-    return _Text(btf, elements, zeros).value(number, data, 0, 0)
+    return _Text(btf, data, elements, zeros).value(number, data, 0, 0)
 
 
 def _enough(btf: Btf, number: int, data: bytes) -> None:
@@ -44,9 +43,15 @@ def _enough(btf: Btf, number: int, data: bytes) -> None:
         raise BtfError(f"{btf.origin}: a value of type {number} has {size} bytes; there are {len(data)}")
 
 
+def _inside(btf: Btf, data: bytes, start: int, width: int) -> None:
+    if start + width > 8 * len(data):
+        raise BtfError(f"{btf.origin}: a member of {width} bits at bit {start} lies outside of the {len(data)} bytes around it")
+
+
 def bits(btf: Btf, data: bytes, start: int, width: int, signed: bool) -> int:
     """An integer of `width` bits that begins at a bit; on big-endian machines bits count from the highest."""
     first, end = start // 8, (start + width + 7) // 8
+    _inside(btf, data, start, width)
     value = int.from_bytes(data[first:end], btf.byteorder)
     value >>= start % 8 if btf.byteorder == "little" else 8 * end - start - width
     value &= (1 << width) - 1
@@ -63,6 +68,7 @@ def _scalar(btf: Btf, type: Type, data: bytes, at: int, width: int = 0) -> int |
     if isinstance(type, Enum | Enum64):
         return bits(btf, data, at, width or 8 * type.size, type.signed)
     if isinstance(type, Float):
+        _inside(btf, data, at, 8 * type.size)
         raw = data[at // 8 : at // 8 + type.size]
         mark = "<" if btf.byteorder == "little" else ">"
         number: float | None = unpack(mark + FLOATS[type.size], raw)[0] if type.size in FLOATS else None
@@ -77,6 +83,7 @@ def _named(type: AnyEnum, value: int) -> str:
 
 def _chars(btf: Btf, type: Array, data: bytes, at: int) -> str | None:
     """The text in an array of `char`; None if it is none: other elements, or bytes that cannot be printed."""
+    _inside(btf, data, at, 8 * btf.size_of(type.type) * type.length)
     element = btf.type(btf.resolve(type.type))
     if not isinstance(element, Int) or element.size != 1 or not (element.char or element.name == "char"):
         return None
@@ -88,9 +95,9 @@ def _chars(btf: Btf, type: Array, data: bytes, at: int) -> str | None:
 class _Data:
     """Makes Python data."""
 
-    def __init__(self, btf: Btf) -> None:
+    def __init__(self, btf: Btf, data: bytes) -> None:
         self.btf = btf
-        self._left = MOST_ELEMENTS
+        self._left = PARTS + PARTS_FOR_A_BYTE * len(data)
 
     def value(self, number: int, data: bytes, at: int, width: int = 0, depth: int = 0) -> Value:
         btf = self.btf
@@ -122,9 +129,9 @@ class _Data:
 class _Text:
     """Makes text."""
 
-    def __init__(self, btf: Btf, elements: int, zeros: bool) -> None:
+    def __init__(self, btf: Btf, data: bytes, elements: int, zeros: bool) -> None:
         self.btf, self.elements, self.zeros = btf, elements, zeros
-        self._left = MOST_ELEMENTS
+        self._left = PARTS + PARTS_FOR_A_BYTE * len(data)
 
     def value(self, number: int, data: bytes, at: int, indent: int, width: int = 0) -> str:
         btf = self.btf
