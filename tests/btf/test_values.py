@@ -131,7 +131,7 @@ def test_struct_in_itself_and_arrays_beyond_measure_end_in_an_error() -> None:
     empty = of(Struct("e", 0, ()), Array(6, 4, 0xFFFF_FFFF))
     beyond = of(Array(1, 4, 0xFFFF_FFFF), Struct("s", 8, (Member("a", 6, 0),)))
     for btf, number in ((looped, 6), (empty, 7), (beyond, 7)):
-        with pytest.raises(BtfError, match="too deep or has too many parts|outside of the 8 bytes"):
+        with pytest.raises(BtfError, match=r"too deep or has too many parts|outside of the 8 bytes"):
             btf.value(number, bytes(8))
     with pytest.raises(BtfError, match="too deep or has too many parts"):
         looped.format(6, bytes(8))
