@@ -7,6 +7,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from purebpf.explain import Explanation
 
 
@@ -47,9 +49,11 @@ class KernelError(Error, OSError):
 
 
 class VerifierError(KernelError):
-    """The kernel's verifier rejected a program. `log` is its whole log; `explanation` what it means, where that was asked."""
+    """The kernel's verifier rejected a program. `log` is its whole log; `explanation` what it means, where that was asked.
+    `unresolved` tells by slot why CO-RE relocations have no answer in this kernel."""
 
     def __init__(self, number: int, message: str, log: str, explanation: Explanation | None = None) -> None:
         super().__init__(number, message)
         self.log = log
         self.explanation = explanation
+        self.unresolved: Mapping[int, str] = {}

@@ -15,11 +15,13 @@ FULL_LOG = "PUREBPF_LOG"  # "full" adds the whole log to the message
 
 def told(error: VerifierError, spec: ProgramSpec) -> VerifierError:
     """The same error with its log explained; as it is when the log tells nothing. The whole log stays in `log`."""
-    explanation = explain(error.log, spec)
+    explanation = explain(error.log, spec, error.unresolved)
     if explanation is None:
         return error
     title = f"the kernel's verifier rejected `{spec.name}`: {explanation.message}"
-    return VerifierError(error.errno or 0, f"{shown(title, explanation)}\n{whole(error.log)}", error.log, explanation)
+    better = VerifierError(error.errno or 0, f"{shown(title, explanation)}\n{whole(error.log)}", error.log, explanation)
+    better.unresolved = error.unresolved
+    return better
 
 
 def shown(title: str, explanation: Explanation) -> str:

@@ -34,6 +34,18 @@ class Names:
             found = self._known[name] = (*below, *sorted(own))
         return found
 
+    def flavoured(self, name: str) -> list[str]:
+        """The names that are this one with a flavour, as `task_struct___old` is `task_struct`. Each of them once."""
+        found = self.base.flavoured(name) if self.base else []
+        sought = name.encode("utf-8", "surrogatepass") + b"___"
+        start = self.strings.find(sought)
+        while start >= 0:
+            text = self.strings[start : self.strings.find(b"\0", start)].decode("utf-8", "replace")
+            if essential_name(text) == name:
+                found.append(text)
+            start = self.strings.find(sought, start + 1)
+        return list(dict.fromkeys(found))
+
     def _offsets(self, name: str) -> list[int]:
         """Every offset at which this very name can be read. A name may be the tail of a longer string."""
         found = self.base._offsets(name) if self.base else []
@@ -72,5 +84,5 @@ class Names:
 
 def essential_name(name: str) -> str:
     """The name without its flavour: `task_struct___old` is `task_struct`. The last run of just three underscores counts."""
-    found = FLAVOUR.match(name)
+    found = FLAVOUR.match(name) if "___" in name else None
     return found[1] if found else name

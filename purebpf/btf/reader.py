@@ -138,6 +138,10 @@ class Btf:
             kinds = (kinds,)
         return [number for number in self._names.find(name) if not kinds or self.kind(number) in kinds]
 
+    def flavours(self, name: str) -> list[str]:
+        """The names among its strings that are this one with a flavour: `task_struct___old` of `task_struct`."""
+        return self._names.flavoured(name)
+
     def find(self, name: str, kinds: Kind | Collection[Kind] = ()) -> int:
         """The number of the first type with this name. Raises BtfError when there is none."""
         numbers = self.types_named(name, kinds)

@@ -104,3 +104,17 @@ def modules() -> Iterator[str]:
     """The loaded modules that the kernel offers BTF of."""
     if FOLDER.is_dir():
         yield from (path.name for path in FOLDER.iterdir() if path.name != VMLINUX.name)
+
+
+def targets() -> Iterator[Btf]:
+    """The running kernel's BTF, then that of each loaded module, opened as one goes on: where CO-RE looks for types.
+
+    A module whose BTF is empty or built for another kernel has no types that could be found. Raises Unsupported as
+    `kernel_btf` does.
+    """
+    yield kernel_btf()
+    for name in sorted(modules()):
+        try:
+            yield module_btf(name)
+        except Error:
+            continue

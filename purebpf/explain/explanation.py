@@ -18,6 +18,8 @@ PACKET = re.compile(r"(?P<name>R\d+)\(id=\d+,off=-?\d+,r=(?P<range>\d+)\)")
 NULLS = {True: "None", False: "NULL"}  # what a program from Python calls it, and others
 BITS = re.compile(r"\((0x[0-9a-f]+); (0x[0-9a-f]+)\)")
 REGISTER = re.compile(r"\b[rwR](\d+)\b")
+POISON = "core_poison"  # the rule of instructions that a CO-RE relocation made invalid
+NOTHING: Mapping[int, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +62,11 @@ class Explanation:
         return [*at, *told, *causes(self.report), f"the verifier says: {self.said}"]
 
 
-def explain(log: str, spec: ProgramSpec | None = None) -> Explanation | None:
+def explain(log: str, spec: ProgramSpec | None = None, unresolved: Mapping[int, str] = NOTHING) -> Explanation | None:
     """Explain a verifier's log; None when the text is no such log, or has no refusal in it.
 
-    With the program's `spec` the place is a line of its source, by the line information of its instructions.
+    With the program's `spec` the place is a line of its source, by the line information of its instructions. `unresolved` tells
+    by slot why its CO-RE relocations have no answer in the kernel.
     """
     if not is_log(log):
         return None
@@ -76,7 +79,14 @@ def explain(log: str, spec: ProgramSpec | None = None) -> Explanation | None:
                 parts.states[said["name"]] = replace(state, fields={**state.fields, "r": said["range"]})
     if found is None and not parts.said and not parts.report:
         return None
-    return known(found, parts, spec) if found else unknown(parts, spec)
+    if found is None:
+        return unknown(parts, spec)
+    explanation = known(found, parts, spec)
+    if explanation.rule == POISON and spec:
+        from purebpf.explain.relocations import named
+
+        return named(explanation, spec, unresolved)
+    return explanation
 
 
 def known(found: Found, parts: Log, spec: ProgramSpec | None) -> Explanation:

@@ -86,16 +86,22 @@ class KernelProgram:
 def load_program(spec: ProgramSpec, maps: Mapping[str, EngineMap], log_level: int = 0) -> KernelProgram:
     """Load it. `log_level` 1 or 2 keeps the verifier's log of a success as well.
 
-    Raises VerifierError (with the log) when the verifier rejects it, KernelError or Unsupported for all else, Error for a map
-    that is not in `maps`.
+    CO-RE relocations are resolved against this kernel's types (Linux 5.4). Raises VerifierError (with the log) when the
+    verifier rejects it, KernelError or Unsupported for all else, Error for a map that is not in `maps` and for a relocation
+    that makes no sense.
     """
     what = f"the program {spec.name!r} ({spec.type.name.lower()})"
-    code = encode([_resolved(i, spec, maps) for i in spec.instructions], sys.byteorder)
-    instructions, license = pin(code), pin(spec.license.encode())
+    instructions = spec.instructions
+    if spec.relocations:
+        from purebpf.kernel.relocations import for_this_kernel
+
+        instructions = for_this_kernel(spec)
+    code = encode([_resolved(i, spec, maps) for i in instructions], sys.byteorder)
+    pinned, license = pin(code), pin(spec.license.encode())
     fields: verifier.Fields = {
         "prog_type": int(spec.type),
         "insn_cnt": len(code) // 8,
-        "insns": address(instructions),
+        "insns": address(pinned),
         "license": address(license),
         "prog_flags": spec.flags,
         "expected_attach_type": int(spec.attach_type or 0),
@@ -183,8 +189,13 @@ def _rejected(number: int, spec: ProgramSpec, what: str, log: str) -> Error:
     if log.strip() and number != errno.EPERM:
         if lacking := missing(spec, log):
             return lacking
-        return VerifierError(number, f"The kernel's verifier rejected {what}. The end of its log:\n{verifier.tail(log)}", log)
-    error = failure(
+        error = VerifierError(number, f"The kernel's verifier rejected {what}. The end of its log:\n{verifier.tail(log)}", log)
+        if spec.relocations:
+            from purebpf.kernel.relocations import without_answer
+
+            error.unresolved = without_answer(spec)
+        return error
+    other = failure(
         number,
         f"Loading {what}",
         needs=for_program(spec.type),
@@ -192,6 +203,6 @@ def _rejected(number: int, spec: ProgramSpec, what: str, log: str) -> Error:
         feature=f"{spec.type.name.lower()} programs",
         reasons=LOAD_REASONS,
     )
-    if isinstance(error, KernelError) and number != errno.EPERM:
-        return missing(spec, log) or error
-    return error
+    if isinstance(other, KernelError) and number != errno.EPERM:
+        return missing(spec, log) or other
+    return other
