@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -45,4 +45,8 @@ def as_text(explanation: Explanation) -> str:
     import json
     from dataclasses import asdict
 
-    return json.dumps(asdict(explanation), indent=2, ensure_ascii=False)
+    def as_dict(value: Any) -> dict[str, object]:
+        """Of classes that `purebpf.data` makes."""
+        return {name: getattr(value, name) for name in value.__match_args__}
+
+    return json.dumps(asdict(explanation), default=as_dict, indent=2, ensure_ascii=False)
