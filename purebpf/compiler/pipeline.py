@@ -151,7 +151,7 @@ def compile_program(
         from purebpf.btf.trim import Trimmer
         from purebpf.compiler.relocations import relocations
 
-        asked = relocations(emitted, starts, Trimmer(kernel_btf(), collected.add))
+        asked = relocations(emitted, starts, Trimmer(unit.btf or kernel_btf(), collected.add))
     section = kind.section + (f"/{hook}" if hook else "")
     program = ProgramSpec(
         name=unit.name,

@@ -109,7 +109,7 @@ def _refused(number: int, what: str, type: ProgramType) -> Exception:
     if number in (ENOTSUPP, errno.EOPNOTSUPP):
         return Unsupported(
             f"The kernel has no test run for {type.name.lower()} programs, so {what} cannot be run here. "
-            "Attach it and let its event happen, or run it on the virtual machine: engine=\"vm\"."
+            'Attach it and let its event happen, or run it on the virtual machine: engine="vm".'
         )
     return failure(
         number, f"A test run of {what}", needs=for_program(type), first=(4, 12), feature="test runs", reasons=REASONS

@@ -16,12 +16,13 @@ from purebpf.compiler.frontend import (  # noqa: F401 (loops and patterns regist
     global_subprograms,
     loops,
     owned,
+    parameters,
     patterns,
     promises,
     statements,
     subprograms,
 )
-from purebpf.compiler.frontend.annotations import annotation_type, check_context
+from purebpf.compiler.frontend.annotations import annotation_type
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.lower import Frame, Lowering, Unit
 from purebpf.compiler.frontend.names import assigned_names, walk
@@ -30,7 +31,6 @@ from purebpf.compiler.frontend.values import (
     NONE,
     Conflict,
     Const,
-    Context,
     IntValue,
     MaybeInt,
     MaybeRef,
@@ -86,7 +86,7 @@ def frame_for(cx: Lowering, function: FunctionType, source: Source) -> Frame:
 
 
 def lower_program(unit: Unit, function: FunctionType) -> Function:
-    """The program itself: its only parameter is the context."""
+    """The program itself, whose parameters are made of the context."""
     source = source_of(function)
     fn = Function(unit.name, [], I64)
     cx = Lowering(unit, fn)
@@ -94,16 +94,9 @@ def lower_program(unit: Unit, function: FunctionType) -> Function:
     frame = frame_for(cx, function, source)
     cx.frames.append(frame)
     _check_hook(cx, source)
-    arguments = source.node.args
-    names = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
-    if len(names) != 1 or arguments.kwonlyargs:
-        cx.fail(
-            source.node, f"a program takes one parameter, its context: `def {function.__name__}(ctx: bpf.{unit.kind.context}):`"
-        )
-    check_context(cx, [*arguments.posonlyargs, *arguments.args][0])
     cx.context = Op("param", Ptr("ctx"), [], (), None, block=fn.entry)
     fn.params.append(cx.context)
-    cx.flow.names[names[0]] = Context(cx.context)
+    parameters.bind(cx, source)
     with cx.at(source.node):
         cx.statements(source.node.body)
         if cx.current is not None:

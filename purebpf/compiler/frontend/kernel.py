@@ -35,6 +35,8 @@ def btf_of(cx: Lowering, node: ast.AST) -> Btf:
     """The BTF of the kernel that the program is compiled for; an error where there is none."""
     from purebpf.btf.running import kernel_btf
 
+    if cx.unit.btf is not None:
+        return cx.unit.btf
     try:
         return kernel_btf()
     except Error as error:
@@ -266,17 +268,22 @@ def _array(cx: Lowering, ref: KernelRef, found: Array) -> Value:
 
 
 def _pointer(cx: Lowering, node: ast.AST, ref: KernelRef, found: Ptr, shared: bool) -> Value:
-    btf = btf_of(cx, node)
     value = _scalar(cx, node, ref, IntType(64))
     assert isinstance(value, IntValue)
+    return pointed(cx, node, value.op, found, ref.direct and not shared)
+
+
+def pointed(cx: Lowering, node: ast.AST, op: Op, found: Ptr, direct: bool, nullable: bool = True) -> Value:
+    """What a pointer in the kernel leads to: an object of the kernel, or else an address."""
+    btf = btf_of(cx, node)
     target, here = found.type, ""
     while here not in NO_KERNEL_MEMORY and target and btf.kind(target) in MODIFIERS:
         one = btf.type(target)
         here = one.name if isinstance(one, TypeTag) else ""
         target = btf.third_word(target)
     if here in NO_KERNEL_MEMORY or not isinstance(btf.type(btf.resolve(found.type)), Struct | Union):
-        return value
-    return pointing(cx, node, value.op, found.type, ref.direct and not shared)
+        return IntValue(op, 0, U64)
+    return pointing(cx, node, op, found.type, direct, nullable)
 
 
 def _scalar(cx: Lowering, node: ast.AST, ref: KernelRef, layout: IntType | BoolType) -> Value:

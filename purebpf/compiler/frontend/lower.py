@@ -36,6 +36,7 @@ from purebpf.spec import MapSpec
 from purebpf.tables.enums import MapType
 
 if TYPE_CHECKING:
+    from purebpf.btf.reader import Btf
     from purebpf.compiler.frontend.scopes import Scope
 
 BPF_F_RDONLY_PROG = 1 << 7
@@ -75,6 +76,7 @@ class Unit:
     later: dict[object, str] = field(default_factory=dict)  # functions of timers
     active: list[object] = field(default_factory=list)  # code objects of subprograms being lowered
     call_counts: dict[object, int] = field(default_factory=dict)
+    btf: Btf | None = None  # of the kernel module that it traces, on top of the kernel's
     unions: bool = False  # whether a field of a union was named: fields of different names may share bytes
     scratch: int = 0  # bytes of local memory in a per-CPU map
     warnings: list[str] = field(default_factory=list)
