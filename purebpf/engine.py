@@ -104,7 +104,7 @@ class Engine(Protocol):
     @property
     def possible_cpus(self) -> int: ...
     def has(self, feature: str) -> bool:
-        """Whether it takes programs with a feature: "may_goto", "bpf_loop", "cpu2" to "cpu4" for a level of the
+        """Whether it takes programs with a feature: "may_goto", "iter_num", "bpf_loop", "cpu2" to "cpu4" for a level of the
         instruction set."""
 
     def create_map(self, spec: MapSpec) -> EngineMap:

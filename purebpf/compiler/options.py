@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from purebpf.data import data, replace
 
-OPTIONAL = ("may_goto", "bpf_loop", "dead_registers", "kernel_pointers")  # features of engines that a program can do without
+OPTIONAL = ("may_goto", "iter_num", "bpf_loop", "dead_registers", "kernel_pointers")
+"""Features of engines that a program can do without."""
 
 
 @data
 class Options:
     """`cpu` is the instruction set's level, 1 to 4 (4 needs Linux 6.6). `may_goto` allows loops without a provable end, which
-    needs Linux 6.9; with `bpf_loop` the kernel turns them where that is missing (5.17). `dead_registers` relies on a verifier
-    that forgets what nobody reads any more, which Linux 6.15 brought. `kernel_pointers` loads through pointers into the
-    kernel that the verifier knows (5.11 for that to the current task). `big_endian` is the target's byte order. `debugging`
+    needs Linux 6.9; where that is missing they go over an iterator of the kernel's with `iter_num` (6.4), and with `bpf_loop`
+    the kernel turns them (5.17). `dead_registers` relies on a verifier that forgets what nobody reads any more, which Linux
+    6.15 brought. `kernel_pointers` loads through pointers into the kernel that the verifier knows (5.11 for that to the
+    current task). `big_endian` is the target's byte order. `debugging`
     leaves out what serves a debugger only: for running the program as Python."""
 
     cpu: int = 3
     may_goto: bool = True
+    iter_num: bool = True
     bpf_loop: bool = True
     dead_registers: bool = True
     kernel_pointers: bool = True

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from purebpf.kernel.reader import Reader
 
 
-VERSIONS = {"bpf_loop": (5, 17), "kernel_pointers": (5, 11)}
+VERSIONS = {"bpf_loop": (5, 17), "iter_num": (6, 4), "kernel_pointers": (5, 11)}
 
 
 class KernelEngine:
@@ -41,7 +41,7 @@ class KernelEngine:
 
     def has(self, feature: str) -> bool:
         """Whether the kernel takes programs with a feature: one of `purebpf.kernel.probe.FEATURES`, "cpu2" to "cpu4" for a
-        level of the instruction set, or "bpf_loop". True where that cannot be found out: what is really wrong will show."""
+        level of the instruction set, "bpf_loop" or "iter_num". True where that cannot be found out: what is wrong will show."""
         if feature in VERSIONS:  # a probe would want BTF
             return kernel_version() >= VERSIONS[feature]
         from purebpf.kernel.probe import cpu_level, has_feature

@@ -9,7 +9,7 @@ from importlib import import_module
 from purebpf.isa.instruction import Instruction
 from purebpf.isa.opcodes import CALL_KFUNC, CALL_OPCODE
 
-MODULES = ("lock_helpers", "dynptr_helpers")
+MODULES = ("lock_helpers", "dynptr_helpers", "iterators")
 
 
 @cache

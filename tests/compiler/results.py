@@ -54,9 +54,11 @@ def check(function: Function, expected: int, packet: bytes, engine: str, options
         assert program.run(packet=packet).value == expected & 0xFFFFFFFF
 
 
-def check_ir(function: Function, expected: int, packet: bytes) -> None:
+def check_ir(function: Function, expected: int, packet: bytes, options: Options | None = None) -> None:
     """The same in the IR interpreter, after the IR has been checked."""
-    made = bpf.xdp(function).compiled()
+    program = bpf.xdp(function)
+    program.options = options or program.options
+    made = program.compiled()
     module = Module(made.functions)
     check_module(module)
     env = Environment(made.maps.values(), context=bytes(24), pointers={0: "packet", 4: "packet_end"}, packet=packet)

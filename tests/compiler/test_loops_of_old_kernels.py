@@ -7,9 +7,17 @@ import pytest
 import purebpf as bpf
 from purebpf import u8, u16, u32
 from purebpf.compiler.options import Options
+from purebpf.data import replace
 from purebpf.errors import CompileError, Unsupported
 from purebpf.kernel import probe
-from tests.compiler.results import ENGINES, Function, Table, check
+from tests.compiler.results import ENGINES, Function, Table, check, check_ir
+
+
+@bpf.struct
+class Pair:
+    first: u16 = 0
+    second: u32 = 0
+
 
 case = Table()
 PACKET = bytes(range(64))
@@ -70,14 +78,14 @@ def loops_in_each_other(ctx):  # type: ignore[no-untyped-def]
 
 @pytest.fixture
 def no_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if this kernel knew neither may_goto nor bpf_loop."""
+    """As if this kernel knew neither may_goto nor iterators nor bpf_loop."""
     monkeypatch.setitem(probe._known, "may_goto", False)
     monkeypatch.setattr("purebpf.kernel.engine.kernel_version", lambda: (5, 10))
 
 
 @case.parametrize()
 def test_a_program_gives(function: Function, expected: int, packet: bytes, engine: str) -> None:
-    check(function, expected, packet, engine, Options(may_goto=False, bpf_loop=False))
+    check(function, expected, packet, engine, Options(may_goto=False, iter_num=False, bpf_loop=False))
     check(function, expected, packet, engine, Options(dead_registers=False))
 
 
@@ -188,7 +196,133 @@ def the_variable_keeps_its_last_value(ctx):  # type: ignore[no-untyped-def]
 
 @called.parametrize()
 def test_the_kernel_turns(function: Function, expected: int, packet: bytes, engine: str) -> None:
-    check(function, expected, packet, engine, Options(may_goto=False))
+    check(function, expected, packet, engine, Options(may_goto=False, iter_num=False))
+
+
+@called.parametrize()
+def test_an_iterator_turns(function: Function, expected: int, packet: bytes, engine: str) -> None:
+    options = Options(may_goto=False, dead_registers=False)
+    check(function, expected, packet, engine, options)
+    assert "bpf_iter_num_next" in symbols(function, options)
+
+
+def symbols(function: Function, options: Options) -> set[str | None]:
+    """What the program refers to by name."""
+    program = bpf.xdp(function)
+    program.options = options
+    return {instruction.symbol for instruction in program.compiled().program.instructions}
+
+
+iterated = Table()  # what no callback can do
+records = bpf.Hash[u32, Pair](max_entries=8)
+ring = bpf.RingBuf[Pair](size=4096)
+
+
+@iterated(4 + 100 * 4, PACKET)
+def a_reference_leaves(ctx):  # type: ignore[no-untyped-def]
+    records[4] = Pair(first=4)
+    found = None
+    n = len(ctx.packet)
+    while n > 1:
+        n //= 2
+        candidate = records.get(n)
+        if candidate is not None:
+            found = candidate
+    if found is None:
+        return 0
+    return found.first + 100 * first_of(ctx)
+
+
+def first_of(ctx):  # type: ignore[no-untyped-def]
+    n = len(ctx.packet)
+    while n > 1:
+        n //= 2
+        place = ctx.packet.at(n, Pair)
+        if place is not None and place.first == 0x0504:
+            return n
+    return 0
+
+
+@iterated(9, PACKET)
+def ways_out_of_two(ctx):  # type: ignore[no-untyped-def]
+    n = len(ctx.packet)
+    total = 0
+    while n > 1:
+        n -= 1
+        m = n
+        while m > 0:
+            m //= 2
+            if m == 7:
+                total += m
+                break
+            if m == 3 and n < 8:
+                return total + 5
+        else:
+            total += 6 if n == 13 else 0
+            continue
+        if n == 15:
+            total -= 100
+    return 1
+
+
+@iterated(32 + 16 + 8 + 2 + 1, PACKET)
+def a_ring_around_and_inside(ctx):  # type: ignore[no-untyped-def]
+    n = len(ctx.packet)
+    with ring.reserve() as outer:
+        if outer is None:
+            return 0
+        while n > 1:
+            with ring.reserve() as inner:
+                if inner is None:
+                    return 1
+                inner.first = n
+                n = n // 2
+                if n == 4:
+                    ring.discard(inner)
+                    continue
+                outer.second += n
+        n = outer.second
+    return n
+
+
+@iterated(64 - 41, PACKET)
+def changes_of_the_packet(ctx):  # type: ignore[no-untyped-def]
+    while len(ctx.packet) > 20:
+        byte = ctx.packet.at(0, u8)
+        if byte is None or byte > 40:
+            break
+        if ctx.packet.adjust_head(1) != 0:
+            break
+    return len(ctx.packet)
+
+
+@iterated(8388608, PACKET)
+def the_budget_is_used_up(ctx):  # type: ignore[no-untyped-def]
+    n = 0
+    while len(ctx.packet) > 1:
+        n += 1
+    return n
+
+
+@iterated.parametrize()
+def test_what_no_callback_can_do(function: Function, expected: int, packet: bytes, engine: str) -> None:
+    if function is the_budget_is_used_up and engine != "kernel":
+        pytest.skip("eight million trips take a while elsewhere")
+    options = Options(may_goto=False, dead_registers=False)
+    check(function, expected, packet, engine, options)
+    check(function, expected, packet, engine, replace(options, cpu=4))
+    assert "bpf_iter_num_next" in symbols(function, options)
+
+
+@pytest.mark.parametrize("function, expected, packet", [row for row in iterated.rows if row[0] is not the_budget_is_used_up])
+def test_what_no_callback_can_do_in_the_ir(function: Function, expected: int, packet: bytes) -> None:
+    check_ir(function, expected, packet, Options(may_goto=False, dead_registers=False))
+
+
+def test_a_licence_that_is_not_free_has_callbacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "__bpf_license__", "Proprietary")
+    names = symbols(a_condition_that_nobody_knows, Options(may_goto=False))
+    assert "bpf_iter_num_next" not in names and any(name and name.endswith("_trip") for name in names)
 
 
 def test_a_reference_cannot_leave_such_a_loop() -> None:
@@ -205,6 +339,6 @@ def test_a_reference_cannot_leave_such_a_loop() -> None:
         return 0 if found is None else found
 
     made = bpf.xdp(program)
-    made.options = Options(may_goto=False)
+    made.options = Options(may_goto=False, iter_num=False)
     with pytest.raises(CompileError):
         made.spec()

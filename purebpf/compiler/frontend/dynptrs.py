@@ -10,6 +10,7 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from purebpf.compiler.diagnostics import UnsupportedProgram
 from purebpf.compiler.frontend import helpers, kfuncs, maps, memory, rings, scopes
 from purebpf.compiler.frontend.flow import RESIZES
 from purebpf.compiler.frontend.values import (
@@ -55,7 +56,10 @@ def check_usable(cx: Lowering, node: ast.AST, name: str, data: Dynptr) -> None:
     if is_open(cx, data.op):
         return
     if data.source != "ring":
-        cx.fail(node, f"`{name}` cannot be used in a callback", hint="make it inside: `bpf.dynptr(...)`")
+        what, hint = f"`{name}` cannot be used in a callback", "make it inside: `bpf.dynptr(...)`"
+        if not (cx.unit.options.may_goto or cx.unit.options.iter_num):
+            raise UnsupportedProgram(what, cx.place(node), "a long loop is one before Linux 6.4", hint)
+        cx.fail(node, what, hint=hint)
     cx.fail(
         node,
         f"`{name}` has been handed over to the ring",

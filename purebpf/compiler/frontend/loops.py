@@ -9,8 +9,17 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable
 
-from purebpf.compiler.diagnostics import UnsupportedProgram
-from purebpf.compiler.frontend import called, comparing, conditions, iteration, meetings, scopes, starts, statements
+from purebpf.compiler.frontend import (
+    budgets,
+    called,
+    comparing,
+    conditions,
+    iteration,
+    meetings,
+    scopes,
+    starts,
+    statements,
+)
 from purebpf.compiler.frontend.arithmetic import width
 from purebpf.compiler.frontend.bounds import provable
 from purebpf.compiler.frontend.flow import RESIZES, Flow, as_int, changed, unify
@@ -37,7 +46,7 @@ from purebpf.compiler.frontend.values import (
     parts,
     rebuilt,
 )
-from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Block, Function, Op, Ptr, Target, Type
+from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Block, Op, Ptr, Target, Type
 from purebpf.compiler.meaning import turn
 from purebpf.data import data, made, replace
 
@@ -60,6 +69,8 @@ class Parts:
     stepped: set[str] = made(set)  # variables whose range comes from the number of trips
     steps: bool = True  # whether such ranges can be had
     fenced: bool = False  # whether the counter is compared with its last value too: see `_fenced`
+    iterated: bool = False  # whether it goes over an iterator of the kernel's, and which: see `budgets.py`
+    iterator: Op | None = None
     ended: bool = True  # whether it is a condition or a known number that ends it, not a number that the verifier may forget
     counter: str = ""  # the hidden variable that counts the trips of a `for`
     callable: bool = True  # whether the parts can be lowered in a function of their own
@@ -239,9 +250,15 @@ def run(cx: Lowering, node: ast.While | ast.For, loop: Parts, orelse: list[ast.s
         except called.CallIsWanted:
             mark.rewind(cx)
             return called.run(cx, node, loop)
+        except budgets.IteratorIsWanted:
+            mark.rewind(cx)
+            _forget_numbers(loop)
+            loop.iterated = True
+            assumed = {name: entry.names[name] for name in assumed}
+            continue
         if header.terminator is not None and header.terminator.kind == "may_goto" and (loop.stepped or not loop.ended):
-            mark.rewind(cx)  # the verifier does not walk through the trips after all, and forgets numbers on the way
-            loop.steps, loop.stepped, loop.fenced, loop.ended = False, set(), not loop.ended, True
+            mark.rewind(cx)
+            _forget_numbers(loop)
             assumed = {name: entry.names[name] for name in assumed}
             continue
         live = [flow for flow in ends if not flow.dead]
@@ -267,11 +284,27 @@ def run(cx: Lowering, node: ast.While | ast.For, loop: Parts, orelse: list[ast.s
             flow.block.ops.append(
                 Op("jump", VOID, [], (), cx.builder.loc, [Target(header, _arguments(cx, names, flow))], flow.block)
             )
-    cx.go(exits)
-    if exits is not None:
-        cx.last = exits
+    if not orelse:
+        exits, breaks = cx.join(exits, *breaks), []
+    _leave(cx, node, loop, exits)
+    if cx.current is not None:
+        cx.last = cx.current
         cx.statements(orelse)
-    cx.go(cx.join(cx.current, *breaks))
+    here = cx.current
+    _leave(cx, node, loop, cx.join(*breaks))
+    cx.go(cx.join(here, cx.current))
+
+
+def _leave(cx: Lowering, node: ast.AST, loop: Parts, flow: Flow | None) -> None:
+    """Go on behind the loop."""
+    cx.go(flow)
+    if flow is not None and loop.iterator is not None:
+        budgets.end(cx, node, loop.iterator)
+
+
+def _forget_numbers(loop: Parts) -> None:
+    """The verifier does not walk through the trips after all, and forgets numbers on the way."""
+    loop.steps, loop.stepped, loop.fenced, loop.ended = False, set(), not loop.ended, True
 
 
 def reassigned(cx: Lowering, node: ast.AST) -> set[str]:
@@ -308,17 +341,21 @@ def _attempt(
         types = [_parameter_type(shape, op, first) for op, first in zip(parts(shape), given, strict=True)]
         names[name] = rebuilt(shape, [cx.builder.add_param(header, type) for type in types])
         arguments += given
-    cx.builder.block = entry.block
+    cx.go(entry)
+    loop.iterator = budgets.begin(cx, node) if loop.iterated else None
     entry.block.ops.append(Op("jump", VOID, [], (), cx.builder.loc, [Target(header, arguments)], entry.block))
     start, spent = entry.fork(header), entry.fork(header)  # `spent`: where the kernel's budget is used up
     for flow in (start, spent):
         flow.names.update(names)
         flow.state = {key: value for key, value in flow.state.items() if _holds_in_a_loop(key)}
     cx.go(start)
+    if (iterator := loop.iterator) is not None:
+        spent = budgets.next_trip(cx, node, iterator)
+        scopes.enter(cx, budgets.WHAT, lambda: budgets.end(cx, node, iterator))
     frame_loop = Loop()
     cx.frame.loops.append(frame_loop)
-    cost_before, budgets_before = cx.cost, _budgets(cx)
-    budget = cx.builder.new_block()
+    cost_before, budgets_before = cx.cost, budgets.count(cx)
+    budget = cx.builder.new_block() if iterator is None else header
     yes, no = loop.test(cx)
     cx.go(yes)
     cx.last = yes
@@ -330,20 +367,25 @@ def _attempt(
     cx.go(cx.join(cx.current, *frame_loop.continues))
     if cx.current is not None:
         loop.step(cx)
+    if iterator is not None:
+        cx.scopes.pop()
     ends = [cx.current] if cx.current is not None else []
-    nested = _budgets(cx) > budgets_before  # a may_goto inside makes the verifier forget this loop's counter too
+    nested = budgets.count(cx) > budgets_before  # a budget inside makes the verifier forget this loop's counter too
     goes_back = any(not end.dead for end in ends)
     trip = max(1, cx.cost - cost_before)
     options = cx.unit.options
-    limit = WALKED if options.may_goto or (options.bpf_loop and loop.callable) else WALKED_AT_MOST
-    if (options.may_goto or options.bpf_loop) and loop.trips and any(forks(header, end.block) for end in ends):
+    means = budgets.means(cx, loop)
+    limit = WALKED if means else WALKED_AT_MOST
+    if (means or options.bpf_loop) and loop.trips and any(forks(header, end.block) for end in ends):
         trip *= loop.trips
-    if goes_back and (nested or loop.trips is None or loop.trips * trip > limit):
-        if not options.may_goto and options.bpf_loop and loop.callable:
+    if loop.iterated or (goes_back and (nested or loop.trips is None or loop.trips * trip > limit)):
+        if not loop.iterated and means == "iterator":
+            raise budgets.IteratorIsWanted
+        if not loop.iterated and means == "call":
             raise called.CallIsWanted
-        no = _budgeted(cx, node, spent, header, budget, no)
-        held = [(name, value) for name, value in names.items() if isinstance(value, IntValue)]
-        starts.hide(cx, entry, header, {v.op for name, v in held if name == loop.counter or _moves(cx, entry.names[name], v)})
+        no = cx.join(no, spent) if loop.iterated else budgets.put_may_goto(cx, node, spent, header, budget, no)
+        moved = {name for name, value in names.items() if name == loop.counter or budgets.moves(cx, entry.names[name], value)}
+        starts.hide(cx, entry, header, {value.op for name in moved if isinstance(value := names[name], IntValue)})
     else:
         cx.fn.blocks.remove(budget)
         counter = names.get(loop.counter)
@@ -370,42 +412,6 @@ def _tell(cx: Lowering, flow: Flow, name: str, head: Value) -> None:
 def _holds_in_a_loop(key: object) -> bool:
     """Whether what a flow's state says under a key stays true whatever the body does."""
     return isinstance(key, str) and not key.startswith(HASH_ENTRY)
-
-
-def _budgeted(cx: Lowering, node: ast.stmt, spent: Flow, header: Block, inner: Block, no: Flow | None) -> Flow | None:
-    """Put a `may_goto` at the head of a loop whose end the verifier cannot see: the kernel leaves it when its budget is
-    used up."""
-    if not cx.unit.options.may_goto:
-        raise UnsupportedProgram(
-            "the kernel cannot see that this loop ends",
-            cx.place(node),
-            "such loops came with Linux 5.17",
-            "give it a bound: `for i in range(1000):` with a `break`",
-        )
-    inner.ops, header.ops = header.ops, []
-    for op in inner.ops:
-        op.block = inner
-    for flow in (no, *([cx.current] if cx.current else [])):
-        if flow is not None and flow.block is header:
-            flow.block = inner
-    out = spent.fork(cx.builder.new_block())
-    header.ops.append(Op("may_goto", VOID, [], (), cx.builder.loc, [Target(inner), Target(out.block)], header))
-    return cx.join(no, out)
-
-
-def _moves(cx: Lowering, before: Value, held: IntValue) -> bool:
-    """Whether the loop takes a variable beyond the range that it has in front of it."""
-    start = as_int(cx.builder, before)
-    return start is not None and (held.low < start.low or held.high > start.high)
-
-
-def _budgets(cx: Lowering, fn: Function | None = None) -> int:
-    """How many budgets a function has so far, those of the subprograms that it calls with them."""
-    found = 0
-    for block in (fn or cx.fn).blocks:
-        found += block.terminator is not None and block.terminator.kind == "may_goto"
-        found += sum(_budgets(cx, cx.unit.functions[op.imm[0]]) for op in block.ops if op.kind == "callsub")
-    return found
 
 
 def _drop_packet(ends: list[Flow], names: Iterable[str]) -> None:

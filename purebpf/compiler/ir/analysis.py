@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from purebpf.compiler.ir.ops import Block, Function
 
+NEXT = ("bpf_iter_num_next",)
+
 
 def reverse_postorder(fn: Function) -> list[Block]:
     """Reachable blocks, each before its successors but for back edges."""
@@ -110,3 +112,9 @@ def enclosing_loops(fn: Function) -> dict[Block, set[Block]]:
                     inside[member].add(header)
                     work += predecessors[member]
     return inside
+
+
+def has_budget(block: Block) -> bool:
+    """Whether the kernel counts the trips of the loop that this block heads, by `may_goto` or by an iterator."""
+    last = block.terminator
+    return (last is not None and last.kind == "may_goto") or any(op.kind == "kfunc" and op.imm == NEXT for op in block.ops)

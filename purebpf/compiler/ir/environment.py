@@ -7,7 +7,7 @@ came of it: `printed`, `events`, `redirected`, the maps and the packet.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from purebpf.compiler.ir.memory import IrRuntimeError, Memory, PacketMemory, Place, Pointer, Value, integer
@@ -172,6 +172,8 @@ class Environment:
         """Ring records that are reserved and neither submitted nor discarded yet, with their map."""
         self.dynptrs: dict[tuple[Place, int], Place | None] = {}
         """By the place on the stack: the bytes that it stands for, None when there are none."""
+        self.iterators: dict[tuple[Place, int], Iterator[int]] = {}
+        """The numbers that are left, by the iterator's place on the stack."""
         self.rcu = 0
         """How often RCU is held."""
         self.redirected: tuple[str, int, int] | None = None

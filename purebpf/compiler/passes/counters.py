@@ -1,12 +1,13 @@
 """Numbers that the kernel's verifier knows exactly on every trip of a loop.
 
 It walks through a bounded loop trip by trip. A counter that starts from a constant and is moved by constants is a constant to
-it each time, and so is what is computed from such ones; not so in a loop with a budget (`may_goto`), whose states it widens.
+it each time, and so is what is computed from such ones; not so in a loop with a budget (`may_goto`, an iterator), whose states
+it widens.
 """
 
 from __future__ import annotations
 
-from purebpf.compiler.ir.analysis import enclosing_loops
+from purebpf.compiler.ir.analysis import enclosing_loops, has_budget
 from purebpf.compiler.ir.ops import Block, Function, Op
 
 
@@ -64,5 +65,5 @@ class Counters:
                     self._edges.setdefault(param, []).append(arg)
         loops = enclosing_loops(self.fn)
         for block, headers in loops.items():
-            if block.terminator is not None and block.terminator.kind == "may_goto":
+            if has_budget(block):
                 self._widened |= headers

@@ -11,11 +11,12 @@ Requires: ssa.
 
 from __future__ import annotations
 
+from purebpf.compiler.ir.analysis import has_budget
 from purebpf.compiler.ir.ops import Function, Op, Ptr
 
 
 def ask_for_lengths(fn: Function) -> None:
-    if not any(block.terminator is not None and block.terminator.kind == "may_goto" for block in fn.blocks):
+    if not any(map(has_budget, fn.blocks)):
         return
     context = next((param for param in fn.params if param.type == Ptr("ctx")), None)
     for op in fn.ops():
