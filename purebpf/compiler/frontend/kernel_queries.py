@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 def _ask(cx: Lowering, kind: CoreKind, root: int, access: str, answer: int, low: int, high: int) -> IntValue:
+    """`answer` is that of the program's own types, in which everything exists that is asked for."""
     op = cx.builder.emit("core", I64, [], (int(kind), root, access, answer))
     return IntValue(op, low, high, low < 0, high == 1)
 
@@ -44,14 +45,14 @@ def _exists(cx: Lowering, node: ast.Call, name: str, what: str) -> Value:
     if isinstance(found, Enum | Enum64):
         index = next((i for i, (known, _) in enumerate(found.values) if known == what), None)
         access = f"{MISSING}{what}" if index is None else str(index)
-        return _ask(cx, CoreKind.ENUMVAL_EXISTS, root, access, int(index is not None), 0, 1)
+        return _ask(cx, CoreKind.ENUMVAL_EXISTS, root, access, 1, 0, 1)
     root = kernel.named(cx, node.args[0], name)
     path, here = [0], btf.resolve(root)
     for part in what.split("."):
         way = kernel.member(btf, here, part) if isinstance(btf.type(here), Struct | Union) else None
         if way is None:
             access = f"{kernel.access(tuple(path))}:{MISSING}{part}"
-            return _ask(cx, CoreKind.FIELD_EXISTS, root, access, 0, 0, 1)
+            return _ask(cx, CoreKind.FIELD_EXISTS, root, access, 1, 0, 1)
         path += way[0]
         here = btf.resolve(way[1].type)
     return _ask(cx, CoreKind.FIELD_EXISTS, root, kernel.access(tuple(path)), 1, 0, 1)
@@ -79,7 +80,7 @@ def _sizeof(cx: Lowering, node: ast.Call, name: str) -> Value:
 
 def _type_exists(cx: Lowering, node: ast.Call, name: str) -> Value:
     root = _type(cx, node, name)
-    return _ask(cx, CoreKind.TYPE_EXISTS, root, "0" if root else f"{MISSING}{name}", int(root != 0), 0, 1)
+    return _ask(cx, CoreKind.TYPE_EXISTS, root, "0" if root else f"{MISSING}{name}", 1, 0, 1)
 
 
 def _enum_value(cx: Lowering, node: ast.Call, name: str, enumerator: str) -> Value:
