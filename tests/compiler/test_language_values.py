@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from typing import NamedTuple
 
 import pytest
 
@@ -166,6 +167,30 @@ def pattern_of_another_length(ctx):  # type: ignore[no-untyped-def]
             return 1
         case _:
             return 2
+
+
+class Corner(NamedTuple):
+    x: int
+    y: int
+
+
+CORNER = Corner(3, 40)
+
+
+@bpf.struct
+class Limited:
+    n: u8 = 0
+    MOST = 7
+
+
+limited = bpf.Array[Limited](max_entries=1)
+
+
+@table(46)
+def constants_by_name(ctx: bpf.XdpContext) -> int:
+    entry = limited[0]
+    entry.n = CORNER.x
+    return entry.n + CORNER.y + (3 if entry.MOST == Limited.MOST == 7 and len(CORNER) == 2 else 0)
 
 
 @table.parametrize()

@@ -143,8 +143,8 @@ def attribute(cx: Lowering, node: ast.Attribute) -> Value:
                 if not field.bits:
                     cx.places[node] = place
                 return memory.load_member(cx, node, ref, node.attr)
-            if isinstance(type, StructType) and not hasattr(type.record, node.attr):
-                memory.member(cx, node, ref, node.attr)
+            if isinstance(type, StructType):
+                return _of_the_class(cx, node, ref, type)
             return Bound(ref, node.attr)
         case Context():
             return context.attribute(cx, node, base)
@@ -171,6 +171,19 @@ def type_has_field(type: object, name: str) -> bool:
     return field is not None and field(name) is not None
 
 
+def _of_the_class(cx: Lowering, node: ast.Attribute, ref: Ref, type: StructType) -> Value:
+    """What a record's class has under a name that is no field: a method, or a constant."""
+    if not hasattr(type.record, node.attr):
+        memory.member(cx, node, ref, node.attr)
+    found = vars(type.record).get(node.attr)
+    if isinstance(found, property):
+        call = f"{ast.unparse(node)}()"
+        cx.fail(node, f"`{node.attr}` is a property, which a program does not call", hint=f"make it a method: `{call}`")
+    if found is None or callable(found) or isinstance(found, staticmethod | classmethod):
+        return Bound(ref, node.attr)
+    return external(cx, node, node.attr, found)
+
+
 def _python_attribute(cx: Lowering, node: ast.Attribute, value: Any) -> Value:
     """`module.name`, `Class.name`, `Color.RED`: dotted through at compile time; methods of maps are bound."""
     if isinstance(value, RingBuf) and node.attr == "dropped":
@@ -188,6 +201,9 @@ def _python_attribute(cx: Lowering, node: ast.Attribute, value: Any) -> Value:
             unknown(cx, node, node.attr)
         return Const(idioms.HelperName(node.attr))
     if isinstance(value, int | str | bytes | tuple) and not hasattr(type(value), "__members__"):
+        found = getattr(value, node.attr, None)
+        if found is not None and not callable(found):  # a field of a named tuple
+            return external(cx, node, node.attr, found)
         return Bound(Const(value), node.attr)
     try:
         return external(cx, node, node.attr, getattr(value, node.attr))

@@ -383,6 +383,9 @@ def _attempt(
             raise budgets.IteratorIsWanted
         if not loop.iterated and means == "call":
             raise called.CallIsWanted
+        for name in loop.assigned:
+            if isinstance(spent.names.get(name, Unset(name)), Unset):
+                spent.names[name] = Unset(name, "the kernel may end this loop before it, when the loop's budget is used up")
         no = cx.join(no, spent) if loop.iterated else budgets.put_may_goto(cx, node, spent, header, budget, no)
         moved = {name for name, value in names.items() if name == loop.counter or budgets.moves(cx, entry.names[name], value)}
         starts.hide(cx, entry, header, {value.op for name in moved if isinstance(value := names[name], IntValue)})

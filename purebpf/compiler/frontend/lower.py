@@ -383,13 +383,9 @@ class Lowering:
                 if isinstance(value, MaybeInt) and name.endswith(")") and ".get(" in why and why.startswith(f"`{name}`"):
                     hint = f"`{name[:-1]}, 0)` gives 0 instead; or test it: `v = {name}`, `if v is not None:`"
                 self.fail(node, f"`{name}` may be None here", why, hint)
-            case Unset(name=n):
-                self.fail(
-                    node,
-                    f"`{n}` may have no value here",
-                    "not every way that leads here assigns it",
-                    f"give `{n}` a value before",
-                )
+            case Unset(name=n, why=why):
+                why = why or "not every way that leads here assigns it"
+                self.fail(node, f"`{n}` may have no value here", why, f"give `{n}` a value before")
             case Conflict(name=n, first=a, second=b):
                 hint = value.hint or "use two names"
                 self.fail(node, f"`{n}` has no single type here", f"{a} on one way, {b} on another", hint)

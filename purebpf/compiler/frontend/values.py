@@ -159,9 +159,10 @@ class Fill(Value):
 
 @data
 class Unset(Value):
-    """A name that has no value on some way that leads here."""
+    """A name that has no value on some way that leads here; `why` where that way is not in the source."""
 
     name: str
+    why: str = ""
 
 
 @data
