@@ -43,13 +43,22 @@ C_INTEGERS = {
 
 @data
 class EventField:
-    """A field of an event, `offset` in bytes. `type` is None for what a program cannot read: the common fields in the first 8
-    bytes, and for now arrays of dynamic length (`__data_loc`)."""
+    """A field of an event, `offset` in bytes. `type` is None for what does not lie there as such: the common fields in the
+    first 8 bytes, which no program may read, and arrays of dynamic length, of which `text_base` tells the texts."""
 
     name: str
     c_type: str
     offset: int
     type: Type | None
+
+
+def text_base(field: EventField) -> int | None:
+    """For a text of dynamic length: what its place counts from, which is the low half of the u32 at the field's offset. None
+    for other fields. (BTF does not tell what the elements are: they are taken for characters.)"""
+    kind, _, elements = field.c_type.partition(" ")
+    if elements not in ("", "char[]"):
+        return None
+    return {"__data_loc": 0, "__rel_loc": field.offset + 4}.get(kind)
 
 
 @cache

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from purebpf.errors import Error
 from purebpf.lang.given import field_type
-from purebpf.lang.types import ArrayType, BytesType, IntType, Type, type_of
-from purebpf.runner.views import Block, load, store
+from purebpf.lang.reading import TEXT_BYTES
+from purebpf.lang.types import ArrayType, BytesType, CharsType, IntType, Type, type_of
+from purebpf.runner.views import Block, Fetched, Text, load, store
 from purebpf.tables.contexts import context as context_of
 from purebpf.tables.enums import ProgramType
 from purebpf.vm.memory import CONTEXT, OFFSET_MASK, SHIFT
@@ -47,9 +49,29 @@ class ProgramContext:
                 return block, field.offset, field_type(field), field.writable
         raise AttributeError(f"the context of a program of type `{runner.kind.decorator}` has no field `{name}`")
 
+    def _dynamic_text(self, name: str) -> Fetched | None:
+        """A text behind the event's fixed part."""
+        from purebpf.lang.tracepoints import event_fields, text_base
+
+        field = event_fields(self._runner.hook).get(name)
+        base = text_base(field) if field is not None else None
+        if field is None or base is None:
+            return None
+        content = self._runner.machine.memory.readable[CONTEXT]
+        address = ADDRESS + base + int.from_bytes(content[field.offset : field.offset + 2], sys.byteorder)
+
+        def read(size: int) -> Text:
+            place: Text = self._runner.zeroed(CharsType(size))
+            self._runner.helper("probe_read_kernel_str", place, address)
+            return place
+
+        return Fetched(read, TEXT_BYTES)
+
     def __getattr__(self, name: str) -> Any:
         if name == "packet" and self._runner.kind.packet:
             return ProgramPacket(self._runner)
+        if self._runner.kind.type == ProgramType.TRACEPOINT and (text := self._dynamic_text(name)) is not None:
+            return text
         block, at, type, writable = self._place(name)
         if at + type.size > len(block.data):
             raise Error(

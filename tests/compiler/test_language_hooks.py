@@ -7,6 +7,7 @@ import mmap
 import os
 import struct
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 import purebpf as bpf
 from purebpf import s32, s64, u32, u64
+from purebpf.lang.tracepoints import event_fields, parse_format, text_base
 
 
 @bpf.struct
@@ -150,6 +152,61 @@ def test_a_tracepoint_sees_a_child_start(tmp_path: Path) -> None:
         child = subprocess.Popen([str(program)])
         child.wait()
         assert dict(executed.items()) == {child.pid: child.pid}
+
+
+@bpf.struct
+class Executed:
+    pid: s32 = 0
+    file: str = bpf.chars(64)
+
+
+files = bpf.RingBuf[Executed](size=4096)
+
+
+@bpf.tracepoint("sched/sched_process_exec")
+def executes(ctx: bpf.TracepointContext) -> None:
+    name = ctx.filename
+    if name.startswith("/tmp/pbpf"):
+        files.emit(Executed(pid=ctx.pid, file=ctx.filename))
+        counts[0] += len(name)
+        counts[1] += ctx.filename == "/tmp/pbpf-x"
+
+
+@pytest.mark.kernel
+@pytest.mark.usefixtures("tracefs")
+def test_texts_of_dynamic_length() -> None:
+    with tempfile.TemporaryDirectory(prefix="pbpf", dir="/tmp") as folder, executes.attach():
+        program = f"{folder}/executed"
+        os.symlink("/bin/true", program)
+        child = subprocess.Popen([program])
+        child.wait()
+        assert files.read(2.0) == [Executed(pid=child.pid, file=program)]
+        assert dict(counts.items()) == {0: len(program), 1: 0}
+
+
+@pytest.mark.kernel
+@pytest.mark.usefixtures("tracefs")
+@pytest.mark.parametrize("how", ["vm", "python"])
+def test_texts_of_dynamic_length_in_the_virtual_machine(how: str) -> None:
+    fields = event_fields("sched/sched_process_exec")
+    context = bytearray(64)
+    struct.pack_into("=HH", context, fields["filename"].offset, 40, 12)
+    struct.pack_into("=i", context, fields["pid"].offset, 77)
+    context[40:52] = b"/tmp/pbpf-x\0"
+    with executes.load("vm"):
+        run = executes.python if how == "python" else executes.run
+        run(ctx=bytes(context))
+        assert files.read(0.1) == [Executed(pid=77, file="/tmp/pbpf-x")]
+        assert dict(counts.items()) == {0: 11, 1: 1}
+
+
+def test_where_texts_of_dynamic_length_lie() -> None:
+    lines = (
+        "field:__data_loc char[] a;\toffset:8;\tsize:4;\tsigned:1;\nfield:__rel_loc char[] b;\toffset:12;\tsize:4;\tsigned:1;\n"
+    )
+    others = "field:__data_loc u8[] c;\toffset:16;\tsize:4;\tsigned:0;\nfield:int d;\toffset:20;\tsize:4;\tsigned:1;\n"
+    fields = parse_format(f'name: some\nformat:\n{lines}{others}print fmt: ""\n')
+    assert [text_base(fields[name]) for name in "abcd"] == [0, 16, None, None]
 
 
 @pytest.mark.kernel

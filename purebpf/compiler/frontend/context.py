@@ -17,6 +17,7 @@ from purebpf.compiler.frontend.values import (
     NONE,
     Const,
     Context,
+    Fill,
     IntValue,
     MaybeInt,
     MaybeRef,
@@ -31,6 +32,7 @@ from purebpf.compiler.ir.ops import BOOL, I32, I64, Op, Ptr
 from purebpf.data import replace
 from purebpf.errors import Error
 from purebpf.lang.given import field_type
+from purebpf.lang.reading import TEXT_BYTES
 from purebpf.lang.types import ArrayType, BytesType, CharsType, IntType, Type, type_of
 from purebpf.tables.enums import ProgramType
 
@@ -118,7 +120,7 @@ def assign(cx: Lowering, node: ast.AST, context: Context, name: str, value: Valu
 
 
 def _tracepoint_field(cx: Lowering, node: ast.Attribute, context: Context) -> Value:
-    from purebpf.lang.tracepoints import event_fields
+    from purebpf.lang.tracepoints import event_fields, text_base
 
     try:
         fields = event_fields(cx.unit.hook)
@@ -129,9 +131,25 @@ def _tracepoint_field(cx: Lowering, node: ast.Attribute, context: Context) -> Va
         return IntValue(cx.builder.emit("load", I64, [context.op], (8, 0, 0)), 0, (1 << 64) - 1)
     if field is None:
         cx.fail(node, f"tracepoint `{cx.unit.hook}` has no field `{node.attr}`", hint=f"it has: {', '.join(fields)}")
+    if (base := text_base(field)) is not None:
+        return _dynamic_text(cx, node, context, field.offset, base)
     if field.type is None:
         cx.fail(node, f"field `{node.attr}` has the C type `{field.c_type}`, which a program cannot read yet")
     return memory.load(cx, node, Ref(context.op, field.offset, field.type, "ctx", writable=False))
+
+
+def _dynamic_text(cx: Lowering, node: ast.AST, context: Context, offset: int, base: int) -> Value:
+    """A text behind the event's fixed part, read as one in the kernel's memory."""
+    helper = "probe_read_kernel_str"
+    helpers.allowed(cx, node, helper)
+
+    def write(place: Ref) -> None:
+        where = cx.builder.emit("load", I32, [context.op], (4, 0, offset))
+        distance = cx.builder.emit("and", I64, [where, cx.const(0xFFFF)])
+        text = cx.builder.emit("add", context.op.type, [context.op, cx.builder.emit("add", I64, [distance, cx.const(base)])])
+        cx.call(helper, [helpers._pointer(cx, place), cx.const(place.type.size), text])
+
+    return Fill(CharsType(TEXT_BYTES), write, leaves=True, stretches=True)
 
 
 # -- the packet
