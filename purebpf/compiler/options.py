@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from purebpf.data import data, replace
 
-OPTIONAL = ("may_goto", "iter_num", "bpf_loop", "dead_registers", "kernel_pointers")
+OPTIONAL = ("may_goto", "iter_num", "bpf_loop", "dead_registers", "kernel_pointers", "kernel_casts")
 """Features of engines that a program can do without."""
 
 
@@ -14,7 +14,7 @@ class Options:
     needs Linux 6.9; where that is missing they go over an iterator of the kernel's with `iter_num` (6.4), and with `bpf_loop`
     the kernel turns them (5.17). `dead_registers` relies on a verifier that forgets what nobody reads any more, which Linux
     6.15 brought. `kernel_pointers` loads through pointers into the kernel that the verifier knows (5.11 for that to the
-    current task). `big_endian` is the target's byte order. `debugging`
+    current task), `kernel_casts` has it make one of any address (6.2). `big_endian` is the target's byte order. `debugging`
     leaves out what serves a debugger only: for running the program as Python."""
 
     cpu: int = 3
@@ -23,6 +23,7 @@ class Options:
     bpf_loop: bool = True
     dead_registers: bool = True
     kernel_pointers: bool = True
+    kernel_casts: bool = True
     big_endian: bool = False
     debugging: bool = False
 

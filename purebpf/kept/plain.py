@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 from purebpf.compiler.loadable import Loadable
 from purebpf.compiler.options import Options
 from purebpf.isa.instruction import Instruction, SourceLine
@@ -9,10 +11,12 @@ from purebpf.kept.outside import Incomparable
 from purebpf.spec import FunctionSpec, MapSpec, ProgramSpec
 from purebpf.tables.enums import AttachType, MapType, ProgramType
 
+TYPE = "a type"  # before what stands for one
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from purebpf.btf.relocation import CoreRelocation
     from purebpf.lang.maps import MapDeclaration
 
 
@@ -24,10 +28,6 @@ def packed(made: Loadable, maps: list[MapDeclaration]) -> tuple[object, ...]:
         if id(declaration) not in places:
             raise Incomparable(name)
         declared.append((name, places[id(declaration)], declaration.name))
-    if any(spec.types is not None for name, spec in made.maps.items() if name not in made.declarations):
-        raise Incomparable("types of a map")
-    if made.program.types or made.program.relocations:
-        raise Incomparable("types of functions")
     own = [_values(spec) for name, spec in made.maps.items() if name not in made.declarations]
     lines: dict[SourceLine, int] = {}
     instructions = []
@@ -36,20 +36,49 @@ def packed(made: Loadable, maps: list[MapDeclaration]) -> tuple[object, ...]:
         instructions.append((i.opcode, i.dst, i.src, i.offset, i.imm, i.symbol, line))
     p = made.program
     attach_type = None if p.attach_type is None else int(p.attach_type)
-    functions = [(function.name, function.slot) for function in p.functions]
-    program = p.name, p.license, p.section, attach_type, p.attach_to, p.flags, functions, p.stack, p.requires
+    functions = [_values(function) for function in p.functions]
+    types, asked = [_plain(type) for type in p.types], [_values(relocation) for relocation in p.relocations]
+    program = p.name, p.license, p.section, attach_type, p.attach_to, p.flags, functions, p.stack, p.requires, types, asked
     return program, instructions, [_values(line) for line in lines], declared, own, made.warnings, _values(made.options)
 
 
 def _values(data: Any) -> tuple[object, ...]:
-    """The fields; numbers of the kernel's enumerations as numbers."""
-    values = (getattr(data, name) for name in data.__match_args__)
-    return tuple(int(value) if isinstance(value, MapType) else value for value in values)
+    """The fields as plain data."""
+    return tuple(_plain(getattr(data, name)) for name in data.__match_args__)
+
+
+def _plain(value: Any) -> object:
+    """Numbers of enumerations as numbers, types of BTF as their class's name and fields."""
+    if isinstance(value, IntEnum):
+        return int(value)
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
+    return (TYPE, type(value).__name__, _values(value)) if hasattr(value, "__match_args__") else value
+
+
+def _built(plain: Any) -> Any:
+    """The other way."""
+    if not isinstance(plain, tuple):
+        return plain
+    if plain[:1] != (TYPE,):
+        return tuple(map(_built, plain))
+    from purebpf import spec
+    from purebpf.btf import types
+
+    _, name, values = plain
+    return (getattr(types, name, None) or getattr(spec, name))(*map(_built, values))
+
+
+def _relocation(plain: tuple[int, int, int, str]) -> CoreRelocation:
+    from purebpf.btf.relocation import CoreKind, CoreRelocation
+
+    slot, kind, type, access = plain
+    return CoreRelocation(slot, CoreKind(kind), type, access)
 
 
 def unpacked(plain: Any, type: ProgramType, maps: list[MapDeclaration]) -> Loadable:
     """The program again, with the declarations at their places in `maps`. Raises Incomparable when one has another name now."""
-    (name, license, section, attach_type, attach_to, flags, functions, stack, requires), *rest = plain
+    (name, license, section, attach_type, attach_to, flags, functions, stack, requires, types, asked), *rest = plain
     instructions, texts, declared, own, warnings, options = rest
     lines = [*(SourceLine(*text) for text in texts), None]  # -1 is none
     declarations = {}
@@ -60,7 +89,7 @@ def unpacked(plain: Any, type: ProgramType, maps: list[MapDeclaration]) -> Loada
         maps[place].name = named
     specs = {map_name: declaration.describe(map_name) for map_name, declaration in declarations.items()}
     for map_name, number, *sizes in own:
-        specs[map_name] = MapSpec(map_name, MapType(number), *sizes)
+        specs[map_name] = MapSpec(map_name, MapType(number), *map(_built, sizes))
     program = ProgramSpec(
         name=name,
         type=type,
@@ -76,5 +105,7 @@ def unpacked(plain: Any, type: ProgramType, maps: list[MapDeclaration]) -> Loada
         functions=tuple(FunctionSpec(*function) for function in functions),
         stack=stack,
         requires=tuple(requires),
+        types=tuple(map(_built, types)),
+        relocations=tuple(map(_relocation, asked)),
     )
     return Loadable(program, specs, declarations, list(warnings), Options(*options))

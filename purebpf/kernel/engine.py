@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from purebpf.kernel.reader import Reader
 
 
-VERSIONS = {"bpf_loop": (5, 17), "iter_num": (6, 4), "kernel_pointers": (5, 11)}
+VERSIONS = {"bpf_loop": (5, 17), "iter_num": (6, 4), "kernel_pointers": (5, 11), "kernel_casts": (6, 2)}
 
 
 class KernelEngine:

@@ -70,7 +70,7 @@ class VmEngine:
 
     def has(self, feature: str) -> bool:
         """Whether it takes programs with a feature: all of them, but there are no objects of a kernel to point to."""
-        return feature != "kernel_pointers"
+        return feature not in ("kernel_pointers", "kernel_casts")
 
     @property
     def trace(self) -> Trace:

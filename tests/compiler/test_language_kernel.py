@@ -31,7 +31,11 @@ def kernel_has_types() -> str:
 
 
 pytestmark = pytest.mark.skipif(bool(kernel_has_types()), reason=kernel_has_types())
-WAYS = {"known pointers": True, "a helper": False}
+WAYS = {  # how fields are read
+    "known pointers": Options(4),
+    "casts": Options(4, kernel_pointers=False),
+    "a helper": Options(4, kernel_pointers=False, kernel_casts=False),
+}
 found = bpf.Array[u64](max_entries=32)
 
 
@@ -137,9 +141,9 @@ def ask(ctx: bpf.TracepointContext) -> None:
         found[11] = 2
 
 
-def results(program: bpf.Program, direct: bool) -> dict[int, int]:
+def results(program: bpf.Program, way: Options) -> dict[int, int]:
     """What the program found when this process called it."""
-    program.options = Options(4, kernel_pointers=direct)
+    program.options = way
     try:
         with program.attach():
             only.pid = os.getpid()
@@ -156,9 +160,9 @@ def status(pid: int | str, field: str) -> int:
     return int(next(line for line in text.splitlines() if line.startswith(f"{field}:")).split()[1])
 
 
-@pytest.mark.parametrize("direct", WAYS.values(), ids=WAYS)
-def test_fields_of_tasks(direct: bool, kernel: KernelEngine) -> None:
-    got = results(look, direct)
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_fields_of_tasks(way: Options, kernel: KernelEngine) -> None:
+    got = results(look, way)
     parents = [os.getpid()]
     while parents[-1] > 1:
         parents.append(status(parents[-1], "PPid"))
@@ -176,19 +180,19 @@ def test_fields_of_tasks(direct: bool, kernel: KernelEngine) -> None:
     assert got[15] == len(parents) - 1
 
 
-@pytest.mark.parametrize("direct", WAYS.values(), ids=WAYS)
-def test_bit_fields(direct: bool, kernel: KernelEngine) -> None:
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_bit_fields(way: Options, kernel: KernelEngine) -> None:
     before = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
     os.sched_setscheduler(0, before | os.SCHED_RESET_ON_FORK, os.sched_param(0))
     try:
-        assert results(look, direct)[7] == 1
+        assert results(look, way)[7] == 1
     finally:
         os.sched_setscheduler(0, before, os.sched_param(0))
 
 
-@pytest.mark.parametrize("direct", WAYS.values(), ids=WAYS)
-def test_texts(direct: bool, kernel: KernelEngine) -> None:
-    read_texts.options = Options(4, kernel_pointers=direct)
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_texts(way: Options, kernel: KernelEngine) -> None:
+    read_texts.options = way
     with read_texts.attach():
         only.pid = os.getpid()
         os.getpgid(0)
@@ -199,14 +203,14 @@ def test_texts(direct: bool, kernel: KernelEngine) -> None:
     assert entry.node == os.uname().nodename
 
 
-@pytest.mark.parametrize("direct", WAYS.values(), ids=WAYS)
-def test_what_cannot_be_read_is_zero(direct: bool, kernel: KernelEngine) -> None:
-    got = results(missing, direct)
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_what_cannot_be_read_is_zero(way: Options, kernel: KernelEngine) -> None:
+    got = results(missing, way)
     assert [got[i] for i in range(7)] == [1, 1, 1, 1, 1, 1, 1]
 
 
 def test_questions(kernel: KernelEngine) -> None:
-    got = results(ask, True)
+    got = results(ask, Options(4))
     btf = kernel_btf()
     assert [got[i] for i in range(6)] == [2, 1, 2, 1, 1, 2]
     assert got[6] == btf.size_of(btf.find("task_struct"))

@@ -393,6 +393,25 @@ def test_what_cannot_be_compared_is_compiled(tmp_path: Path) -> None:
     assert [run(script, n) for n in (1, 1, 2)] == [("compiled", "1"), ("compiled", "1"), ("compiled", "2")]
 
 
+def test_types_of_the_kernel_and_of_functions(kernel: object, tmp_path: Path) -> None:
+    text = """
+from purebpf.vmlinux import task_struct
+found = bpf.Array[u64](max_entries=4)
+@bpf.globals
+class only:
+    pid: u32 = 0
+@bpf.tracepoint("syscalls/sys_enter_getpgid")
+def f(ctx):
+    if bpf.current.tgid == only.pid:
+        found[0] = task_struct(id(bpf.current.task)).tgid
+        found[1] = bpf.exists(task_struct, "no_such_field") + 1
+"""
+    then = "with f.attach():\n    only.pid = os.getpid()\n    os.getpgid(0)\n    said((found[0] == os.getpid(), found[1]))\n"
+    script = write(tmp_path, text, then)
+    assert run(script) == ("compiled", "(True, 1)")
+    assert run(script) == ("kept", "(True, 1)")
+
+
 def test_a_tracepoint_of_the_kernel(kernel: object, tmp_path: Path) -> None:
     text = '@bpf.tracepoint("syscalls/sys_enter_execve")\ndef f(ctx):\n    bpf.printk("hello")\n'
     script = write(tmp_path, text, "with f.attach() as a:\n    said(a.mechanism)\n")

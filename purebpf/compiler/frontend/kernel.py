@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from purebpf.btf.relocation import CoreKind
 from purebpf.btf.types import Array, Const, Enum, Enum64, Int, Member, Ptr, Restrict, Struct, Typedef, TypeTag, Union, Volatile
-from purebpf.compiler.frontend import helpers, memory
+from purebpf.compiler.frontend import helpers, kfuncs, memory
 from purebpf.compiler.frontend.values import U64, Fill, IntValue, KernelRef, Ref, Value, known
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Op
 from purebpf.data import replace
@@ -287,12 +287,26 @@ def pointed(cx: Lowering, node: ast.AST, op: Op, found: Ptr, direct: bool, nulla
 
 
 def _scalar(cx: Lowering, node: ast.AST, ref: KernelRef, layout: IntType | BoolType) -> Value:
+    ref = _cast(cx, node, ref)
     if ref.direct and offset(btf_of(cx, node), ref.root, ref.path) < FARTHEST:
         return _direct(cx, ref, layout)
     helpers.allowed(cx, node, "probe_read_kernel")
     place = memory.temporary(cx, layout)
     cx.call("probe_read_kernel", [place.op, cx.const(layout.size), address(cx, ref)])
     return memory.load(cx, node, replace(place, writable=False))
+
+
+def _cast(cx: Lowering, node: ast.AST, ref: KernelRef) -> KernelRef:
+    """The place by a pointer that the verifier knows, where the kernel makes such a one of any address (bpf_rdonly_cast, Linux
+    6.2): once for each pointer on a way."""
+    btf, found = btf_of(cx, node), cx.flow.state.get(key := f"cast {ref.root} {id(ref.op)}")
+    if ref.direct or not cx.unit.options.kernel_casts or btf.kind(ref.root) not in (Struct.kind, Union.kind) or cx.unit.btf:
+        return ref
+    if not isinstance(found, IntValue):
+        type = cx.builder.emit("core", I64, [], (int(CoreKind.TYPE_ID_TARGET), ref.root, "0", ref.root))
+        found = IntValue(kfuncs.call(cx, node, "bpf_rdonly_cast", [ref.op, type]), 0, U64)
+        cx.flow.state[key] = found
+    return replace(ref, op=found.op, direct=True, nullable=False)
 
 
 def _direct(cx: Lowering, ref: KernelRef, layout: IntType | BoolType) -> Value:
