@@ -96,7 +96,7 @@ def compile_ir(
 ) -> tuple[Unit, list[Function]]:
     """The optimised IR of a program and its subprograms. `maps` are those of programs compiled before into the same
     collection."""
-    unit = Unit(name or function.__name__, kind, hook, options, license, {} if maps is None else maps)
+    unit = Unit(name or function.__name__, kind, hook, options, license, {} if maps is None else maps, own=function)
     functions.lower_program(unit, function)
     for fn in unit.functions.values():
         forget_bounds(fn)

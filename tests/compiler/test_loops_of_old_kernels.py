@@ -6,6 +6,7 @@ import pytest
 
 import purebpf as bpf
 from purebpf import u8, u16, u32
+from purebpf.compiler.diagnostics import UnsupportedProgram
 from purebpf.compiler.options import Options
 from purebpf.data import replace
 from purebpf.errors import CompileError, Unsupported
@@ -81,6 +82,18 @@ def no_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if this kernel knew neither may_goto nor iterators nor bpf_loop."""
     monkeypatch.setitem(probe._known, "may_goto", False)
     monkeypatch.setattr("purebpf.kernel.engine.kernel_version", lambda: (5, 10))
+
+
+@case(360, PACKET)
+def pairs_of_a_range_that_may_be_empty(ctx):  # type: ignore[no-untyped-def]
+    n, total = len(ctx.packet), 0
+    for i, j in enumerate(range(n % 5, n % 23, 3)):
+        total += (i + 1) * j
+    for i, j in enumerate(range(n % 23, n % 5, 3)):
+        total += i * j + 1
+    for i in reversed(range(n % 4, n % 30, 7)):
+        total = total * 2 + i
+    return total
 
 
 @case.parametrize()
@@ -192,6 +205,21 @@ def the_variable_keeps_its_last_value(ctx):  # type: ignore[no-untyped-def]
         if last == 2001:
             break
     return i
+
+
+def is_prime(n):  # type: ignore[no-untyped-def]
+    i = 2
+    while i * i <= n:
+        if n % i == 0:
+            return False
+        i += 1
+    return n > 1
+
+
+@called(12, PACKET)
+def an_inlined_function_returns_from_inside(ctx):  # type: ignore[no-untyped-def]
+    n = len(ctx.packet)
+    return is_prime(n * 0 + 65521) * 4 + is_prime(n) * 2 + is_prime(n * n) + (not is_prime(n + n)) * 8
 
 
 @called.parametrize()
@@ -342,3 +370,18 @@ def test_a_reference_cannot_leave_such_a_loop() -> None:
     made.options = Options(may_goto=False, iter_num=False)
     with pytest.raises(CompileError):
         made.spec()
+
+
+def test_what_only_a_called_body_cannot_do_came_with_a_later_kernel() -> None:
+    def program(ctx):  # type: ignore[no-untyped-def]
+        pair = Pair(first=5, second=6)
+        for _ in range(len(ctx.packet)):
+            pair = Pair(first=u16(pair.second), second=pair.first)
+        return pair.first
+
+    made = bpf.xdp(program)
+    made.options = Options(may_goto=False, iter_num=False)
+    with pytest.raises(UnsupportedProgram, match=r"came with Linux 6\.4"):
+        made.spec()
+    made.options = Options()
+    made.spec()

@@ -70,7 +70,7 @@ def command(kernel: Kernel, archive: Path, console: Path) -> list[str]:
     return [
         machine.qemu,
         *("-accel", accelerator(machine), *machine.options),
-        *("-smp", "2", "-m", "1G", "-nodefaults", "-no-reboot", "-display", "none"),
+        *("-smp", "2", "-m", "2G", "-nodefaults", "-no-reboot", "-display", "none"),
         *("-kernel", str(kernel.image), "-initrd", str(archive)),
         *("-append", f"console={machine.console} {PARAMETERS} {machine.parameters}"),
         *("-serial", f"file:{console}", *serial),

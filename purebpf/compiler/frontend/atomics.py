@@ -10,6 +10,7 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from purebpf.compiler.diagnostics import UnsupportedProgram
 from purebpf.compiler.frontend import maps, memory
 from purebpf.compiler.frontend.flow import as_int
 from purebpf.compiler.frontend.values import EITHER, NONE, Const, IntValue, MaybeRef, Ref, Value, describe, named
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
 REGIONS = frozenset({"map_value", "stack", "mem", EITHER})
 SYMBOLS = {"+": "add", "-": "add", "&": "and", "|": "or", "^": "xor"}
 FETCHES = {"fetch_add": "+", "fetch_sub": "-", "fetch_or": "|", "fetch_and": "&", "fetch_xor": "^"}
-NEEDS = "needs cpu level 3 (Linux 5.12)"
+
+
+def _too_new(cx: Lowering, node: ast.AST, what: str, hint: str = "") -> UnsupportedProgram:
+    label = f"this program is compiled for level {cx.unit.options.cpu}; level 3 came with Linux 5.12"
+    return UnsupportedProgram(f"{what} needs cpu level 3", cx.place(node), label, hint)
 
 
 def update(cx: Lowering, node: ast.AST, ref: Ref, symbol: str, amount: Value) -> bool:
@@ -36,12 +41,7 @@ def update(cx: Lowering, node: ast.AST, ref: Ref, symbol: str, amount: Value) ->
     if number is None or (type.big and symbol in "+-"):
         return False
     if symbol not in "+-" and cx.unit.options.cpu < 3:
-        cx.fail(
-            node,
-            f"an atomic `{symbol}=` {NEEDS}",
-            f"this program is compiled for level {cx.unit.options.cpu}",
-            "use a per-CPU map, where a plain one will do",
-        )
+        raise _too_new(cx, node, f"an atomic `{symbol}=`", "use a per-CPU map, where a plain one will do")
     cx.forget()
     cx.builder.emit(
         "atomic", VOID, [ref.op, _operand(cx, type, symbol, number.op)], (SYMBOLS[symbol], type.size, ref.offset, 0)
@@ -111,7 +111,7 @@ def call(cx: Lowering, node: ast.Call) -> Value:
     if len(node.args) != len(wanted) or node.keywords:
         cx.fail(node, f"`{name}` takes ({', '.join(wanted)})")
     if cx.unit.options.cpu < 3:
-        cx.fail(node, f"`{name}` {NEEDS}", f"this program is compiled for level {cx.unit.options.cpu}")
+        raise _too_new(cx, node, f"`{name}`")
     find = place(cx, node.args[0])
     operands = [(at, cx.expression(at)) for at in node.args[1:]]
     found = find()

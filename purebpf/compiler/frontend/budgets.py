@@ -70,7 +70,7 @@ def put_may_goto(cx: Lowering, node: ast.stmt, spent: Flow, header: Block, inner
         raise UnsupportedProgram(
             "the kernel cannot see that this loop ends",
             cx.place(node),
-            "such loops came with Linux 5.17",
+            f"such loops came with Linux {'6.4' if cx.unit.options.bpf_loop else '5.17'}",
             "give it a bound: `for i in range(1000):` with a `break`",
         )
     inner.ops, header.ops = header.ops, []

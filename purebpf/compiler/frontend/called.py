@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from purebpf.compiler.diagnostics import ProgramError, UnsupportedProgram
 from purebpf.compiler.frontend.values import Const
 from purebpf.compiler.ir.ops import I32, Op
 
@@ -49,4 +50,12 @@ def run(cx: Lowering, node: ast.While | ast.For, loop: Parts) -> None:
         callbacks.run(cx, node, body, lambda function, place: cx.call("loop", [count, function, place, cx.const(0)]))
 
     lowered = turned.Turned(cx, node, "a loop whose end the kernel cannot see")
-    lowered.lower("trip", (I32,), trip, loop.assigned, call)
+    try:
+        lowered.lower("trip", (I32,), trip, loop.assigned, call)
+    except UnsupportedProgram:
+        raise
+    except ProgramError as error:  # as a loop it was fine
+        label = f"{error.label}; here the kernel calls the loop's body back: loops without that came with Linux 6.4".lstrip(
+            "; "
+        )
+        raise UnsupportedProgram(error.message, error.place, label, error.hint) from None

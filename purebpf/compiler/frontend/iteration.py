@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
 
 UNROLLED = 32  # a `for` over a tuple is a copy of the body for each item; over more numbers it is a loop over a table
+FEW = 10_000  # trips of a loop that the verifier may walk through, where their number is not below 0
 COPIES = 256  # of what cannot be a table
 
 
@@ -231,7 +232,9 @@ def _reversed(cx: Lowering, node: ast.Call) -> Sequence:
         first, last = (_next(cx, node, end, -inner.step) for end in (inner.stop, inner.start))
         return replace(inner, start=first, stop=last, step=-inner.step)
     length, item = _indexed(cx, node, inner)
-    return Counted(_next(cx, node, length, -1), cx.int_const(-1), -1, item)
+    if length.low < 0:
+        return Counted(_next(cx, node, length, -1), cx.int_const(-1), -1, item)
+    return Counted(length, cx.int_const(0), -1, lambda i: item(_next(cx, node, i, -1)))
 
 
 def _next(cx: Lowering, node: ast.AST, end: IntValue, step: int) -> IntValue:
@@ -270,6 +273,9 @@ def _indexed(cx: Lowering, node: ast.AST, counted: Counted) -> tuple[IntValue, C
         if abs(step) > 1:
             length = arithmetic.binary(cx, node, "+", length, cx.int_const(abs(step) - 1))
             length = arithmetic.binary(cx, node, "//", length, cx.int_const(abs(step)))
+    if length.low < 0 < length.high <= FEW:
+        picked = cx.diamond(comparing.integer_compare(cx, ">", length, cx.int_const(0)), lambda: length, lambda: Const(0))
+        length = replace(cx.integer(node, picked), low=0, high=length.high, signed=False)
     low, high = (start.low, stop.high - 1) if step > 0 else (stop.low + 1, start.high)
 
     def item(index: IntValue) -> Value:

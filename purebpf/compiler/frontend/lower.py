@@ -83,6 +83,7 @@ class Unit:
     requires: dict[str, None] = field(default_factory=dict)  # features, in order
     costs: dict[str, int] = field(default_factory=dict)  # of subprograms: see `Lowering.cost`
     meaning: Meaning = field(default_factory=Meaning)
+    own: object = None  # the Python function of the program itself
 
     def map_name(self, declaration: MapDeclaration, name: str) -> str:
         """The name a map has in this program; the same declaration always has the same one."""

@@ -37,7 +37,7 @@ FAMILIES = re.compile(r"(XDP|TC_ACT|SK|NF)_[A-Z]+")
 
 def check_action(cx: Lowering, node: ast.expr, value: Value) -> None:
     """Judge what the program itself returns."""
-    if len(cx.frames) > 1 or cx.unit.active:
+    if len(cx.frames) > 1 or cx.unit.active or cx.frame.function is not cx.unit.own:
         return
     if cx.unit.kind.results is not None and not cx.flow.dead:
         _check_range(cx, node, value, cx.unit.kind.results)
