@@ -94,6 +94,8 @@ def _apply(code: Code, relocation: CoreRelocation, answer: Answer) -> str:
 def _other_size(answer: Answer) -> str:
     if answer.resizable or answer.size == answer.local_size:
         return ""
+    if not answer.size or not answer.local_size:
+        return f"the field is {'no' if answer.size else 'a'} bit field there"
     return (
         f"the field has {answer.size} bytes there, not {answer.local_size}; only pointers and unsigned integers are loaded "
         "with another size"

@@ -34,7 +34,7 @@ class Answer:
     """`value` is the target's answer and `local` that of the program's own types, which the instruction must hold until then
     if the question is `exact`.
 
-    For the offset of a field, `size` and `local_size` are the bytes that a load of it takes (0: as they are). Where they
+    For the offset of a field, `size` and `local_size` are the bytes that a load of it takes (0: a bit field). Where they
     differ, `resizable` tells whether a load of the other size has the same meaning, as it has of pointers and unsigned
     integers. With `missing` there is no answer; it says why.
     """

@@ -15,7 +15,7 @@ WIDEST = 8  # bytes of an integer that is loaded at once
 @data
 class Value:
     """An answer. `exact`: whether the compiler must have come to the same one, which of bit fields it need not. For an offset
-    `size` are the bytes that one load takes, 0 where that is open, and `type` is the field's."""
+    `size` are the bytes that one load takes and `type` is the field's; both are 0 for bit fields."""
 
     value: int
     exact: bool = True
@@ -44,7 +44,7 @@ def field_value(btf: Btf, path: Path, kind: CoreKind) -> Value:
     place = _place(btf, path, member)
     match kind:
         case CoreKind.FIELD_BYTE_OFFSET:
-            return Value(place.offset, not cut, 0 if cut else _unit(btf, type), type)
+            return Value(place.offset, False) if cut else Value(place.offset, True, _unit(btf, type), type)
         case CoreKind.FIELD_BYTE_SIZE:
             return Value(place.size, not cut)
         case CoreKind.FIELD_SIGNED:
