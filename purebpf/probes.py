@@ -22,7 +22,7 @@ def _kernel(name: str) -> Callable[..., Decorator]:
     usage = f'@bpf.{name}("tcp_v4_connect"); several names, or a pattern such as "tcp_v4_*", are probed at once'
 
     def with_functions(*functions: str) -> Decorator:
-        from purebpf.lang.kernel_functions import is_pattern, target
+        from purebpf.btf.kallsyms import is_pattern, target
 
         if not functions or not all(isinstance(function, str) and function for function in functions):
             raise declaring.error(f"@bpf.{name} takes {plain.hook}", usage)

@@ -17,12 +17,14 @@ from purebpf.spec import CollectionSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
     from typing import Any
 
     from purebpf.compiler.loadable import Loadable
     from purebpf.compiler.pipeline import Compiled
     from purebpf.engine import Engine, EngineLink, EngineProgram, RunResult
+    from purebpf.kernel.link.iter import IterLink
 
 
 class Program:
@@ -245,6 +247,20 @@ class Attachment:
     @property
     def mechanism(self) -> str:
         return self.link.mechanism
+
+    def read(self) -> str:
+        """What an iterator's program writes for each object there is now. Iterating over the attachment gives the lines."""
+        return self._iterator().read()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._iterator())
+
+    def _iterator(self) -> IterLink:
+        from purebpf.kernel.link.iter import IterLink
+
+        if not isinstance(self.link, IterLink):
+            raise Error(f"only iterators can be read (`@bpf.iter`); `{self.program.name}` is a {self.program.kind.decorator}")
+        return self.link
 
     def close(self) -> None:
         self.link.close()

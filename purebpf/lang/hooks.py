@@ -42,17 +42,17 @@ def _typed(kind: ProgramKind, hook: str) -> str | None:
 
 def _function(name: str) -> str | None:
     """Of a probe's function: BTF, which is read already, knows most of them; the table of symbols all."""
+    from purebpf.btf import kallsyms
     from purebpf.btf.running import kernel_btf
     from purebpf.btf.types import Kind
-    from purebpf.lang import kernel_functions
 
     try:
-        if not kernel_functions.is_pattern(name):
-            wanted = kernel_functions.target(name)
+        if not kallsyms.is_pattern(name):
+            wanted = kallsyms.target(name)
             if not wanted.module and kernel_btf().types_named(wanted.name, Kind.FUNC):
                 return None
     except Unsupported:
         pass
     except Error as error:
         return str(error)
-    return kernel_functions.unknown(name)
+    return kallsyms.unknown(name)

@@ -10,7 +10,7 @@ import pytest
 
 from purebpf.errors import Error
 from purebpf.kernel import tracefs
-from purebpf.kernel.link import KINDS
+from purebpf.kernel.link import BY_ATTACH_TYPE, BY_SECTION, KINDS
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "kernel.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -31,7 +31,7 @@ def test_page_has_code() -> None:
     assert len(BLOCKS) == 2
 
 
-@pytest.mark.parametrize("kind", sorted(set(KINDS.values())))
+@pytest.mark.parametrize("kind", sorted({*KINDS.values(), *BY_ATTACH_TYPE.values(), *BY_SECTION.values()}))
 def test_every_option_is_in_the_table(kind: str) -> None:
     options = import_module(f"purebpf.kernel.link.{kind}").OPTIONS
     names = {"xdp": "XDP", "tcx": "tc (`sched_cls`)"}

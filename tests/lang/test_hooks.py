@@ -13,7 +13,7 @@ from purebpf.btf.hooks import find_hook, hook_of
 from purebpf.btf.running import kernel_btf
 from purebpf.btf.types import Kind
 from purebpf.errors import Error, Unsupported
-from purebpf.lang import kernel_functions
+from purebpf.btf import kallsyms
 from purebpf.lang.hooks import unknown
 from purebpf.lang.program_types import KINDS
 from purebpf.tables.contexts import context
@@ -64,26 +64,26 @@ def nothing(ctx: object) -> None: ...
     ],
 )
 def test_functions_are_looked_up_in_kallsyms(symbols: str, text: str, said: str | None) -> None:
-    found = kernel_functions.unknown(text, symbols)
+    found = kallsyms.unknown(text, symbols)
     assert found is None if said is None else found is not None and said in found
 
 
 def test_nothing_is_refused_where_kallsyms_cannot_be_read(tmp_path: Path) -> None:
-    assert kernel_functions.unknown("do_exitt", str(tmp_path / "none")) is None
+    assert kallsyms.unknown("do_exitt", str(tmp_path / "none")) is None
 
 
 def test_patterns_are_those_of_a_shell() -> None:
     table = SYMBOLS.encode()
-    assert kernel_functions.functions(table, "tcp_v4_*") == ["tcp_v4_connect", "tcp_v4_module", "tcp_v4_rcv"]
-    assert kernel_functions.functions(table, "tcp_v4_[!cm]*") == ["tcp_v4_rcv"]
-    assert kernel_functions.functions(table, "do_exit.*") == ["do_exit.cold"]
-    assert kernel_functions.functions(table, "do_exi?") == ["do_exit"]
+    assert kallsyms.functions(table, "tcp_v4_*") == ["tcp_v4_connect", "tcp_v4_module", "tcp_v4_rcv"]
+    assert kallsyms.functions(table, "tcp_v4_[!cm]*") == ["tcp_v4_rcv"]
+    assert kallsyms.functions(table, "do_exit.*") == ["do_exit.cold"]
+    assert kallsyms.functions(table, "do_exi?") == ["do_exit"]
 
 
 @pytest.mark.parametrize("text", ["do exit", "do_exit+", "do_exit+x", "a:b:c", ""])
 def test_what_is_no_function_is_refused(text: str) -> None:
     with pytest.raises(Error, match="is no function of the kernel"):
-        kernel_functions.target(text)
+        kallsyms.target(text)
 
 
 HOOKS = {

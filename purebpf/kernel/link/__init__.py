@@ -8,7 +8,8 @@ from importlib import import_module
 from purebpf.errors import Unsupported
 from purebpf.kernel.link.base import KernelLink
 from purebpf.kernel.program import KernelProgram
-from purebpf.tables.enums import ProgramType
+from purebpf.spec import ProgramSpec
+from purebpf.tables.enums import AttachType, ProgramType
 
 KINDS = {
     ProgramType.XDP: "xdp",
@@ -18,12 +19,25 @@ KINDS = {
     ProgramType.RAW_TRACEPOINT_WRITABLE: "raw_tracepoint",
     ProgramType.PERF_EVENT: "perf_event",
     ProgramType.SOCKET_FILTER: "socket_filter",
+    ProgramType.KPROBE: "kprobe",
+    ProgramType.TRACING: "tracing",
+    ProgramType.LSM: "lsm",
 }
+BY_ATTACH_TYPE = {AttachType.TRACE_ITER: "iter", AttachType.TRACE_KPROBE_MULTI: "kprobe_multi"}  # which share a type
+BY_SECTION = {"uprobe": "uprobe", "uretprobe": "uprobe"}  # of kprobes, but for processes
+
+
+def kind_of(spec: ProgramSpec) -> str | None:
+    """The module for a program; None where there is none."""
+    if spec.attach_type in BY_ATTACH_TYPE:
+        return BY_ATTACH_TYPE[spec.attach_type]
+    section = spec.section.partition("/")[0].partition(".")[0]
+    return BY_SECTION.get(section) if spec.type is ProgramType.KPROBE and section in BY_SECTION else KINDS.get(spec.type)
 
 
 def attach(program: KernelProgram, options: Mapping[str, object]) -> KernelLink:
     """Attach a program to the hook of its type; each kind's module lists its options in `OPTIONS`."""
-    kind = KINDS.get(program.spec.type)
+    kind = kind_of(program.spec)
     if kind is None:
         kinds = ", ".join(sorted({type.name.lower() for type in KINDS}))
         raise Unsupported(f"{program.descriptor.what} cannot be attached yet. These types can: {kinds}.")

@@ -19,12 +19,20 @@ class KernelLink:
     """An attached program. `mechanism` says how it is attached.
 
     Closing detaches, and does nothing the second time. When the interface, socket or event is gone by then, that is no error.
+    `detach` is called before the descriptors are closed, `cleanup` afterwards.
     """
 
-    def __init__(self, mechanism: str, descriptors: tuple[Descriptor, ...], detach: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        mechanism: str,
+        descriptors: tuple[Descriptor, ...],
+        detach: Callable[[], None] | None = None,
+        cleanup: Callable[[], None] | None = None,
+    ) -> None:
         self.mechanism = mechanism
         self._descriptors = descriptors
         self._detach = detach
+        self._cleanup = cleanup
 
     @property
     def info(self) -> LinkInfo:
@@ -39,6 +47,9 @@ class KernelLink:
             detach()
         for descriptor in self._descriptors:
             descriptor.close()
+        cleanup, self._cleanup = self._cleanup, None
+        if cleanup:
+            cleanup()
 
     def __enter__(self) -> KernelLink:
         return self

@@ -11,7 +11,6 @@ import re
 from purebpf.btf.hooks import similar
 from purebpf.data import data
 from purebpf.errors import Error
-from purebpf.lang.tracepoints import did_you_mean
 
 SYMBOLS = "/proc/kallsyms"
 PROBE = re.compile(r"(?:(?P<module>[\w-]+):)?(?P<name>[\w.$]+)(?:\+(?P<offset>0x[0-9a-fA-F]+|\d+))?", re.ASCII)
@@ -82,4 +81,6 @@ def unknown(text: str, symbols: str = SYMBOLS) -> str | None:
     if wanted.name.startswith("sys_"):
         inner = [f"__{machine}_{wanted.name}" for machine in ("x64", "arm64", "riscv", "s390x")]
         near = [name for name in inner if name in names]
-    return did_you_mean(f"the kernel has no function `{wanted.name}`", near or similar(wanted.name, names))
+    near = near or similar(wanted.name, names)
+    known = f"; did you mean {' or '.join(near)}?" if near else ""
+    return f"the kernel has no function `{wanted.name}`{known}"
