@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 import purebpf as bpf
+from purebpf.btf import kallsyms
 from purebpf.btf.hooks import find_hook, hook_of
 from purebpf.btf.running import kernel_btf
 from purebpf.btf.types import Kind
 from purebpf.errors import Error, Unsupported
-from purebpf.btf import kallsyms
 from purebpf.lang.hooks import unknown
 from purebpf.lang.program_types import KINDS
 from purebpf.tables.contexts import context
