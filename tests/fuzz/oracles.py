@@ -12,6 +12,7 @@ from purebpf.compiler.ir.memory import IrRuntimeError
 from purebpf.compiler.ir.ops import Module
 from purebpf.compiler.options import Options
 from purebpf.compiler.pipeline import compile_program
+from purebpf.data import replace
 from purebpf.engine import Engine
 from purebpf.errors import CompileError, Error, VerifierError
 from tests.fuzz.machines import Outcome, after_each_pass, compare, load_module, run_engine, run_ir, run_python
@@ -97,10 +98,12 @@ def examine(
     cpu: int | None = None,
     strict: bool = False,
     oracles: tuple[str, ...] = ("ir", "engines"),
+    target: Options | None = None,
 ) -> Failure | None:
     """Compile and run one program on these oracles; the first thing that is not as it should be. `strict` raises Overflow where
-    a program's meaning rests on ranges that the model does not know."""
-    level = cpu or level_of(seed)
+    a program's meaning rests on ranges that the model does not know. `target` says what the engines take, if not all."""
+    target = target or Options(cpu=4)
+    level = min(cpu or level_of(seed), target.cpu)
 
     def failed(kind: str, engine: str, detail: str) -> Failure:
         return Failure(kind, f"{engine}, cpu v{level}" if engine else f"cpu v{level}", detail, source, seed)
@@ -109,15 +112,15 @@ def examine(
     size = max(64, model.names["In"].size + random.Random(seed).choice((0, 1, 64)))
     inputs = packets(seed, size)
     expected: Outcome = [model.run(packet) for packet in inputs], model.contents()
-    options = Options(cpu=level)
+    options = replace(target, cpu=level)
     try:
         program = load_module(source).program
         made = compile_program(program.function, program.kind, options=options)
         for fn in made.functions:
             check(fn)
     except CompileError as error:
-        if level < 3 and "needs cpu level 3" in str(error):  # an atomic operation: what it says
-            return examine(source, seed, engines, 3, strict, oracles)
+        if level < 3 <= target.cpu and "needs cpu level 3" in str(error):  # an atomic operation: what it says
+            return examine(source, seed, engines, 3, strict, oracles, target)
         return failed("refused", "", str(error))
     except Exception:
         return failed("traceback", "", traceback.format_exc(limit=-4))

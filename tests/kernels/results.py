@@ -31,7 +31,15 @@ class Finish(TypedDict):
     version: str  # as `uname -v` does
 
 
-Event = Start | End | Finish
+class Count(TypedDict):
+    event: Literal["count"]
+    what: str
+    number: int
+
+
+Event = Start | End | Count | Finish
+COUNT = "count "
+"""How the name of a property begins by which a test says how many of something it has seen; the value is the number."""
 
 
 @dataclass(slots=True)
@@ -42,6 +50,7 @@ class Results:
     version: str = ""  # 6.1.176, where the kernel tells it
     outcomes: dict[str, Outcome] = field(default_factory=dict)  # of each test
     texts: dict[str, str] = field(default_factory=dict)  # why a test was skipped or how it failed
+    counted: Counter[str] = field(default_factory=Counter)  # what tests have counted
     running: str = ""
     finished: bool = False
     seconds: float = 0.0
@@ -60,6 +69,8 @@ class Results:
             self.running = ""
             self.outcomes[event["test"]] = event["outcome"]
             self.texts[event["test"]] = event["text"]
+        elif event["event"] == "count":
+            self.counted[event["what"]] += event["number"]
         else:
             self.finish(event)
 

@@ -17,7 +17,7 @@ import pytest
 from purebpf.compiler.diagnostics import UnsupportedProgram
 from purebpf.errors import Unsupported
 from purebpf.kernel.errors import kernel_version
-from tests.kernels.results import End, Event, Finish, Outcome, Start
+from tests.kernels.results import COUNT, Count, End, Event, Finish, Outcome, Start
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -56,6 +56,9 @@ class Stream:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Setup, call and teardown of a test report one by one; the worst of them counts."""
+        for name, value in report.user_properties if report.when == "call" else ():
+            if name.startswith(COUNT) and isinstance(value, int):
+                self.write(Count(event="count", what=name.removeprefix(COUNT), number=value))
         if report.outcome == "failed":
             self.outcome, self.text = "failed", brief(report)
         elif report.outcome == "skipped" and self.outcome != "failed":
@@ -82,6 +85,7 @@ def sentence(error: Unsupported) -> str:
 def first_kernel(message: str) -> tuple[int, int]:
     """The kernel that brought what a message says is missing; (0, 0) when it tells none."""
     words = r"which Linux VERSION brought|\(Linux VERSION(?: does)?; this is |came with Linux VERSION"
+    words += r"|needs cpu level \d \(Linux VERSION\)"
     found = re.search(words.replace("VERSION", r"(\d+)\.(\d+)"), message)
     major, minor = filter(None, found.groups()) if found else ("0", "0")
     return int(major), int(minor)

@@ -10,7 +10,7 @@ WORDS: dict[Outcome | None, str] = {"passed": "ok", "skipped": "skip", "failed":
 
 
 def table(runs: Sequence[Results]) -> str:
-    parts = [*map(skips, runs), *map(failures, runs), differences(runs), "\n".join(map(line, runs))]
+    parts = [*map(skips, runs), *map(counts, runs), *map(failures, runs), differences(runs), "\n".join(map(line, runs))]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -29,6 +29,12 @@ def skips(run: Results) -> str:
     """Reasons with their numbers."""
     lines = [f"{number:5}  {reason}" for reason, number in run.skipped.most_common()]
     return "\n".join((f"skipped in {name(run)}:", *lines)) if lines else ""
+
+
+def counts(run: Results) -> str:
+    """What tests have counted."""
+    lines = [f"{number:5}  {what}" for what, number in sorted(run.counted.items())]
+    return "\n".join((f"counted in {name(run)}:", *lines)) if lines else ""
 
 
 def failures(run: Results) -> str:

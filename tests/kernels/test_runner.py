@@ -94,7 +94,8 @@ def test_a_kernel_is_named_by_its_own_version() -> None:
 
 
 def test_the_table_tells_numbers_reasons_and_failures() -> None:
-    good, bad = finished(*PASSED, *SKIPPED, version=DEBIAN), finished(*PASSED, *FAILED, status=1)
+    seen = line(event="count", what="things", number=3)
+    good, bad = finished(*PASSED, seen, seen, *SKIPPED, version=DEBIAN), finished(*PASSED, *FAILED, status=1)
     assert good.good and not bad.good
     words = table([good, bad])
     assert words.splitlines()[-2:] == [
@@ -103,6 +104,7 @@ def test_the_table_tells_numbers_reasons_and_failures() -> None:
     ]
     lines = [one.split() for one in words.splitlines()]
     assert ["1", "too", "old"] in lines
+    assert ["6", "things"] in lines
     assert ["it", "broke"] in lines
 
 
@@ -174,6 +176,8 @@ def broken():
     yield
     raise RuntimeError("at the end")
 def test_teardown(broken): pass
+def test_counts(record_property):
+    record_property("count things", 5)
 """
 
 
@@ -187,7 +191,8 @@ def test_the_plugin_tells_what_came_of_each_test(tmp_path: Path) -> None:
     for one in stream.read_text().splitlines():
         results.take(one)
     assert results.finished and not results.trouble
-    assert results.count("passed") == 1
+    assert results.count("passed") == 2
+    assert results.counted == {"things": 5}
     message = "It needs TCX links, which Linux 99.6 brought; this is 5.10."
     assert dict(results.skipped) == {"of this": 1, "of that": 1, "inside": 1, message: 1}
     assert [test.partition("::")[2] for test in results.failed] == [
@@ -208,6 +213,7 @@ def test_the_plugin_tells_what_came_of_each_test(tmp_path: Path) -> None:
             "'x' calls the helper h, which this kernel does not give to programs of this type (Linux 6.18 does; this is 5.10).",
             (6, 18),
         ),
+        ("error: an atomic `^=` needs cpu level 3 (Linux 5.12)", (5, 12)),
         ("error: the kernel cannot see that this loop ends\n3 | while x: ^^^ such loops came with Linux 6.9", (6, 9)),
         ("The program 'x' needs luck.", (0, 0)),
     ],

@@ -14,6 +14,7 @@ from purebpf.compiler.frontend import (
     called,
     comparing,
     conditions,
+    counted,
     iteration,
     meetings,
     scopes,
@@ -27,8 +28,8 @@ from purebpf.compiler.frontend.lower import Loop, Lowering, lowers
 from purebpf.compiler.frontend.maps import HASH_ENTRY
 from purebpf.compiler.frontend.names import assigned_names, nonlocals
 from purebpf.compiler.frontend.records import keep_records
-from purebpf.compiler.frontend.steps import origin, reached
-from purebpf.compiler.frontend.trips import forks
+from purebpf.compiler.frontend.steps import origin, reached, steady
+from purebpf.compiler.frontend.trips import choices, forks
 from purebpf.compiler.frontend.values import (
     S64_HIGH,
     S64_LOW,
@@ -55,6 +56,7 @@ MAX_TRIES = 12
 WALKED = 10_000  # trips x cost of a trip up to which the verifier simply walks through a loop
 WALKED_AT_MOST = 100_000  # the same where a budget cannot be had
 FOLLOWED = 200  # the same up to which the verifier may follow every number that the trips give
+FEW = 9  # trips that are walked through even where they branch on what trips change, and the ways through them double
 
 
 @data(frozen=False)
@@ -83,60 +85,8 @@ def while_(cx: Lowering, node: ast.While) -> None:
     def test(cx: Lowering) -> tuple[Flow | None, Flow | None]:
         return conditions.test(cx, node.test)
 
-    loop = Parts(assigned, test, lambda cx: cx.statements(node.body), lambda cx: None, _counted_trips(cx, node))
+    loop = Parts(assigned, test, lambda cx: cx.statements(node.body), lambda cx: None, counted.most_trips(cx, node))
     run(cx, node, loop, node.orelse)
-
-
-def _counted_trips(cx: Lowering, node: ast.While) -> int | None:
-    """How often `while i < limit and ...:` runs at most, when the body counts `i` up by a constant on every trip; else None. A
-    condition about something else that the body changes is one that the verifier would follow through all trips."""
-    both = isinstance(node.test, ast.BoolOp) and isinstance(node.test.op, ast.And)
-    tests = node.test.values if both else [node.test]  # type: ignore[attr-defined]
-    counted = [(test, trips) for test in tests if (trips := _trips_of(cx, node, test)) is not None]
-    moving = assigned_names(node.body) - {name for test, _ in counted for name in _read(test)}
-    if any(moving & _read(test) for test in tests):
-        return None
-    return min((trips for _, trips in counted), default=None)
-
-
-def _read(node: ast.expr) -> set[str]:
-    return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
-
-
-def _trips_of(cx: Lowering, node: ast.While, test: ast.expr) -> int | None:
-    """How often the loop runs at most as far as one of its conditions says."""
-    match test:
-        case ast.Compare(left=ast.Name(id=name), ops=[ast.Lt() | ast.LtE() as op], comparators=[limit_node]) if (
-            name in cx.flow.names
-        ):
-            pass
-        case _:
-            return None
-    stores = [n for s in [node.test, *node.body] for n in ast.walk(s) if isinstance(n, ast.Name) and n.id == name]
-    stores = [n for n in stores if isinstance(n.ctx, ast.Store)]
-    places = [i for i, s in enumerate(node.body) if isinstance(s, ast.AugAssign) and s.target in stores]
-    if len(stores) != 1 or not places:
-        return None
-    before, counts = node.body[: places[0]], node.body[places[0]]
-    if not isinstance(counts.op, ast.Add) or not isinstance(counts.value, ast.Constant):  # type: ignore[attr-defined]
-        return None
-    if any(isinstance(n, ast.Continue) for s in before for n in ast.walk(s)):
-        return None
-    limit = _known(cx, limit_node)
-    start, step = as_int(cx.builder, cx.flow.names[name]), counts.value.value  # type: ignore[attr-defined]
-    if limit is None or start is None or not isinstance(step, int) or step < 1:
-        return None
-    return max(0, -(-(limit + isinstance(op, ast.LtE) - start.low) // step))
-
-
-def _known(cx: Lowering, node: ast.expr) -> int | None:
-    """A limit that does not change: a constant, or a name that no program assigns."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, int):
-        return node.value
-    if isinstance(node, ast.Name) and node.id not in cx.frame.local:
-        value = cx.expression(node)
-        return value.value if isinstance(value, Const) and isinstance(value.value, int) else None
-    return None
 
 
 @lowers(ast.For)
@@ -376,8 +326,10 @@ def _attempt(
     options = cx.unit.options
     means = budgets.means(cx, loop)
     limit = WALKED if means else WALKED_AT_MOST
-    if (means or options.bpf_loop) and loop.trips and any(forks(header, end.block) for end in ends):
-        trip *= loop.trips
+    if (means or options.bpf_loop) and loop.trips:
+        trip *= loop.trips if any(forks(header, end.block) for end in ends) else 1
+        if loop.trips > FEW and any(choices(cx.fn, header, end.block, _moving(cx, loop, names, ends)) for end in ends):
+            trip <<= FEW
     if loop.iterated or (goes_back and (nested or loop.trips is None or loop.trips * trip > limit)):
         if not loop.iterated and means == "iterator":
             raise budgets.IteratorIsWanted
@@ -396,6 +348,12 @@ def _attempt(
             starts.hide_sums(cx, entry, header, ends[0], _sums(loop, names), counter.op)
         cx.repeated += trip * (max(1, loop.trips or 1) - 1) if goes_back else 0
     return names, header, ends, no, frame_loop.breaks
+
+
+def _moving(cx: Lowering, loop: Parts, names: dict[str, Value], ends: list[Flow]) -> set[Op]:
+    """The integers of a loop's header that its trips change, but not all by the same number."""
+    numbers = {name: value for name, value in names.items() if isinstance(value, IntValue) and not value.boolean}
+    return {v.op for name, v in numbers.items() if name != loop.counter and not steady(cx.fn, name, v, ends)}
 
 
 def _sums(loop: Parts, names: dict[str, Value]) -> dict[str, Op]:

@@ -31,6 +31,15 @@ def reached(fn: Function, name: str, held: IntValue, before: IntValue, ends: lis
     return found if found[0] >= 0 and found[1] <= S64_HIGH else None
 
 
+def steady(fn: Function, name: str, held: IntValue, ends: list[Flow]) -> bool:
+    """Whether every way back moves a variable by the same number, or none moves it."""
+    moves = set()
+    for flow in ends:
+        value = flow.names.get(name)
+        moves.add(_distance(fn, value.op, origin(held.op), 0) if isinstance(value, IntValue) else None)
+    return all(move is not None and move[0] == move[1] for move in moves) and len(moves) <= 1
+
+
 def origin(op: Op) -> Op:
     while op.kind == "guard":
         op = op.args[0]

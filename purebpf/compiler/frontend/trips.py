@@ -3,11 +3,13 @@
 A check of the packet's length that fails leaves the verifier with a shorter packet, one that holds with a longer one. Where a
 trip goes on after both, it follows every length through all trips that are left; where a failed check leaves the loop, it does
 not. Measured on Linux 6.18: 100 trips of the first kind are 144,000 instructions, 300 are too many.
+
+So it is with a test of a number that the trips before have changed: it has another range on each way to it.
 """
 
 from __future__ import annotations
 
-from purebpf.compiler.ir.ops import Block, Op, Ptr, Target
+from purebpf.compiler.ir.ops import Block, Function, Op, Ptr, Target
 
 Knowledge = frozenset[tuple[Op, int]]  # parameters of blocks that are known on a way
 LIMIT = 2000  # steps of a search
@@ -29,6 +31,36 @@ def forks(header: Block, end: Block) -> bool:
         if check and _leads(last.targets[1], end, header):
             return True
         work += [target.block for target in last.targets if target.block is not header]
+    return False
+
+
+def choices(fn: Function, header: Block, end: Block, moving: set[Op]) -> bool:
+    """Whether a trip branches on what trips change, `moving` of the header's parameters, and goes on after both outcomes."""
+    edges = fn.predecessors()
+    body, work = {end}, [end]
+    while work:
+        block = work.pop()
+        for source, _ in edges[block] if block is not header else ():
+            if source not in body:
+                body.add(source)
+                work.append(source)
+    known: dict[Op, bool] = {}
+
+    def moves(op: Op) -> bool:
+        if op not in known:
+            known[op] = op in moving
+            if not known[op] and op.kind == "param" and op.block in body and op.block is not header:
+                place = op.block.params.index(op)
+                known[op] = any(moves(target.args[place]) for _, target in edges[op.block])
+            elif not known[op] and (op.pure or op.kind == "guard") and not isinstance(op.type, Ptr):
+                known[op] = any(moves(arg) for arg in op.args)
+        return known[op]
+
+    for block in body:
+        last = block.terminator
+        inside = last is not None and last.kind == "br" and all(target.block in body for target in last.targets)
+        if inside and last is not None and moves(last.args[0]):
+            return True
     return False
 
 

@@ -1,8 +1,8 @@
-"""Order and dominance of a function's blocks."""
+"""Order and dominance of a function's blocks; what is computed for addresses."""
 
 from __future__ import annotations
 
-from purebpf.compiler.ir.ops import Block, Function
+from purebpf.compiler.ir.ops import Block, Function, Op, Ptr
 
 NEXT = ("bpf_iter_num_next",)
 
@@ -118,3 +118,26 @@ def has_budget(block: Block) -> bool:
     """Whether the kernel counts the trips of the loop that this block heads, by `may_goto` or by an iterator."""
     last = block.terminator
     return (last is not None and last.kind == "may_goto") or any(op.kind == "kfunc" and op.imm == NEXT for op in block.ops)
+
+
+def told(fn: Function) -> set[Op]:
+    """What the kernel's verifier has to know the range of: numbers that addresses are made of, calls and loops."""
+    place = {block: i for i, block in enumerate(reverse_postorder(fn))}
+    sources: dict[Op, list[Op]] = {}
+    work: list[Op] = []
+    for block in place:
+        for target in block.terminator.targets if block.terminator is not None else ():
+            for param, arg in zip(target.block.params, target.args, strict=True):
+                sources.setdefault(param, []).append(arg)
+            if place.get(target.block, 0) <= place[block]:
+                work += target.block.params
+        for op in block.ops:
+            if isinstance(op.type, Ptr) or op.kind in ("guard", "call", "callsub"):
+                work += op.args
+    found: set[Op] = set()
+    while work:
+        op = work.pop()
+        if op not in found and not isinstance(op.type, Ptr):
+            found.add(op)
+            work += [*op.args, *sources.get(op, ())] if op.pure or op.kind in ("guard", "param") else []
+    return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from purebpf.compiler.ir.analysis import dominator_children
+from purebpf.compiler.ir.analysis import dominator_children, told
 from purebpf.compiler.ir.ops import BOOL, I32, I64, Block, Function, Op, Type, signed64
 from purebpf.compiler.ir.rewrite import Make, Result, rewrite
 
@@ -19,6 +19,7 @@ class _Fold:
     def __init__(self, fn: Function, big_endian: bool) -> None:
         self.fn = fn
         self.big_endian = big_endian
+        self.told = told(fn)
         self.replacement: dict[Op, Op] = {}
         self.fresh: list[Op] = []  # constants that the entry block does not have yet
         self.constants = {(op.value, op.type): op for op in fn.entry.ops if op.is_const}
@@ -45,7 +46,7 @@ class _Fold:
             if not op.pure or op.is_const:
                 out.append(op)
                 continue
-            result = rewrite(op.kind, op.type, op.args, op.imm, self.big_endian, told=True)
+            result = rewrite(op.kind, op.type, op.args, op.imm, self.big_endian, op in self.told)
             simpler = self.made(result, op, out, known)
             key = (op.kind, op.type, tuple(op.args), op.imm)
             simpler = known.get(key) if simpler is None else simpler
@@ -63,7 +64,7 @@ class _Fold:
                 return self.constant(result, like.type)
             case Make(kind, type, args, imm):
                 values = [self._argument(arg, like, out, known) for arg in args]
-                again = self.made(rewrite(kind, type, values, imm, self.big_endian, told=True), like, out, known)
+                again = self.made(rewrite(kind, type, values, imm, self.big_endian, like in self.told), like, out, known)
                 if again is not None:
                     return again
                 key = (kind, type, tuple(values), imm)
