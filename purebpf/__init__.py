@@ -218,7 +218,12 @@ else:
             number = constant(name)
             if number is not None:
                 return number
-        raise AttributeError(f"module 'purebpf' has no attribute '{name}'")
+        near = ""
+        if not name.startswith("_"):
+            from difflib import get_close_matches
+
+            near = "".join(f"; did you mean '{other}'?" for other in get_close_matches(name, __all__, 1))
+        raise AttributeError(f"module 'purebpf' has no attribute '{name}'{near}")
 
 
 def __dir__() -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar, dataclass_transform, overload
 
 from purebpf.engine import Engine, EngineMap
 from purebpf.errors import Error, NotLoaded
+from purebpf.lang import declaring
 from purebpf.lang.maps import KEY32, MapDeclaration
 from purebpf.lang.records import lay_out
 from purebpf.lang.types import ArrayType, Field, KernelType, StructType, Type, encode_bits, kept_fields
@@ -53,17 +54,17 @@ def config(cls: type[T], /) -> T:
 def _layout(what: str, cls: type, names: dict[str, Any], local: Any) -> tuple[StructType, set[str]]:
     """The class as a record, and its scalar fields without default."""
     if not isinstance(cls, type):
-        raise Error(f"@bpf.{what} decorates a class, not {cls!r}")
+        raise declaring.error(f"@bpf.{what} decorates a class, not {cls!r}")
     if cls.__bases__ != (object,):
-        raise Error(f"{cls.__name__}: a class for @bpf.{what} inherits nothing")
+        raise declaring.in_class(cls, "", f"a class for @bpf.{what} inherits nothing")
     annotated = cls.__annotations__
     for name, member in vars(cls).items():
         if name not in annotated and not name.startswith("__"):
             hint = "make it a plain function" if callable(member) else f"say how wide it is: `{name}: u32 = ...`"
-            raise Error(f"{cls.__name__}.{name}: a class for @bpf.{what} has annotated fields only; {hint}")
+            raise declaring.in_class(cls, name, f"a class for @bpf.{what} has annotated fields only", hint)
     fields, size, align = lay_out(cls, False, names, local)
     if not fields:
-        raise Error(f"{cls.__name__}: @bpf.{what} needs at least one field, such as `seen: u64 = 0`")
+        raise declaring.in_class(cls, "", f"@bpf.{what} needs at least one field, such as `seen: u64 = 0`")
     refuse_kept(cls, fields)
     return StructType(cls.__name__, tuple(fields), size, align, cls), {field.name for field in fields if field.required}
 
@@ -72,7 +73,7 @@ def refuse_kept(cls: type, fields: list[Field]) -> None:
     """Locks and timers live in the values of maps that are looked up."""
     for field in fields:
         if isinstance(field.type, KernelType) or kept_fields(field.type):
-            raise Error(f"{cls.__name__}.{field.name}: a lock or a timer cannot be here; keep it in the value of a map")
+            raise declaring.in_class(cls, field.name, "a lock or a timer cannot be here", "keep it in the value of a map")
 
 
 class DataMap(MapDeclaration):

@@ -31,6 +31,27 @@ KEEPERS = {  # map types whose values may hold these
 }
 
 
+LAYOUTS = "use u8 to s64, be16 to be64, bool or a @bpf.struct"
+WORDS = {
+    int: "say how wide: u8 to u64, s8 to s64",
+    str: "a text is a field of a record: `name: str = bpf.chars(16)`",
+    bytes: "raw bytes are a field of a record: `mac: bytes = bpf.bytes(6)`",
+    list: "an array is a field of a record: `items: list[u32] = bpf.array(u32, 4)`",
+    float: "there are no floats in the kernel",
+}
+
+
+def _check_type(map: type, wanted: Any) -> None:
+    """Refuse what is surely no layout; variables of types and quoted ones are looked at when the map is used."""
+    if wanted is None or not isinstance(origin := getattr(wanted, "__origin__", wanted), type):
+        origin = type(None) if wanted is None else None
+    if origin is not None and type_of(wanted) is None and not issubclass(origin, MapDeclaration):
+        shown = wanted.__name__ if wanted is origin else wanted
+        plain = isinstance(wanted, type) and wanted.__module__ not in ("builtins", "typing")
+        hint = f"write `@bpf.struct` above `class {shown}`" if plain else WORDS.get(origin, LAYOUTS)
+        raise declaring.error(f"`bpf.{map.__name__}[...]`: `{shown}` has no layout", hint)
+
+
 class MapDeclaration:
     """What all maps have: a type, sizes, a name (that of the variable a program uses it by) and the live map once loaded."""
 
@@ -47,10 +68,14 @@ class MapDeclaration:
 
     def __class_getitem__(cls, types: Any) -> Any:
         try:
-            return super().__class_getitem__(types)  # type: ignore[misc]
+            made = super().__class_getitem__(types)  # type: ignore[misc]
         except (TypeError, AttributeError):
             many = ("takes no types", "takes one type", "takes two types, of keys and of values")[cls.parameters]
             raise declaring.error(f"`bpf.{cls.__name__}` {many}", cls._usage()) from None
+        if hasattr(cls, "kind"):
+            for type in types if isinstance(types, tuple) else (types,):
+                _check_type(cls, type)
+        return made
 
     @classmethod
     def _usage(cls) -> str:
@@ -68,6 +93,7 @@ class MapDeclaration:
     def __init__(self, max_entries: int, *, name: str | None = None, flags: int = 0) -> None:
         if isinstance(max_entries, bool) or not isinstance(max_entries, int) or not 0 < max_entries < 1 << 32:
             raise declaring.error(f"max_entries must be a positive 32-bit integer, not {max_entries!r}", self._usage())
+        self.place = declaring.here()  # where it is declared
         self.max_entries = max_entries
         self.name = name
         self.flags = flags
@@ -82,15 +108,12 @@ class MapDeclaration:
         """The layouts in the brackets."""
         written = getattr(getattr(self, "__orig_class__", None), "__args__", ())
         if self.parameters and len(written) != self.parameters:
-            raise Error(f"say what the map holds: {self._usage()}")
+            raise declaring.error("the map does not say what it holds", self._usage(), self.place)
         layouts = tuple(type_of(t) for t in written)
         for annotation, layout in zip(written, layouts, strict=True):
             if layout is None:
                 shown = getattr(annotation, "__name__", annotation)
-                raise Error(
-                    f"bpf.{type(self).__name__}[...]: `{shown}` has no layout; use u8 to s64, be16 to be64, bool or a "
-                    f"@bpf.struct"
-                )
+                raise declaring.error(f"`bpf.{type(self).__name__}[...]`: `{shown}` has no layout", LAYOUTS, self.place)
         return cast("tuple[Type, ...]", layouts)
 
     @property
@@ -115,7 +138,8 @@ class MapDeclaration:
             allowed = KEEPERS[field.type.name] if isinstance(field.type, KernelType) and not kept_fields(key) else ()
             if self.kind not in allowed:
                 where = "a key" if kept_fields(key) else f"{type(self).__name__}"
-                raise Error(f"`{name}`: {where} cannot hold `{field.type}`; a value in Hash and Array can")
+                what = f"`{name}`: {where} cannot hold `{field.type}`"
+                raise declaring.error(what, "a value in Hash and Array can", self.place)
         from purebpf.lang.map_types import map_types
 
         types = map_types(key, value)
@@ -137,7 +161,8 @@ class MapDeclaration:
 
     def not_loaded(self) -> NotLoaded:
         """The error for a use before it is loaded."""
-        name = self.name or type(self).__name__
+        names = self.place[2].items()
+        name = self.name or next((name for name, value in names if value is self), type(self).__name__)
         return NotLoaded(f"map `{name}` is not loaded: load, run or attach a program that uses it first")
 
     @property
@@ -424,7 +449,7 @@ class EventMap(MapDeclaration, Generic[V]):
     def plain(self, name: str) -> None:
         """Raise Error for records with a lock or timer."""
         if kept := kept_fields(self.value_type):
-            raise Error(f"`{name}`: a record that is sent cannot hold `{kept[0].type}`")
+            raise declaring.error(f"`{name}`: a record that is sent cannot hold `{kept[0].type}`", place=self.place)
 
     def read(self, timeout: float | None = None) -> list[V]:
         """The records that are there, waiting up to `timeout` seconds for the first (None: without end; [] when none came, or

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform, overload
 
-from purebpf.errors import Error
 from purebpf.lang import declaring
 from purebpf.lang.types import (
     ArrayType,
@@ -84,12 +83,13 @@ def struct(cls: C, /) -> C: ...
 @overload
 @dataclass_transform(kw_only_default=True)
 def struct(*, packed: bool = False) -> Callable[[C], C]: ...
+@declaring.explained("@bpf.struct", "@bpf.struct alone, or @bpf.struct(packed=True)")
 def struct(cls: Any = None, /, *, packed: bool = False) -> Any:
     """Make a class of annotated fields a record. `packed=True` leaves out padding and alignment.
 
     Raises `Error` at the declaration for a field whose type has no layout or whose name is taken.
     """
-    scope = sys._getframe(1)
+    scope = sys._getframe(2)
     if cls is None:
         return lambda c: _declare(c, packed, scope.f_globals, scope.f_locals)
     return _declare(cls, packed, scope.f_globals, scope.f_locals)
@@ -97,12 +97,14 @@ def struct(cls: Any = None, /, *, packed: bool = False) -> Any:
 
 def _declare(cls: type, packed: bool, names: dict[str, Any], local: Any) -> type:
     if not isinstance(cls, type):
-        raise Error(f"@bpf.struct decorates a class, not {cls!r}")
+        raise declaring.error(f"@bpf.struct decorates a class, not {cls!r}")
     if cls.__bases__ != (object,):
-        raise Error(f"{cls.__name__}: a struct inherits nothing; make {cls.__bases__[0].__name__} the type of a field instead")
+        hint = f"make {cls.__bases__[0].__name__} the type of a field"
+        raise declaring.in_class(cls, "", "a struct inherits nothing", hint)
+    refuse_plain(cls)
     fields, size, align = lay_out(cls, packed, names, local)
     if not fields:
-        raise Error(f"{cls.__name__}: a struct needs at least one field, such as `pid: u32`")
+        raise declaring.in_class(cls, "", "a struct needs at least one field, such as `pid: u32`")
     names_of_fields = tuple(f.name for f in fields)
     record = record_class(cls, set(names_of_fields), names_of_fields)
     layout = StructType(cls.__name__, tuple(fields), size, align, record)
@@ -131,47 +133,56 @@ def lay_out(cls: type, packed: bool, names: dict[str, Any], local: Any) -> tuple
     end = 0  # in bits, so that bit fields share integers as in C
     alignment = 1
     for name, annotation in cls.__annotations__.items():
-        where = f"{cls.__name__}.{name}"
         if name in _RESERVED or name.startswith("__"):
-            raise Error(f"{where}: this name is the record's own; rename the field")
+            raise declaring.in_class(cls, name, "this name is the record's own", "rename the field")
         if isinstance(annotation, str):
             try:
                 annotation = eval(annotation, names, dict(local))
             except Exception as error:
-                raise Error(f"{where}: the annotation `{annotation}` cannot be resolved: {error}") from None
+                raise declaring.in_class(cls, name, f"the annotation `{annotation}` cannot be resolved: {error}") from None
         default = cls.__dict__.get(name, _MISSING)
+        if hasattr(default, "__get__"):
+            raise declaring.in_class(cls, name, "a method of the record has the same name", "rename one of them")
         specifier = default if isinstance(default, Specifier) else None
         width = specifier.bits if specifier else 0
         layout = specifier.__bpf_type__ if specifier and not width else type_of(annotation)
         if specifier and layout is not None and not width:
-            _check_annotation(where, annotation, layout)
+            _check_annotation(cls, name, annotation, layout)
         if layout is None:
+            origin: Any = getattr(annotation, "__origin__", annotation)
+            if type(None) in getattr(annotation, "__args__", ()):
+                origin = type(None)
             hint = {
                 str: "a text field is `name: str = bpf.chars(16)`",
                 bytes: "raw bytes are `name: bytes = bpf.bytes(6)`",
                 list: "an array is `name: list[u32] = bpf.array(u32, 4)`",
                 int: "say how wide: u8 to u64, s8 to s64",
                 float: "there are no floats in the kernel",
-            }.get(annotation, "use u8 to s64, be16 to be64, bool, a @bpf.struct, or a specifier such as bpf.chars(16)")
-            raise Error(f"{where}: `{getattr(annotation, '__name__', annotation)}` has no layout; {hint}")
+                type(None): "a field is always there: use a value that means none, or a second field that says so",
+            }.get(origin, "use u8 to s64, be16 to be64, bool, a @bpf.struct, or a specifier such as bpf.chars(16)")
+            shown = annotation.__name__ if isinstance(annotation, type) and origin is annotation else annotation
+            raise declaring.in_class(cls, name, f"`{shown}` has no layout", hint)
         plain = default is _MISSING or type_of(type(default)) == layout
         if isinstance(layout, KernelType) and (packed or not plain):
             why = "cannot lie in a packed record" if packed else f"takes no default but bpf.{annotation.__name__}()"
-            raise Error(f"{where}: `{layout}` {why}")
+            raise declaring.in_class(cls, name, f"`{layout}` {why}")
         if kept_fields(layout.element if isinstance(layout, ArrayType) else layout):
-            raise Error(f"{where}: a record with a lock or timer is the value of a map itself, not a part of one")
+            raise declaring.in_class(cls, name, "a record with a lock or timer is the value of a map itself, not a part of one")
         if isinstance(layout, KernelType) and any(field.type == layout for field in fields):
-            raise Error(f"{where}: a record has at most one `{layout}`")
+            raise declaring.in_class(cls, name, f"a record has at most one `{layout}`")
         unit = layout.size * 8
         step = 8 if packed else layout.align * 8
         if width:
             if not isinstance(layout, IntType) or layout.big or width > unit:
-                raise Error(f"{where}: bpf.bits({width}) does not fit `{layout}`; a bit field is part of a u8 to u64")
+                hint = "a bit field is part of a u8 to u64"
+                raise declaring.in_class(cls, name, f"bpf.bits({width}) does not fit `{layout}`", hint)
             if end // unit != (end + width - 1) // unit:
                 if packed:
-                    raise Error(
-                        f"{where}: in a packed struct C lays these {width} bits across the border of a `{layout}`, which is "
-                        f"not available; use a wider integer, or put padding bits before it"
+                    raise declaring.in_class(
+                        cls,
+                        name,
+                        f"in a packed struct C lays these {width} bits across the border of a `{layout}`, which cannot be had",
+                        "use a wider integer, or put padding bits before it",
                     )
                 end = -(-end // unit) * unit
             start = end // unit * unit
@@ -184,7 +195,7 @@ def lay_out(cls: type, packed: bool, names: dict[str, Any], local: Any) -> tuple
                 try:
                     layout.encode(default)
                 except (TypeError, ValueError) as error:
-                    raise Error(f"{where}: the default {default!r} does not fit: {error}") from None
+                    raise declaring.in_class(cls, name, f"the default {default!r} does not fit: {error}") from None
             value = layout.zero() if specifier else None if required or isinstance(layout, KernelType) else default
             fields.append(Field(name, layout, end // 8, 0, 0, value, required and specifier is None))
             end += unit
@@ -192,27 +203,41 @@ def lay_out(cls: type, packed: bool, names: dict[str, Any], local: Any) -> tuple
     size = -(-end // (8 * alignment)) * alignment
     for field in fields:
         if field.offset + field.type.size > size:
-            raise Error(
-                f"{cls.__name__}.{field.name}: the `{field.type}` that holds these bits would reach beyond the end of the "
-                f"packed struct; use a smaller integer"
+            raise declaring.in_class(
+                cls,
+                field.name,
+                f"the `{field.type}` that holds these bits would reach beyond the end of the packed struct",
+                "use a smaller integer",
             )
     return fields, size, alignment
 
 
-def _check_annotation(where: str, annotation: Any, layout: Type) -> None:
+def refuse_plain(cls: type) -> None:
+    """What looks like a field but has no annotation is none: an error. Constants in capitals, methods and maps may be there."""
+    annotated = cls.__annotations__
+    for name, member in vars(cls).items():
+        if name in annotated or name.startswith("_") or name.isupper():
+            continue
+        if isinstance(member, Specifier | int | str | bytes):
+            wanted = _written(member.__bpf_type__) if isinstance(member, Specifier) else "u32"
+            raise declaring.in_class(cls, name, "a field has an annotation", f"`{name}: {wanted} = {member!r}`")
+
+
+def _check_annotation(cls: type, name: str, annotation: Any, layout: Type) -> None:
     """What a type checker is told must be what a specifier makes."""
     origin = getattr(annotation, "__origin__", annotation)
     wanted = {CharsType: str, BytesType: bytes, ArrayType: list}[layout.__class__]
     if origin is not wanted and origin is not Any:
         said = getattr(annotation, "__name__", annotation)
-        raise Error(f"{where}: annotated `{said}`, but `bpf.{layout}` makes {_SHOWN[wanted]}; annotate `{_written(layout)}`")
+        hint = f"annotate `{_written(layout)}`"
+        raise declaring.in_class(cls, name, f"annotated `{said}`, but `bpf.{layout}` makes {_SHOWN[wanted]}", hint)
     element = (getattr(annotation, "__args__", ()) or (Any,))[0]
     if isinstance(layout, ArrayType) and element is not Any:
         plain = {CharsType: str, BytesType: bytes, ArrayType: list}.get(layout.element.__class__)
         named = type_of(element)
         if getattr(element, "__origin__", element) is not plain and element is not int and named != layout.element:
             said = getattr(element, "__name__", element)
-            raise Error(f"{where}: annotated as a list of `{said}`, but `bpf.{layout}` holds `{layout.element}`")
+            raise declaring.in_class(cls, name, f"annotated as a list of `{said}`, but `bpf.{layout}` holds `{layout.element}`")
 
 
 _SHOWN = {str: "a text", bytes: "bytes", list: "a list"}
@@ -237,8 +262,13 @@ class _Missing:
 _MISSING = _Missing()
 
 
-def _init(self: Any, /, **values: Any) -> None:
+def _init(self: Any, /, *given: Any, **values: Any) -> None:
     layout: StructType = type(self).__bpf_type__
+    if given:
+        usage = ", ".join(f"{f.name}=..." for f in layout.values)
+        raise TypeError(f"{layout.name} takes its fields by keyword: {layout.name}({usage})")
+    if unknown := next((name for name in values if layout.field(name) is None), None):
+        raise TypeError(f"{layout.name} has no field `{unknown}`; its fields are {', '.join(f.name for f in layout.values)}")
     for field in layout.values:
         if field.name in values:
             setattr(self, field.name, values.pop(field.name))
@@ -249,9 +279,8 @@ def _init(self: Any, /, **values: Any) -> None:
             if isinstance(field.type, StructType | ArrayType):  # these can be changed: each record has its own
                 value = field.type.decode(field.type.encode(value))
             setattr(self, field.name, value)
-    if values:
-        known = ", ".join(f.name for f in layout.values)
-        raise TypeError(f"{layout.name} has no field `{next(iter(values))}`; its fields are {known}")
+    if values:  # a lock or a timer
+        raise TypeError(f"`{next(iter(values))}` of {layout.name} is the kernel's and cannot be given")
 
 
 def _repr(self: Any) -> str:

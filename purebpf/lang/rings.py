@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any, Generic, TypeVar
 
-from purebpf.errors import Error
+from purebpf.lang import declaring
 from purebpf.lang.idioms import _only_in_a_program
 from purebpf.lang.maps import Array, EventMap
 from purebpf.lang.scalars import u64
@@ -35,6 +35,12 @@ class Reserved:
         _only_in_a_program("Reserved.write()")
 
 
+def _power(size: object) -> str:
+    """The size to take instead of one that is none."""
+    fits = isinstance(size, int) and 0 < size < 1 << 31
+    return f"size={max(PAGE, 1 << (size - 1).bit_length())}" if fits else "bpf.RingBuf[T](size=1 << 16)"  # type: ignore[operator]
+
+
 class RingBuf(EventMap[V], Generic[V]):
     """A ring of records (BPF_MAP_TYPE_RINGBUF, Linux 5.8). Iterating gives them as type V.
 
@@ -46,7 +52,7 @@ class RingBuf(EventMap[V], Generic[V]):
 
     def __init__(self, size: int, *, name: str | None = None) -> None:
         if isinstance(size, bool) or not isinstance(size, int) or size < PAGE or size & (size - 1) or size >= 1 << 32:
-            raise Error(f"the size of a ring is a power of two from {PAGE} bytes on, not {size!r}")
+            raise declaring.error(f"the size of a ring is a power of two from {PAGE} bytes on, not {size!r}", _power(size))
         super().__init__(size, name=name)
         self.losses = Array[u64](max_entries=1)
         """Where programs count the records that found no room."""
@@ -54,7 +60,8 @@ class RingBuf(EventMap[V], Generic[V]):
     def describe(self, name: str) -> MapSpec:
         self.plain(name)
         if self.value_type.size + HEADER >= self.max_entries:
-            raise Error(f"a record of {self.value_type.size} bytes never fits the ring `{name}` of {self.max_entries}")
+            what = f"a record of {self.value_type.size} bytes never fits the ring `{name}` of {self.max_entries}"
+            raise declaring.error(what, f"size={1 << (self.value_type.size + HEADER).bit_length()}", self.place)
         return MapSpec(name, self.kind, 0, 0, self.max_entries, self.flags)
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from struct import unpack
 
-from purebpf.errors import Error
+from purebpf.lang import declaring
 from purebpf.lang.idioms import _only_in_a_program
 from purebpf.lang.maps import KEY32, MapDeclaration
 from purebpf.spec import MapSpec
@@ -26,7 +26,7 @@ class StackTrace(MapDeclaration):
     def __init__(self, max_entries: int, *, depth: int = DEEPEST, name: str | None = None) -> None:
         super().__init__(max_entries, name=name)
         if isinstance(depth, bool) or not isinstance(depth, int) or not 1 <= depth <= DEEPEST:
-            raise Error(f"the depth of a stack trace map is 1 to {DEEPEST}, not {depth!r}")
+            raise declaring.error(f"the depth of a stack trace map is 1 to {DEEPEST}, not {depth!r}")
         self.depth = depth
 
     def describe(self, name: str) -> MapSpec:

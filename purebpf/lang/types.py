@@ -40,7 +40,10 @@ class IntType:
         return f"{'be' if self.big else 's' if self.signed else 'u'}{self.bits}"
 
     def encode(self, value: Any) -> bytes:
-        number = index(value)
+        try:
+            number = index(value)
+        except TypeError:
+            raise TypeError(f"an integer is wanted, not {value!r}") from None
         if not self.low <= number <= self.high:
             raise ValueError(f"{number} does not fit {self} ({self.low} to {self.high})")
         return number.to_bytes(self.size, "big" if self.big else "little", signed=self.signed)

@@ -9,9 +9,9 @@ import sys
 from typing import Any, TypeVar, dataclass_transform
 
 from purebpf.data import replace
-from purebpf.errors import Error
+from purebpf.lang import declaring
 from purebpf.lang.data import RecordView, put, refuse_kept, value_at
-from purebpf.lang.records import lay_out, record_class
+from purebpf.lang.records import lay_out, record_class, refuse_plain
 from purebpf.lang.types import Field, StructType
 
 C = TypeVar("C", bound=type)
@@ -25,14 +25,15 @@ def union(cls: C, /) -> C:
     """
     scope = sys._getframe(1)
     if not isinstance(cls, type):
-        raise Error(f"@bpf.union decorates a class, not {cls!r}")
+        raise declaring.error(f"@bpf.union decorates a class, not {cls!r}")
     fields, _, _ = lay_out(cls, False, scope.f_globals, scope.f_locals)
     if not fields:
-        raise Error(f"{cls.__name__}: a union needs at least one field, such as `number: u32`")
+        raise declaring.in_class(cls, "", "a union needs at least one field, such as `number: u32`")
+    refuse_plain(cls)
     refuse_kept(cls, fields)
     for field in fields:
         if not field.required and field.default and field.default != field.type.zero():
-            raise Error(f"{cls.__name__}.{field.name}: a field of a union has no default but 0: they share their bytes")
+            raise declaring.in_class(cls, field.name, "a field of a union has no default but 0: they share their bytes")
     align = max(field.type.align for field in fields)
     size = -(-max(field.type.size for field in fields) // align) * align
     flat = tuple(replace(field, offset=0, shift=0, default=None, required=False) for field in fields)

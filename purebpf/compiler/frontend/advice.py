@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from purebpf.compiler.frontend import instead
 from purebpf.compiler.frontend.values import Const, KernelRef, Value, describe, with_article
+from purebpf.errors import Error
+from purebpf.lang.declaring import Misdeclared
 from purebpf.lang.idioms import HelperName
 from purebpf.lang.maps import MapDeclaration
 
@@ -32,6 +34,14 @@ FUNCTIONS: dict[Any, str] = {
     bytes: 'write the bytes out, `b"\\x01\\x02"`, or make memory of the function\'s own: `bpf.bytes(n)`',
     type: "the types of a program are known when it is compiled", id: "use the value itself as a key",
 }  # fmt: skip
+
+
+def misdeclared(cx: Lowering, node: ast.AST, declaration: MapDeclaration, error: Error) -> NoReturn:
+    """A mistake in the declaration of a map that is used here."""
+    if not isinstance(error, Misdeclared):
+        cx.fail(node, str(error))
+    file, line, _ = declaration.place
+    cx.fail(node, error.message, f"it is declared at {file}:{line}", error.hint)
 
 
 def check_operand(cx: Lowering, node: ast.AST, value: Value) -> None:

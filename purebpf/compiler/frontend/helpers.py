@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend import flow, memory
+from purebpf.compiler.frontend import advice, flow, memory
 from purebpf.compiler.frontend.flow import as_int
 from purebpf.compiler.frontend.values import (
     NONE,
@@ -25,6 +25,7 @@ from purebpf.compiler.frontend.values import (
     named,
 )
 from purebpf.compiler.ir.ops import I32, I64, Op, Ptr
+from purebpf.errors import Error
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.types import BoolType, BytesType, IntType, kept_fields
 from purebpf.spec import PER_CPU_MAPS
@@ -280,14 +281,12 @@ def _holds_what_it_may(cx: Lowering, node: ast.AST, declaration: MapDeclaration)
 
 def map_op(cx: Lowering, node: ast.AST, declaration: MapDeclaration) -> Op:
     """The map's address."""
-    from purebpf.errors import Error
-
     _holds_what_it_may(cx, node, declaration)
     try:
         name = cx.unit.map_name(declaration, declaration.name or "map")
         declaration.describe(name)
     except Error as error:
-        cx.fail(node, str(error))
+        advice.misdeclared(cx, node, declaration, error)
     return cx.builder.emit("map", Ptr("map"), [], (name,))
 
 

@@ -23,6 +23,7 @@ from purebpf.compiler.frontend.values import (
 )
 from purebpf.compiler.ir.ops import BOOL, Op, Ptr
 from purebpf.data import replace
+from purebpf.errors import Error
 from purebpf.lang.maps import DevMap, KeyedMap, MapDeclaration, PerfEventArray, ProgArray
 from purebpf.lang.rings import RingBuf
 from purebpf.lang.stacks import StackTrace
@@ -49,12 +50,10 @@ def _keyed(cx: Lowering, node: ast.AST, declaration: MapDeclaration, doing: str)
 
 def _typed(cx: Lowering, node: ast.AST, declaration: MapDeclaration) -> None:
     """A declaration without its types is an error where it is used."""
-    from purebpf.errors import Error
-
     try:
         declaration.types  # noqa: B018
     except Error as error:
-        cx.fail(node, str(error))
+        advice.misdeclared(cx, node, declaration, error)
 
 
 def _abilities(declaration: MapDeclaration) -> str:
