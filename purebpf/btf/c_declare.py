@@ -110,11 +110,11 @@ class Declarations:
                 return f"enum {self.names.of(number, type)}" if type.name else self.enum(type, "", indent)
         raise BtfError(f"{self.btf.origin}: type {number}, a {type.kind.name.lower()}, cannot be a part of a declaration")
 
-    def composite(self, number: int, type: Composite, indent: int = 0) -> str:
-        """A struct or union with its members, without the semicolon behind."""
+    def composite(self, number: int, type: Composite, indent: int = 0, tag: bool = True) -> str:
+        """A struct or union with its members, without the semicolon behind; with its name unless `tag` is false."""
         if indent > DEEPEST:
             raise BtfError(f"{self.btf.origin}: structs are inside of each other more than {DEEPEST} deep; one contains itself")
-        head = f"{type.kind.name.lower()} {self.names.of(number, type) if type.name else ''}".rstrip()
+        head = f"{type.kind.name.lower()} {self.names.of(number, type) if type.name and tag else ''}".rstrip()
         tabs = "\t" * (indent + 1)
         lines = [f"{tabs}{self._line(place, indent + 1)};\n" for place in places(self.btf, number, type)]
         packed = " __attribute__((packed))" if self.btf.is_packed(number) else ""
@@ -124,6 +124,11 @@ class Declarations:
     def _line(self, place: Place, indent: int) -> str:
         if place.member is None:
             return self._paid(place.padding)
+        inner = self.btf.resolve(place.member.type)
+        type = self.btf.type(inner)
+        if not place.member.name and isinstance(type, Composite):
+            # A struct with a name but as a member without: compilers want -fms-extensions for that, so it is written out.
+            return self.composite(inner, type, indent, tag=False)
         text = self.of(place.member.type, identifier(place.member.name), indent)
         return f"{text}: {place.bits}" if place.bits else text
 

@@ -157,6 +157,12 @@ def test_enumerators_of_one_name_have_two_names() -> None:
     assert "X = 1" in text and "X___2 = 2" in text
 
 
+def test_named_struct_as_a_member_without_name_is_written_out() -> None:
+    btf = made(Struct("inner", 4, (Member("a", 2, 0),)), Struct("outer", 8, (Member("", FIRST, 0), Member("b", 2, 32))))
+    text = body(c_header(btf))
+    assert text.endswith("struct outer {\n\tstruct {\n\t\tint a;\n\t};\n\tint b;\n};")
+
+
 def test_names_that_are_none_in_c_are_changed() -> None:
     btf = made(Struct("Option<u8>", 8, (Member("for", 2, 0), Member("0", 2, 32))), Int("u8", 1, 8), Typedef("byte", FIRST + 1))
     text = body(c_header(btf))
