@@ -181,8 +181,8 @@ class _Header:
             self._declared.add(f"{type.kind.name.lower()} {self.names.of(number, type)};\n")
 
     def kernel_function(self, number: int, type: Func) -> None:
-        """The prototype of a function that programs may call; nothing for any other function."""
-        if "bpf_kfunc" in self.btf.decl_tags(number):
+        """The prototype of a function that programs may call, under its own name; nothing for any other function."""
+        if "bpf_kfunc" in self.btf.decl_tags(number) and self.names.of(number, type) == type.name:
             self.define(number)
             self.lines[-1] = self.lines[-1].removesuffix(";\n") + " __weak __ksym;\n"
 

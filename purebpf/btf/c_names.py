@@ -60,7 +60,8 @@ class Names:
     def __init__(self, btf: Btf) -> None:
         self.btf = btf
         self._given: dict[int, str] = {}
-        self._used: dict[tuple[bool, str], int] = {}
+        self._counts: dict[tuple[bool, str], int] = {}
+        self._taken: set[tuple[bool, str]] = set()
         self._fwds: dict[tuple[str, bool], int] = {}
 
     def of(self, number: int, type: Type) -> str:
@@ -83,6 +84,11 @@ class Names:
 
     def fresh(self, name: str, tag: bool = False) -> str:
         """A name that nothing else has."""
-        name = identifier(name) or "_"
-        count = self._used[tag, name] = self._used.get((tag, name), 0) + 1
-        return name if count == 1 else f"{name}___{count}"
+        name = made = identifier(name) or "_"
+        count = self._counts.get((tag, name), 1)
+        while (tag, made) in self._taken:
+            count += 1
+            made = f"{name}___{count}"
+        self._counts[tag, name] = count
+        self._taken.add((tag, made))
+        return made

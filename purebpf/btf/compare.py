@@ -16,6 +16,7 @@ from purebpf.btf.types import AnyEnum, Array, Composite, DataSec, Enum, Enum64, 
 from purebpf.data import data
 
 MOST_PAIRS = 1 << 20
+NAMESAKES = 8  # of several types with one name so many are tried with each of the other side's
 NAMED = (Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.ENUM64, Kind.TYPEDEF, Kind.FUNC, Kind.VAR, Kind.INT, Kind.FLOAT)
 
 
@@ -52,8 +53,12 @@ def differences(left: Btf, number: int, right: Btf, other: int) -> Iterator[Diff
             if (x, y) not in seen:
                 seen.add((x, y))
                 waiting.append((x, y, path + step))
-        if len(seen) > MOST_PAIRS:
-            raise BtfError(f"{left.origin} and {right.origin}: there are more than {MOST_PAIRS} pairs of types to compare")
+        _bounded(left, right, seen)
+
+
+def _bounded(left: Btf, right: Btf, seen: set[tuple[int, int]]) -> None:
+    if len(seen) > MOST_PAIRS:
+        raise BtfError(f"{left.origin} and {right.origin}: there are more than {MOST_PAIRS} pairs of types to compare")
 
 
 def compare(left: Btf, right: Btf) -> Iterator[Difference]:
@@ -64,7 +69,7 @@ def compare(left: Btf, right: Btf) -> Iterator[Difference]:
             path = f"{kind.name.lower()} {name}"
             if name not in theirs or name not in ours:
                 yield Difference(path, f"only in {(right if name in theirs else left).origin}")
-            elif not any(_alike(left, x, right, y) for x in ours[name] for y in theirs[name]):
+            elif not any(_alike(left, x, right, y) for x in ours[name][:NAMESAKES] for y in theirs[name][:NAMESAKES]):
                 found = _own(left, ours[name][0], right, theirs[name][0])
                 yield from (Difference(f"{kind.name.lower()} {each.path}", each.what) for each in found)
 
@@ -95,6 +100,7 @@ def _own(left: Btf, number: int, right: Btf, other: int) -> Iterator[Difference]
             pairs = zip(_steps(a), references(a), references(b), strict=True)
             fresh = [(x, y, path + step) for step, x, y in pairs if (x, y) not in seen]
             seen |= {(x, y) for x, y, _ in fresh}
+            _bounded(left, right, seen)
             waiting += fresh
 
 

@@ -152,6 +152,11 @@ def test_two_structs_of_a_name_have_two_names() -> None:
     ]
 
 
+def test_name_that_looks_like_a_second_one_is_kept_apart() -> None:
+    btf = made(Struct("s", 4, (Member("a", 2, 0),)), Struct("s", 1, (Member("a", 1, 0),)), Struct("s___2", 0, ()))
+    assert re.findall(r"struct (\w+) {", c_header(btf)) == ["s", "s___2", "s___2___2"]
+
+
 def test_enumerators_of_one_name_have_two_names() -> None:
     text = body(c_header(made(Enum("a", 4, False, (("X", 1),)), Enum("b", 4, False, (("X", 2),)))))
     assert "X = 1" in text and "X___2 = 2" in text
