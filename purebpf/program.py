@@ -47,6 +47,7 @@ class Program:
         self.collection: Collection | None = None
         self._compiled: dict[Options, Compiled] = {}
         self._kept: dict[tuple[str, ...], Loadable] = {}  # by the identity of the engine
+        self._warned: set[str] = set()
         self.__name__ = function.__name__
         self.__doc__ = function.__doc__
         self.__module__ = function.__module__
@@ -109,8 +110,11 @@ class Program:
         return used
 
     def _warn(self, made: Loadable) -> None:
+        """Print its warnings, each once: for another engine the program may be compiled again."""
         for warning in made.warnings:
-            print(warning, file=sys.stderr)
+            if warning not in self._warned:
+                self._warned.add(warning)
+                print(warning, file=sys.stderr)
 
     def spec(self) -> CollectionSpec:
         """The program and its maps as plain data."""

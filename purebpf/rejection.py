@@ -26,15 +26,18 @@ def told(error: VerifierError, spec: ProgramSpec) -> VerifierError:
 
 def shown(title: str, explanation: Explanation) -> str:
     """An explanation as text."""
-    source = explanation.spot.source
-    return render(title, place(source) if source else None, explanation.label, explanation.hint, explanation.notes)
+    spot = explanation.spot
+    known = place(spot.source, spot.slot) if spot.source else None
+    return render(title, known, explanation.label, explanation.hint, explanation.notes)
 
 
-def place(source: SourceLine) -> Place:
-    """Where an instruction comes from. A line without a column, as a log's comments have it, is meant as a whole."""
+def place(source: SourceLine, slot: int | None) -> Place:
+    """Where an instruction comes from. A line without a column, as a log's comments have it, is meant as a whole; where they
+    have no number either, the instruction's is told."""
     begin = source.column - 1 if source.column else len(source.text) - len(source.text.lstrip())
     end = source.end - 1 if source.end > source.column else len(source.text.rstrip())
-    return Place(source.file or "<log>", source.line, begin, end, source.text)
+    where = (source.file or "<log>") if source.line else f"instruction {slot}"
+    return Place(where, source.line, begin, end, source.text)
 
 
 def whole(log: str) -> str:

@@ -11,7 +11,7 @@ from purebpf.errors import CompileError, Unsupported
 
 @data
 class Place:
-    """A span of source text: 1-based line, 0-based columns."""
+    """A span of source text: 1-based line (0: not known, `file` is all there is to say), 0-based columns."""
 
     file: str
     line: int
@@ -25,12 +25,13 @@ def render(message: str, place: Place | None, label: str = "", hint: str = "", n
     lines = [f"error: {message}"]
     pad = " "
     if place is not None:
-        number = str(place.line)
+        number = str(place.line or " ")
         pad = " " * len(number)
         text = place.text.rstrip("\n").expandtabs(1)
         end = place.end if place.column < place.end <= len(text) else len(text)
         carets = " " * place.column + "^" * max(1, end - place.column)
-        lines += [f"{pad} --> {place.file}:{place.line}:{place.column + 1}", f"{pad} |", f"{number} | {text}"]
+        where = f"{place.file}:{place.line}:{place.column + 1}" if place.line else place.file
+        lines += [f"{pad} --> {where}", f"{pad} |", f"{number} | {text}"]
         lines += [f"{pad} | {carets}{' ' + label if label else ''}"]
     elif label:
         lines.append(f"{pad} = {label}")

@@ -25,6 +25,14 @@ def test_a_log_is_told_with_its_c_line() -> None:
     assert "   = help: before the access compare" in output
 
 
+def test_without_line_numbers_the_instruction_is_told() -> None:
+    output = run("-", stdin=LIBBPF.replace(" @ count.bpf.c:25", "")).output
+    assert output.startswith("error: the packet may be too short here\n  --> instruction 1\n  |\n  | if (eth->h_proto !=")
+    lines = (line for line in LIBBPF.splitlines(True) if not line.startswith(";"))
+    output = run("-", stdin="".join(lines)).output
+    assert "\n  = instruction 1: r3 = *(u16 *)(r2 +12)\n" in output and "-->" not in output
+
+
 def test_the_example_in_the_documentation_is_what_comes_out() -> None:
     page = (Path(__file__).parents[2] / "docs" / "rejections.md").read_text()
     assert run("-", stdin=LIBBPF).output in page

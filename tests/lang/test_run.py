@@ -22,3 +22,21 @@ def test_a_loaded_program_refuses_another_engine() -> None:
                 length.run(packet=bytes(64), engine=other)
     finally:
         length.close()
+
+
+@bpf.xdp
+def unreached(ctx):  # type: ignore[no-untyped-def]
+    return 2
+    return 1
+
+
+def test_a_warning_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
+    unreached.compiled()
+    unreached.spec()
+    for engine in ("vm", "auto"):
+        unreached.load(engine).close()
+        unreached.run(packet=bytes(64), engine=engine)
+        unreached.close()
+    unreached.python(packet=bytes(64))
+    unreached.close()
+    assert capsys.readouterr().err.count("warning: this is never reached") == 1
