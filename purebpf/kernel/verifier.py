@@ -12,6 +12,7 @@ from purebpf.tables.attr import INTEGERS
 from purebpf.tables.enums import Command
 
 FIRST_LOG = 64 << 10
+GROWTH = 8  # of a log whose size an old kernel does not tell: each attempt verifies the program once more
 LARGEST_LOG = 0xFFFF_FFFF >> 2  # bpf_verifier_log_attr_valid
 TELLS_SIZE = sum(INTEGERS["PROG_LOAD"]["log_true_size"])
 
@@ -50,7 +51,7 @@ def _told(fields: Fields, level: int) -> tuple[int, str]:
         answer, wanted = _with_log(fields, log, size, level)
         if answer != -errno.ENOSPC or size >= LARGEST_LOG:
             return answer, log.value.decode("utf-8", "replace")
-        size = min(wanted if wanted > size else size * 2, LARGEST_LOG)
+        size = min(wanted if wanted > size else size * GROWTH, LARGEST_LOG)
 
 
 def _with_log(fields: Fields, log: Pinned, log_size: int, level: int) -> tuple[int, int]:
