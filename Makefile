@@ -21,7 +21,7 @@ lint: $(VENV)/.installed-dev
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
-# make kernels KERNELS="5.10 6.1" TESTS=tests/kernel/test_map.py
+# make kernels KERNELS="5.10 arm64" TESTS=tests/kernel/test_map.py
 kernels: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.kernels $(KERNELS) $(if $(TESTS),--tests $(TESTS))
 

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from tests.kernels.errors import CannotRun
 
+LANGUAGE = "tests/compiler/test_language_*.py"
+SOME = ("numbers", "maps", "packets", "hooks")
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -23,7 +26,7 @@ class Machine:
     parameters: str  # of the kernel, of this machine alone
     console: str
     results: str
-    tests: tuple[str, ...]  # by default
+    tests: tuple[str, ...]  # by default; with wildcards
 
 
 PC = Machine(
@@ -35,7 +38,14 @@ PC = Machine(
     parameters="random.trust_cpu=on tsc=reliable no_timer_check",
     console="ttyS0",
     results="/dev/ttyS1",
-    tests=("tests/kernel", "tests/examples", "tests/isa"),
+    tests=(
+        "tests/kernel",
+        "tests/examples",
+        "tests/isa",
+        "tests/explain",
+        LANGUAGE,
+        "tests/compiler/test_loops_of_old_kernels.py",
+    ),
 )
 ARM = Machine(
     name="aarch64",
@@ -46,7 +56,7 @@ ARM = Machine(
     parameters="random.trust_cpu=on",
     console="ttyAMA0",
     results="/dev/ttyS0",
-    tests=("tests/kernel", "tests/isa"),
+    tests=("tests/kernel", "tests/examples", "tests/isa", *(LANGUAGE.replace("*", part) for part in SOME)),
 )
 MACHINES = {machine.debian: machine for machine in (PC, ARM)}
 

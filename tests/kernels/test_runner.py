@@ -15,11 +15,11 @@ import pytest
 from purebpf.compiler.diagnostics import Place, UnsupportedProgram
 from purebpf.errors import Unsupported
 from tests.kernels import boot
-from tests.kernels.__main__ import main
+from tests.kernels.__main__ import files, main
 from tests.kernels.errors import CannotRun
 from tests.kernels.fetch import Kernel, choose, split
 from tests.kernels.initramfs import with_dependencies
-from tests.kernels.machines import ARM, PC, Machine
+from tests.kernels.machines import ARM, MACHINES, PC, Machine
 from tests.kernels.results import Results, upstream
 from tests.kernels.stream import first_kernel, sentence
 from tests.kernels.table import table
@@ -60,6 +60,12 @@ def test_a_guest_of_another_machine_has_programs_of_its_own() -> None:
     words = boot.command(kernel, Path("archive"), Path("console"))
     assert words[0] == "qemu-system-aarch64" and any("path=/programs,mount_tag=programs" in word for word in words)
     assert "kvm" not in words
+
+
+@pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)
+def test_the_default_tests_are_there(machine: Machine) -> None:
+    assert all(files([pattern]) for pattern in machine.tests)
+    assert "tests/compiler/test_language_maps.py" in files(machine.tests)
 
 
 def test_modules_come_with_those_they_need() -> None:
