@@ -7,6 +7,8 @@ out for editors and type checkers, the rest from the generated tables when asked
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from purebpf.lang.records import bits, struct
 from purebpf.lang.records import bytes_ as raw
 from purebpf.lang.scalars import be16, be32, u8
@@ -47,16 +49,30 @@ ICMPV6_ECHO_REPLY = 129
 
 GROUPS = ("ether", "arp", "vlan", "packet", "ip", "icmp", "tcp_flags")  # of purebpf.tables.constants
 
+if TYPE_CHECKING:
+    from typing import Self
+
+    class Header:
+        """What a type checker knows of each header; at run time `@struct` adds it."""
+
+        def to_bytes(self) -> bytes: ...
+
+        @classmethod
+        def from_bytes(cls, data: bytes) -> Self: ...
+
+else:
+    Header = object
+
 
 @struct
-class Ethernet:
+class Ethernet(Header):
     dst: bytes = raw(6)
     src: bytes = raw(6)
     proto: be16 = 0
 
 
 @struct
-class Vlan:
+class Vlan(Header):
     """What follows an Ethernet header with the protocol ETH_P_8021Q."""
 
     tci: be16 = 0
@@ -64,7 +80,7 @@ class Vlan:
 
 
 @struct
-class Arp:
+class Arp(Header):
     """ARP for Ethernet and IPv4."""
 
     hrd: be16 = 0
@@ -79,7 +95,7 @@ class Arp:
 
 
 @struct
-class IPv4:
+class IPv4(Header):
     """`ihl` counts 4-byte words; the next header starts at `ihl * 4`."""
 
     ihl: u8 = bits(4)
@@ -96,7 +112,7 @@ class IPv4:
 
 
 @struct
-class IPv6:
+class IPv6(Header):
     """The fixed header; `nexthdr` names what follows at 40 bytes, which may be an extension header."""
 
     priority: u8 = bits(4)
@@ -110,7 +126,7 @@ class IPv6:
 
 
 @struct
-class TCP:
+class TCP(Header):
     """`doff` counts 4-byte words; what follows starts at `doff * 4`. `ae` is the flag of accurate ECN (RFC 9768)."""
 
     source: be16 = 0
@@ -134,7 +150,7 @@ class TCP:
 
 
 @struct
-class UDP:
+class UDP(Header):
     source: be16 = 0
     dest: be16 = 0
     len: be16 = 0
@@ -142,7 +158,7 @@ class UDP:
 
 
 @struct
-class ICMP:
+class ICMP(Header):
     """`id` and `sequence` are those of echo messages; other types keep other things in these 4 bytes."""
 
     type: u8 = 0
@@ -153,7 +169,7 @@ class ICMP:
 
 
 @struct
-class ICMPv6:
+class ICMPv6(Header):
     """`id` and `sequence` are those of echo messages; other types keep other things in these 4 bytes."""
 
     type: u8 = 0
@@ -164,7 +180,7 @@ class ICMPv6:
 
 
 @struct
-class VXLAN:
+class VXLAN(Header):
     """Follows UDP, port 4789 (RFC 7348). The network's number is the upper 24 bits of `vni`: `vni >> 8`."""
 
     flags: be32 = 0
@@ -172,7 +188,7 @@ class VXLAN:
 
 
 @struct
-class GRE:
+class GRE(Header):
     """The part that is always there; `flags` tell which of checksum, key and sequence number follow (RFC 2784, RFC 2890)."""
 
     flags: be16 = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 import purebpf as bpf
 from tests.compiler.results import ENGINES
+from tests.docs.test_snippets import snippets
 from tests.lang import typed_program
 
 HERE = Path(__file__).parent
@@ -50,6 +52,15 @@ def mypy(file: Path, folder: Path) -> str:
 
 def test_a_right_program(tmp_path: Path) -> None:
     assert mypy(HERE / "typed_program.py", tmp_path).startswith("Success")
+
+
+def test_examples_and_snippets_of_the_documentation(tmp_path: Path) -> None:
+    """Each is a module of its own, named by where it stands."""
+    for place, source in snippets():
+        (tmp_path / f"{re.sub(r'[^a-z0-9]', '_', place.lower())}.py").write_text(source)
+    for example in (HERE.parents[1] / "examples").glob("*.py"):
+        (tmp_path / example.name).write_text(example.read_text())
+    assert mypy(tmp_path, tmp_path / ".cache").startswith("Success")
 
 
 def test_a_wrong_program(tmp_path: Path) -> None:
