@@ -7,7 +7,7 @@ out for editors and type checkers, the rest from the generated tables when asked
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import typing
 
 from purebpf.lang.records import bits, struct
 from purebpf.lang.records import bytes_ as raw
@@ -49,7 +49,7 @@ ICMPV6_ECHO_REPLY = 129
 
 GROUPS = ("ether", "arp", "vlan", "packet", "ip", "icmp", "tcp_flags")  # of purebpf.tables.constants
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from typing import Self
 
     class Header:
