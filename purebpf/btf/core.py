@@ -8,7 +8,7 @@ which makes an instruction invalid that is perhaps never reached. The meaning of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cached_property
 
 from purebpf.btf.core_compare import same_kind, types_compatible, types_match
@@ -175,11 +175,11 @@ def _value(btf: Btf, found: Found, kind: CoreKind) -> Value:
     return Value(found, exact=False)
 
 
-def types_like(btf: Btf, name: str, kind: Kind) -> Iterator[int]:
-    """The types of a kind whose name is `name`, but for their flavours."""
+def types_like(btf: Btf, name: str, kind: Kind) -> list[int]:
+    """The types of a kind whose name is `name`, but for their flavours; lowest number first, as they are asked."""
     essential = essential_name(name)
-    for each in (essential, *btf.flavours(essential)):
-        yield from (number for number in btf.types_named(each) if same_kind(btf.kind(number), kind))
+    named = {number for each in (essential, *btf.flavours(essential)) for number in btf.types_named(each)}
+    return sorted(number for number in named if same_kind(btf.kind(number), kind))
 
 
 def described(local: Btf, relocation: CoreRelocation) -> str:

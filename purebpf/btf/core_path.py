@@ -153,18 +153,18 @@ class _Search:
         self.type = outer.members[wanted.index].type
         self.seen: set[int] = set()
 
-    def member(self, number: int) -> tuple[int, Step, Member] | str:
+    def member(self, number: int, depth: int = 0) -> tuple[int, Step, Member] | str:
         """(its first bit, the step to it, the member), or words why there is none."""
+        if depth > LONGEST:
+            raise BtfError(f"{self.target.origin}: type {number} is inside of more than {LONGEST} anonymous structs")
         number = self.target.resolve(number)
         outer, why = self.target.type(number), f"has no field `{self.name}` there"
         if not isinstance(outer, Struct | Union) or number in self.seen:
             return why
         self.seen.add(number)
-        if len(self.seen) > LONGEST * LONGEST:
-            raise BtfError(f"{self.target.origin}: type {number} has too many anonymous structs inside")
         for index, member in enumerate(outer.members):
             if not member.name:
-                inside = self.member(member.type)
+                inside = self.member(member.type, depth + 1)
                 if not isinstance(inside, str):
                     return member.bit_offset + inside[0], inside[1], inside[2]
                 why = inside

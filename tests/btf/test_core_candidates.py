@@ -40,6 +40,14 @@ def test_types_of_one_name_that_disagree_are_an_error() -> None:
         resolve(mine, CoreRelocation(0, EXISTS, s, "0:0"), [k.btf()])
 
 
+def test_of_types_that_agree_the_first_tells_the_size() -> None:
+    mine, s = local()
+    k = Kit()
+    k.struct("s___2", ("a", k.u64))
+    k.struct("s", ("a", k.u32))
+    assert resolve(mine, CoreRelocation(0, OFFSET, s, "0:0"), [k.btf()]).size == 8
+
+
 def test_those_without_the_field_do_not_count() -> None:
     mine, s = local()
     k = Kit()
