@@ -274,11 +274,3 @@ def test_a_type_without_name_cannot_be_looked_for() -> None:
     s = k.struct("", ("a", k.u32))
     with pytest.raises(Error, match="without a name to look for"):
         ask(k, s, "0:0", OFFSET, k)
-
-
-def test_anonymous_structs_inside_of_themselves_end() -> None:
-    local, s = simple()
-    target = Kit()
-    number = target.builder.reserve()
-    target.builder.define(number, Struct("s", 8, tuple(Member("", number, 0) for _ in range(20))))
-    assert ask(local, s, "0:1", EXISTS, target).value == 0
