@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,12 @@ def made(*types: Type) -> Btf:
 def body(text: str) -> str:
     """The header without what is around its definitions."""
     return text.partition("__attribute__((weak))\n#endif\n")[2].partition("\n#ifndef BPF_NO")[0].strip()
+
+
+@cache
+def whole_header() -> str:
+    """The kernel's types, with assertions."""
+    return c_header(kernel_btf(), assertions=True)
 
 
 def run(source: str, folder: Path, *options: str, execute: bool = False) -> str:
@@ -326,10 +333,9 @@ def test_types_as_a_person_names_them() -> None:
 @needs_compiler
 def test_compiler_agrees_with_the_whole_kernel(tmp_path: Path) -> None:
     try:
-        btf = kernel_btf()
+        text = whole_header()
     except Unsupported as error:
         pytest.skip(str(error))
-    text = c_header(btf, assertions=True)
     assert text.count("_Static_assert") > 10_000
     run(text, tmp_path, "-fsyntax-only")
 
