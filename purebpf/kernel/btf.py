@@ -3,41 +3,32 @@
 from __future__ import annotations
 
 import errno
-import re
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
-from struct import pack
 
-from purebpf.btf.builder import BtfBuilder
-from purebpf.btf.errors import BtfError
-from purebpf.btf.types import Func, FuncProto, Int, Linkage, Type
 from purebpf.errors import Error
 from purebpf.kernel.attr import pack as pack_attr
 from purebpf.kernel.attr import read
-from purebpf.kernel.btf_features import REFUSALS, for_this_kernel
 from purebpf.kernel.descriptor import Descriptor
 from purebpf.kernel.errors import failure
 from purebpf.kernel.memlock import with_memlock
 from purebpf.kernel.syscall import address, bpf, bpf_buffer, pin, room
-from purebpf.spec import MapTypes, ProgramSpec
+from purebpf.spec import MapTypes
 from purebpf.tables.attr import SIZES
 from purebpf.tables.enums import Command
 
-FUNC_INFO_BYTES = 8  # struct bpf_func_info
 NEEDS = ("CAP_SYS_ADMIN",)
-NO_C_NAME = re.compile(r"\W", re.ASCII)
 
 
-def load_btf(data: bytes, what: str) -> Descriptor:
+def load_btf(data: bytes, what: str, exactly: bool = False) -> Descriptor:
     """BTF in the kernel. Types that an older kernel does not know become others of the same number and size, and the
-    descriptor's name says so. Raises KernelError."""
+    descriptor's name says so, unless it is wanted `exactly` like this. Raises KernelError."""
     answer, said = _load(data), f"the BTF of {what}"
-    if -answer in REFUSALS:
-        with suppress(BtfError):
-            simpler, without = for_this_kernel(data)
-            if without:
-                answer, said = _load(simpler), f"{said} (without {', '.join(without)})"
+    if answer < 0 and not exactly:
+        from purebpf.kernel.btf_features import simpler
+
+        simple, without = simpler(-answer, data)
+        if without:
+            answer, said = _load(simple), f"{said} (without {', '.join(without)})"
     if answer < 0:
         raise failure(-answer, f"Loading the BTF of {what}", needs=("CAP_BPF",), first=(4, 18), feature="BTF")
     return Descriptor(answer, said)
@@ -48,30 +39,14 @@ def _load(data: bytes) -> int:
     return with_memlock(lambda: bpf(Command.BTF_LOAD, {"btf": address(pinned), "btf_size": len(data)}))
 
 
-def _with(types: Iterable[Type]) -> BtfBuilder:
-    """A builder that has these types, their numbers as they are."""
-    builder = BtfBuilder(sys.byteorder)
-    for number, type in enumerate(types, 1):
-        assert builder.add(type) == number
-    return builder
-
-
 def types_of(types: MapTypes) -> bytes:
-    """A map's types."""
-    return _with(types.types).encode()
+    """A map's types, their numbers as they are."""
+    from purebpf.btf.builder import BtfBuilder
 
-
-def function_types(spec: ProgramSpec) -> tuple[bytes, bytes]:
-    """(BTF, function records) of a program: each function as its type says, else as a static one without arguments. The
-    kernel wants all of them where there are callbacks or global functions."""
-    builder = _with(spec.types)
-    result = builder.add(Int("int", 4, 32, signed=True))
-    prototype = builder.add(FuncProto(result, ()))
-    records = b""
-    for function in spec.functions:
-        static = Func(NO_C_NAME.sub("_", function.name), prototype, Linkage.STATIC)
-        records += pack("=II", function.slot, function.type or builder.add(static))
-    return builder.encode(), records
+    builder = BtfBuilder(sys.byteorder)
+    for number, type in enumerate(types.types, 1):
+        assert builder.add(type) == number
+    return builder.encode()
 
 
 def module_btf(name: str) -> Descriptor:

@@ -7,6 +7,7 @@ import os
 import sys
 
 from purebpf.btf.builder import BtfBuilder
+from purebpf.btf.errors import BtfError
 from purebpf.btf.reader import Btf
 from purebpf.btf.sanitize import SINCE, sanitized
 from purebpf.btf.types import (
@@ -67,6 +68,14 @@ def encoded(types: tuple[Type, ...] | list[Type]) -> bytes:
     for type in types:
         builder.define(builder.reserve(), type)
     return builder.encode()
+
+
+def simpler(refusal: int, data: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """The same for BTF that the kernel refused with this errno; as it is where that is not the reason, or it is not valid."""
+    try:
+        return for_this_kernel(data) if refusal in REFUSALS else (data, ())
+    except BtfError:
+        return data, ()
 
 
 def for_this_kernel(data: bytes) -> tuple[bytes, tuple[str, ...]]:

@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from purebpf.data import replace
 from purebpf.errors import Error, KernelError, VerifierError
 from purebpf.isa.codec import encode
-from purebpf.isa.instruction import WIDE_LOAD, Instruction
-from purebpf.isa.opcodes import CALL_KFUNC, CALL_OPCODE, PSEUDO_FUNC
-from purebpf.kernel import verifier
+from purebpf.isa.instruction import Instruction
+from purebpf.isa.opcodes import CALL_KFUNC, CALL_OPCODE
+from purebpf.kernel import debug_info, verifier
 from purebpf.kernel.descriptor import Descriptor
 from purebpf.kernel.errors import failure, minimum
 from purebpf.kernel.info import ProgramInfo, program_info
 from purebpf.kernel.map import KernelMap
 from purebpf.kernel.names import with_name
 from purebpf.kernel.privileges import for_program
-from purebpf.kernel.syscall import Pinned, address, pin
+from purebpf.kernel.syscall import address, pin
 from purebpf.spec import MAP_SOURCES, ProgramSpec
 from purebpf.tables.enums import ProgramType
 
@@ -118,12 +118,12 @@ def load_program(spec: ProgramSpec, maps: Mapping[str, EngineMap], log_level: in
 
         if lacking := unseen(spec):
             raise lacking
-    functions, _records = _functions(spec, what, fields)
+    told, _held = debug_info.tell(spec, what, fields)
     module = _hook(spec, fields)
     try:
         answer = with_name(spec.name, attempt)
     finally:
-        functions.close()
+        told.close()
         module.close()
     if answer < 0:
         raise _rejected(-answer, spec, what, log)
@@ -142,24 +142,6 @@ def _hook(spec: ProgramSpec, fields: verifier.Fields) -> Descriptor:
     if not module.closed:
         fields["attach_btf_obj_fd"] = module.number
     return module
-
-
-def _functions(spec: ProgramSpec, what: str, fields: verifier.Fields) -> tuple[Descriptor, Pinned]:
-    """Have the fields tell the functions' types, which the kernel wants for global functions (Linux 5.6) and for callbacks
-    (5.13), as long as the results are kept and open."""
-    typed = any(function.type for function in spec.functions)
-    if not typed and not any(i.opcode == WIDE_LOAD and i.src == PSEUDO_FUNC for i in spec.instructions):
-        return Descriptor.none(), pin(b"")
-    from purebpf.kernel.btf import FUNC_INFO_BYTES, function_types, load_btf
-
-    data, records = function_types(spec)
-    pinned = pin(records)
-    btf = load_btf(data, what)
-    fields["prog_btf_fd"] = btf.number
-    fields["func_info_rec_size"] = FUNC_INFO_BYTES
-    fields["func_info"] = address(pinned)
-    fields["func_info_cnt"] = len(records) // FUNC_INFO_BYTES
-    return btf, pinned
 
 
 def _resolved(instruction: Instruction, spec: ProgramSpec, maps: Mapping[str, EngineMap]) -> Instruction:
