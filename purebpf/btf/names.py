@@ -30,8 +30,7 @@ class Names:
         found = self._known.get(name)
         if found is None:
             below = self.base.find(name) if self.base else ()
-            own = {number for offset in self._offsets(name) for number in self._with(offset)}
-            found = self._known[name] = (*below, *sorted(own))
+            found = self._known[name] = (*below, *sorted(self._with(self._offsets(name))))
         return found
 
     def flavoured(self, name: str) -> list[str]:
@@ -54,23 +53,31 @@ class Names:
         while start >= 0:
             found.append(start + self.first_string)
             start = self.strings.find(sought, start + 1)
-        if len(found) > FEW:
-            self._count()
         return found
 
-    def _with(self, offset: int) -> Iterator[int] | list[int]:
-        if len(self._known) >= FEW:
+    def _with(self, offsets: list[int]) -> Iterator[int]:
+        """The types whose name is at one of the offsets, in any order."""
+        if not offsets:
+            return iter(())
+        if len(self._known) >= FEW or len(offsets) > FEW:
             self._count()
-        return self._search(offset) if self._by_offset is None else self._by_offset.get(offset, [])
+        return self._search(offsets) if self._by_offset is None else self._listed(self._by_offset, offsets)
 
-    def _search(self, offset: int) -> Iterator[int]:
-        """The types whose name is at an offset, by a search of bytes."""
-        names, sought = memoryview(self.names).tobytes(), offset.to_bytes(4, sys.byteorder)  # type: ignore[arg-type]
-        at = names.find(sought)
-        while at >= 0:
+    @staticmethod
+    def _listed(by_offset: dict[int, list[int]], offsets: list[int]) -> Iterator[int]:
+        for offset in offsets:
+            yield from by_offset.get(offset, ())
+
+    def _search(self, offsets: list[int]) -> Iterator[int]:
+        """By a search of bytes: one for all the offsets."""
+        names: bytes = memoryview(self.names).tobytes()  # type: ignore[arg-type]
+        sought = re.compile(b"|".join(re.escape(offset.to_bytes(4, sys.byteorder)) for offset in offsets), re.DOTALL)
+        found = sought.search(names)
+        while found:
+            at = found.start()
             if at % 4 == 0:
                 yield self.first + at // 4
-            at = names.find(sought, at + 1)
+            found = sought.search(names, at + 1)
 
     def _count(self) -> None:
         """Make the dictionary."""

@@ -178,3 +178,39 @@ def test_reserved_number_that_is_never_defined_is_told() -> None:
     builder.reserve()
     with pytest.raises(BtfError, match="was not defined"):
         builder.types()
+
+
+def naive(types: list[Type]) -> list[int]:
+    """The classes of equal types, by splitting until nothing changes."""
+    classes = [0] * len(types)
+    while True:
+        labels: dict[object, int] = {}
+        looks = [
+            (renumbered(type, lambda number: 0), *(classes[n - 1] if n else -1 for n in references(type))) for type in types
+        ]
+        found = [labels.setdefault(look, len(labels)) for look in looks]
+        if found == classes:
+            return found
+        classes = found
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_classes_of_random_graphs_are_those_of_the_plain_way(seed: int) -> None:
+    chance = random.Random(seed)
+    size = chance.randrange(1, 40)
+
+    def some() -> int:
+        return chance.randrange(size + 1)
+
+    makers = (
+        lambda: Ptr(some()),
+        lambda: Typedef("t", some()),
+        lambda: Struct("s", 8, (Member("a", some(), 0), Member("b", some(), 32))),
+        lambda: Array(some(), some(), 2),
+        lambda: INT,
+    )
+    types: list[Type] = [chance.choice(makers)() for _ in range(size)]
+    left, numbers = deduplicate(types)
+    classes = naive(types)
+    assert len(left) == len(set(classes))
+    assert all((numbers[i + 1] == numbers[j + 1]) == (classes[i] == classes[j]) for i in range(size) for j in range(size))
