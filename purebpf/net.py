@@ -66,6 +66,8 @@ else:
 
 @struct
 class Ethernet(Header):
+    """`proto` names what follows at 14 bytes: ETH_P_IP, ETH_P_IPV6, ETH_P_8021Q ..."""
+
     dst: bytes = raw(6)
     src: bytes = raw(6)
     proto: be16 = 0
@@ -151,6 +153,8 @@ class TCP(Header):
 
 @struct
 class UDP(Header):
+    """`len` counts header and data; what follows starts at 8 bytes. A `check` of 0 is none."""
+
     source: be16 = 0
     dest: be16 = 0
     len: be16 = 0
@@ -202,7 +206,10 @@ def __getattr__(name: str) -> int:
         for each in GROUPS:
             if name in group(each):
                 return group(each)[name]
-    raise AttributeError(f"module 'purebpf.net' has no attribute '{name}'")
+    from difflib import get_close_matches
+
+    near = "".join(f"; did you mean '{other}'?" for other in get_close_matches(name, __dir__(), 1) if name[:1] != "_")
+    raise AttributeError(f"module 'purebpf.net' has no attribute '{name}'{near}")
 
 
 def __dir__() -> list[str]:

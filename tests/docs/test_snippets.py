@@ -16,7 +16,10 @@ from purebpf.errors import Unsupported
 from purebpf.program import Program, load
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("guide", "language", "howto", "debugging", "btf"))]
+PAGES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("guide", "language", "howto", "debugging", "net", "btf")),
+]
 WITHOUT_PROGRAMS = ("btf.md",)
 
 

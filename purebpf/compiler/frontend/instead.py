@@ -264,6 +264,19 @@ def packet_type(node: ast.Call) -> str:
     return f"`{where}(14, IPv4)`, `{where}(0, u16)`"
 
 
+def dotted(name: str, module: dict[str, Any]) -> str:
+    """A constant's name with a dot: by a module that has it, as the author calls it."""
+    import purebpf
+    from purebpf import net
+
+    for key, value in module.items():
+        if isinstance(value, ModuleType) and not key.startswith("_"):
+            for home, way in ((value, key), (net, f"{key}.net") if value is purebpf else (None, "")):
+                if getattr(home, name, None) is not None and getattr(home, name) == module.get(name):
+                    return f"{way}.{name}"
+    return f"module.{name}"
+
+
 def cannot_run(value: Any) -> str:
     """Of a function that is not written in Python, or that belongs to an object."""
     if isinstance(getattr(value, "__self__", None), ModuleType):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
-from purebpf.compiler.frontend import conditions, memory, statements, tuples
+from purebpf.compiler.frontend import conditions, instead, memory, statements, tuples
 from purebpf.compiler.frontend.comparing import Split
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.lower import Lowering, lowers
@@ -143,8 +143,8 @@ def _capture(cx: Lowering, pattern: ast.MatchAs, subject: ast.Name) -> Split:
         what = "constant" if isinstance(outer, int | str | bytes | tuple) else "module's"
         cx.fail(
             pattern,
-            f"`case {name}:` captures every value in a new variable, it does not compare with the {what} `{name}`",
-            hint=f"write a dotted name such as `module.{name}`, or `case x if x == {name}:`",
+            f"`{name}` in a `case` captures every value in a new variable, it does not compare with the {what} `{name}`",
+            hint=f"write a dotted name: `{instead.dotted(name, function.__globals__)}`, or `case x if x == {name}:`",
         )
     cx.go(yes)
     statements.bind(cx, subject, name, cx.flow.names[subject.id])
