@@ -153,3 +153,59 @@ def test_before_6_9_nothing_is_called_back_inside() -> None:
     program.options = Options(may_goto=False)
     with pytest.raises(CompileError, match=r"nothing can be called back inside of `with bpf.rcu\(\)` on this kernel"):
         program.compiled()
+
+
+@bpf.struct
+class Word:
+    value: u64 = 0
+
+
+@bpf.global_subprogram
+def fetch(word: Word, address: u64) -> int:
+    return bpf.helpers.copy_from_user(word, 8, address)
+
+
+def sleeps_inside(file):  # type: ignore[no-untyped-def]
+    word = Word()
+    with bpf.rcu():
+        bpf.helpers.copy_from_user(word, 8, 1234)
+    return 0
+
+
+def sleeps_in_a_subprogram(file):  # type: ignore[no-untyped-def]
+    word = Word()
+    with bpf.rcu():
+        fetch(word, 1234)
+    return 0
+
+
+def sleeps_in_a_callback(file):  # type: ignore[no-untyped-def]
+    word = Word()
+
+    def again(i: int) -> bool:
+        return fetch(word, i) != 0
+
+    with bpf.rcu():
+        bpf.loop(5, again)
+    return 0
+
+
+def sleeps_behind(file):  # type: ignore[no-untyped-def]
+    word = Word()
+    with bpf.rcu():
+        word.value += 1
+    fetch(word, 1234)
+    return 0
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("function", (sleeps_inside, sleeps_in_a_subprogram, sleeps_in_a_callback))
+def test_nothing_sleeps_while_it_is_held(function: Callable[..., object]) -> None:
+    with pytest.raises(CompileError, match="may sleep, which cannot be while RCU is held"):
+        bpf.lsm("file_open", sleepable=True)(function).compiled()
+
+
+@pytest.mark.kernel
+def test_behind_it_sleeping_is_fine() -> None:
+    made = bpf.lsm("file_open", sleepable=True)(sleeps_behind).compiled()
+    assert any(instruction.symbol == "bpf_rcu_read_unlock" for instruction in made.program.instructions)

@@ -102,6 +102,7 @@ def run(cx: Lowering, node: ast.AST, body: Body, call: Callable[[Op, Op], Op]) -
                 stored = _hidden(cx, op, slot.offset) if changes else op
                 cx.builder.emit("store", VOID, [frame, stored], (SLOT, slot.offset))
     cx.unit.functions[made.function.name] = made.function
+    rcu.refuse_sleeping(cx, node, made.function.name, body.name)
     cx.repeated += made.cost
     answer = call(cx.builder.emit("func", Ptr("func"), [], (made.function.name,)), frame)
     from purebpf.compiler.frontend.maps import changed

@@ -13,7 +13,7 @@ import ast
 from types import FunctionType
 from typing import NoReturn
 
-from purebpf.compiler.frontend import helpers, maps, memory, scopes, subprograms
+from purebpf.compiler.frontend import helpers, maps, memory, rcu, scopes, subprograms
 from purebpf.compiler.frontend.annotations import annotation_value, check_context
 from purebpf.compiler.frontend.lower import Frame, Lowering, NeedsInlining, Subprogram
 from purebpf.compiler.frontend.values import (
@@ -66,6 +66,7 @@ def call(cx: Lowering, node: ast.Call, function: FunctionType, frame: Frame, arg
     made = cx.unit.subprograms[key]
     assert made is not None
     cx.refuse_call(f"`{function.__name__}`")
+    rcu.refuse_sleeping(cx, node, made.name, function.__name__)
     cx.forget()
     maps.changed(cx)
     if made.moves_packet:

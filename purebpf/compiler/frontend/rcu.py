@@ -7,7 +7,7 @@ import ast
 from purebpf.compiler.diagnostics import UnsupportedProgram
 from purebpf.compiler.frontend import kfuncs, scopes
 from purebpf.compiler.frontend.helpers import RCU
-from purebpf.compiler.frontend.lower import Lowering
+from purebpf.compiler.frontend.lower import Lowering, Unit
 from purebpf.compiler.ir.ops import VOID
 
 
@@ -40,3 +40,30 @@ def refuse_callback(cx: Lowering, node: ast.AST) -> None:
             "that came with Linux 6.9",
             "call it before or behind the `with`",
         )
+
+
+def refuse_sleeping(cx: Lowering, node: ast.AST, function: str, shown: str) -> None:
+    """While RCU is held nothing may be called that may sleep, not even through others."""
+    helper = _sleeping(cx.unit, function, set()) if is_held(cx) and not cx.flow.dead else None
+    if helper is not None:
+        cx.fail(
+            node,
+            f"`{shown}` may sleep, which cannot be while RCU is held",
+            f"it calls the helper `{helper}`",
+            "call it behind the `with`",
+        )
+
+
+def _sleeping(unit: Unit, name: str, seen: set[str]) -> str | None:
+    """A helper that may sleep and that a function calls, itself or through others."""
+    from purebpf.tables.helpers import helper
+
+    if name in seen or name not in unit.functions:
+        return None
+    seen.add(name)
+    for op in unit.functions[name].ops():
+        if op.kind == "call" and (found := helper(op.imm[0])) is not None and found.sleeps:
+            return found.name
+        if op.kind in ("callsub", "func") and (inner := _sleeping(unit, op.imm[0], seen)) is not None:
+            return inner
+    return None

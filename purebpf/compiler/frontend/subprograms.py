@@ -42,6 +42,7 @@ def call(cx: Lowering, node: ast.Call, function: FunctionType, frame: Frame, arg
     passed = [_passed(cx, arguments[name][0], value, frame.types.get(name)) for name, value in values.items()]
     ops = [op for op in passed if op is not None]
     cx.refuse_call(f"`{function.__name__}`")
+    rcu.refuse_sleeping(cx, node, made.name, function.__name__)
     cx.forget()
     cx.repeated += cx.unit.costs.get(made.name, 0)
     maps.changed(cx)
