@@ -29,7 +29,7 @@ from purebpf.btf.dedup import deduplicate
 from purebpf.btf.dump import lines
 from purebpf.btf.minimal import minimal, minimal_for
 from purebpf.btf.reader import Btf, BtfError
-from purebpf.btf.types import Kind, Type
+from purebpf.btf.types import DeclTag, Kind, Linkage, Member, Ptr, Struct, Type, Typedef, Var
 from tests.btf.graphs import task_btf
 from tests.btf.make import everything
 
@@ -42,17 +42,34 @@ VALUES = (0, 1, 2, 3, 4, 8, 16, 24, 31, 32, 0x7F, 0x80, 0xFF, 0xFFFF, 0x10000, 0
 def bases() -> tuple[bytes, ...]:
     """Small and sound BTFs to begin with."""
     task = bytes(task_btf()[0].raw)
-    return (everything("little").bytes(), everything("big").bytes(), task, task)
+    return (everything("little").bytes(), everything("big").bytes(), task, module(), task)
 
 
-def damaged(seed: int) -> bytes:
-    """The bytes of a seed: a sound BTF, changed in a few places."""
+@cache
+def below() -> Btf:
+    """What the module's BTF builds on."""
+    return task_btf()[0]
+
+
+@cache
+def module() -> bytes:
+    """A split BTF."""
+    builder = BtfBuilder("little", base=below())
+    own = builder.add(Struct("own", 64, (Member("of", 1, 0), Member("count", below().find("int"), 448))))
+    builder.add(DeclTag("tag", builder.add(Typedef("task", builder.add(Ptr(own)))), -1))
+    builder.add(Var("here", own, Linkage.STATIC))
+    return builder.encode()
+
+
+def damaged(seed: int) -> tuple[bytes, Btf | None]:
+    """The bytes of a seed: a sound BTF, changed in a few places; and its base if it is a module's."""
     chance = random.Random(seed)
-    raw = bytearray(chance.choice(bases()))
+    chosen = chance.choice(bases())
+    raw = bytearray(chosen)
     mark = "<" if raw[0] == 0x9F else ">"
     for _ in range(chance.choice((1, 1, 1, 2, 3, 5, 8, 20))):
         CHANGES[chance.randrange(len(CHANGES))](raw, chance, mark)
-    return bytes(raw)
+    return bytes(raw), below() if chosen == module() else None
 
 
 def _byte(raw: bytearray, chance: random.Random, mark: str) -> None:
@@ -105,10 +122,11 @@ STRICTER = re.compile(r"not UTF-8|bits at bit \d+ in \d+ bytes|has the encoding"
 CHANGES = (_byte, _bit, _word, _word, _kind, _cut, _move)
 
 
-def use(raw: bytes) -> str:
-    """Use all there is. "refused" for bytes that cannot be opened, "damaged" for some types that cannot be used, "sound"."""
+def use(raw: bytes, base: Btf | None = None) -> str:
+    """Use all there is. "refused" for bytes that cannot be opened, "damaged" for types that cannot be used, "decoded" for types
+    that make no sense together, "sound"."""
     try:
-        btf = Btf(raw)
+        btf = Btf(raw, base=base)
     except BtfError:
         return "refused"
     good = True
@@ -133,9 +151,9 @@ def use(raw: bytes) -> str:
     types = [type for _, type in btf]
     _same_again(btf, types)
     sound = _done(lambda: check(btf))
-    left, numbers = deduplicate(types)
-    assert deduplicate(left)[0] == left
-    assert set(numbers) == set(range(1, len(btf)))
+    left, numbers = deduplicate(types, btf.first)
+    assert deduplicate(left, btf.first)[0] == left
+    assert set(numbers) == set(range(btf.first, len(btf)))
     _done(lambda: minimal(btf, range(1, len(btf))))
     _done(lambda: minimal_for(btf, btf))
     for number in range(1, len(btf)):
@@ -154,10 +172,10 @@ def _done(action) -> bool:  # type: ignore[no-untyped-def]
 
 
 def _same_again(btf: Btf, types: list[Type]) -> None:
-    builder = BtfBuilder(btf.byteorder)
+    builder = BtfBuilder(btf.byteorder, base=btf.base)
     for type in types:
         builder.define(builder.reserve(), type)
-    assert [type for _, type in Btf(builder.encode())] == types, "what is written is not what was read"
+    assert [type for _, type in Btf(builder.encode(), base=btf.base)] == types, "what is written is not what was read"
 
 
 def _kernel_takes(raw: bytes) -> bool:
@@ -192,10 +210,10 @@ def batch(first: int, count: int, kernel: bool) -> tuple[Counter[str], list[str]
     counts, problems = Counter[str](), []
     signal.signal(signal.SIGALRM, _too_long)
     for seed in range(first, first + count):
-        raw, start = damaged(seed), time.process_time()
+        (raw, base), start = damaged(seed), time.process_time()
         signal.setitimer(signal.ITIMER_REAL, 10)
         try:
-            outcome = use(raw)
+            outcome = use(raw, base)
         except Exception:
             outcome = "failed"
             problems.append(f"seed {seed}:\n{traceback.format_exc(limit=-6)}")
@@ -204,7 +222,7 @@ def batch(first: int, count: int, kernel: bool) -> tuple[Counter[str], list[str]
         counts[outcome] += 1
         if (seconds := time.process_time() - start) > SLOW:
             problems.append(f"seed {seed} took {seconds:.1f} s")
-        if kernel and raw[:1] == struct.pack("=H", 0xEB9F)[:1] and _kernel_takes(raw):
+        if kernel and base is None and raw[:1] == struct.pack("=H", 0xEB9F)[:1] and _kernel_takes(raw):
             counts["taken by the kernel"] += 1
             if outcome != "sound" and not STRICTER.search(reason := why(raw)):
                 problems.append(f"seed {seed} is {outcome} here, but the kernel takes it: {reason}")
