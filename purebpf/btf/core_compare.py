@@ -9,6 +9,7 @@ from __future__ import annotations
 from purebpf.btf.errors import BtfError
 from purebpf.btf.names import essential_name
 from purebpf.btf.reader import Btf
+from purebpf.btf.relocation import ANYTHING
 from purebpf.btf.types import AnyEnum, Array, Composite, Enum, Enum64, FuncProto, Fwd, Int, Kind, Ptr, Struct, Type, Union, Void
 
 DEEPEST = 32  # types inside of types, and pointers in a row
@@ -29,6 +30,8 @@ def same_kind(one: Kind, other: Kind) -> bool:
 def fields_compatible(local: Btf, one: int, target: Btf, other: int) -> bool:
     """Whether fields of these types can be the same field: pointers always, integers of any size and sign, structs and unions
     of any name, enums and declared structs of the same name or none, arrays of such elements."""
+    if local.kind(one) is Kind.TYPEDEF and local.name(one) == ANYTHING:
+        return True
     for _ in range(DEEPEST):
         here, there = local.type(local.resolve(one)), target.type(target.resolve(other))
         if here.kind in COMPOSITES and there.kind in COMPOSITES:

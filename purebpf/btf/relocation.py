@@ -9,6 +9,10 @@ from enum import IntEnum
 
 from purebpf.data import data
 
+# A typedef of this name is the type of a member of which the program knows nothing else: such a field is the same field
+# whatever kind it has in a kernel. Other loaders see what is behind it, an int.
+ANYTHING = "purebpf_anything"
+
 
 class CoreKind(IntEnum):
     """What is asked. Fields by their access, types and enumerators by their names."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from purebpf.btf.reader import Btf
+from purebpf.btf.relocation import ANYTHING
 from purebpf.btf.types import Array, Enum, Enum64, Float, Int, Member, Ptr, Struct, Type, Typedef, Union
 
 MISSING = "?"  # before the name of a member or enumerator, or of a type, that the BTF does not have and the target may
@@ -96,7 +97,7 @@ class Trimmer:
 
     def _member(self, found: Struct | Union, step: str) -> Member:
         if step.startswith(MISSING):
-            return Member(step.removeprefix(MISSING), self._plain_int(), 0)
+            return Member(step.removeprefix(MISSING), self.add(Typedef(ANYTHING, self._plain_int())), 0)
         member = found.members[int(step)]
         return Member(member.name, self.number(member.type), member.bit_offset, member.bit_size)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from purebpf.btf.core import Answer, resolve
-from purebpf.btf.relocation import CoreKind, CoreRelocation
+from purebpf.btf.relocation import ANYTHING, CoreKind, CoreRelocation
 from purebpf.btf.types import Member, Struct
 from purebpf.errors import Error
 from tests.btf.kit import Kit
@@ -174,6 +174,22 @@ def test_a_field_of_a_compatible_kind_is_the_field() -> None:
         s = local.struct("s", ("a", make(local)))
         target.struct("s", ("b", target.u64), ("a", other(target)))
         assert ask(local, s, "0:0", OFFSET, target).value == 8
+
+
+def test_a_field_of_which_only_the_name_is_known_is_there_whatever_it_is() -> None:
+    for make in (
+        lambda k: k.ptr(),
+        lambda k: k.struct("x", ("y", k.u64)),
+        lambda k: k.array(k.ptr(), 3),
+        lambda k: k.enum("e", A=1),
+        lambda k: k.float("float", 4),
+        lambda k: k.u8,
+    ):
+        local, target = Kit(), Kit()
+        s = local.struct("s", ("a", local.typedef(ANYTHING, local.s32)))
+        target.struct("s", ("b", target.u64), ("a", make(target)))
+        assert ask(local, s, "0:0", EXISTS, target).value == 1
+        assert ask(local, s, "0:0", EXISTS, Kit()).value == 0
 
 
 def test_signs_are_told() -> None:
