@@ -6,11 +6,11 @@ import sys
 from collections.abc import Callable, Mapping
 from types import FunctionType
 
-from purebpf import kept
 from purebpf.collection import Collection, choose_engine, compile_together
 from purebpf.compiler.options import Options
 from purebpf.data import replace
 from purebpf.errors import CompileError, Error, NotLoaded
+from purebpf.kept import find, forget, keep
 from purebpf.lang import declaring
 from purebpf.lang.program_types import KINDS, ProgramKind
 from purebpf.spec import CollectionSpec
@@ -92,10 +92,10 @@ class Program:
         if self._compiled:
             return self.compiled(target=target())
         if engine.identity not in self._kept:
-            found = kept.find(self, engine)
+            found = find(self, engine)
             if found is None:
                 made = self.compiled(target=target())
-                kept.keep(self, engine, made)
+                keep(self, engine, made)
                 return made
             self._warn(found)
             self._kept[engine.identity] = found
@@ -106,7 +106,7 @@ class Program:
         used = bool(self._kept)
         self._kept.clear()
         if used:
-            kept.forget(self)
+            forget(self)
         return used
 
     def _warn(self, made: Loadable) -> None:
