@@ -23,6 +23,9 @@ hits = bpf.Hash[u32, u64](max_entries=8)
 recent = bpf.LruHash[u32, u64](max_entries=8)
 stations = bpf.Hash[u32, Station](max_entries=8)
 local = bpf.PerCpuHash[u32, Station](max_entries=8)
+together = bpf.Hash[Station, Station](max_entries=8)
+slots = bpf.Array[Station](max_entries=1)
+by_name = bpf.Hash[bpf.chars(8), u32](max_entries=8)
 by_station = bpf.Hash[Station, u64](max_entries=8)
 
 
@@ -163,6 +166,44 @@ def taken_out_in_a_loop(ctx):
         if station is not None:
             total += station.number
     return total
+
+
+@case(7)
+def a_record_as_key(ctx):
+    key = Station(number=1, name="a")
+    by_station[key] = 3
+    if key in by_station:
+        by_station[key] += 4
+    if key not in by_station:
+        return 0
+    return by_station[key]
+
+
+@case(9)
+def a_record_under_a_record(ctx):
+    key = Station(number=1, name="a")
+    together[key] = Station(number=3)
+    if key in together:
+        together[key].number += 6
+    station = together.get(key)
+    return 0 if station is None else station.number
+
+
+@case(3)
+def a_key_that_changes(ctx):
+    key = Station(number=1, name="a")
+    by_station[key] = 3
+    if key in by_station and by_station[key] == 3:
+        key.number = 2
+        return 3 if key not in by_station else 4
+    return 0
+
+
+@case(2)
+def a_text_of_a_record_as_key(ctx):
+    slots[0].name = "zz"
+    by_name[slots[0].name] = 2
+    return by_name[slots[0].name] if slots[0].name in by_name else 0
 
 
 @case.parametrize()

@@ -53,6 +53,9 @@ class Subprogram:
     moves_packet: bool
 
 
+IN_MEMORY = "@"  # in the names under which a flow's state keeps what memory may change
+
+
 class NeedsInlining(Exception):
     """Raised inside a subprogram that turns out to need what only its caller has."""
 
@@ -443,7 +446,7 @@ class Lowering:
         return self.builder.emit("call", result, args, (helper,))
 
     def forget(self) -> None:
-        """Tests of fields in memory hold no longer."""
+        """Tests of fields in memory hold no longer, nor do entries that were found by keys there."""
         state = self.flow.state
-        for key in [key for key in state if isinstance(key, tuple)]:
+        for key in [key for key in state if isinstance(key, tuple) or (isinstance(key, str) and IN_MEMORY in key)]:
             del state[key]

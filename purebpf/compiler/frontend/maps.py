@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend import advice, instead, memory, rings
 from purebpf.compiler.frontend.flow import Flow
+from purebpf.compiler.frontend.lower import IN_MEMORY
 from purebpf.compiler.frontend.values import (
     NONE,
     Const,
@@ -90,8 +91,8 @@ def value_ref(cx: Lowering, declaration: MapDeclaration, op: Op) -> Ref:
 def lookup(
     cx: Lowering, node: ast.AST, declaration: MapDeclaration, key_node: ast.AST, key: Value, place: Op | None = None
 ) -> MaybeRef:
-    """The entry of a key (which lies in `place` if it does), or None. The same integer key is looked up once, until the map may
-    have changed."""
+    """The entry of a key (which lies in `place` if it does), or None. The same key is looked up once, until the map may have
+    changed, or the key, where it lies in memory."""
     name = _looked_up(declaration, key)
     before = cx.flow.state.get(name) if name else None
     if isinstance(before, MaybeRef):
@@ -105,13 +106,18 @@ def lookup(
 
 
 def _looked_up(declaration: MapDeclaration, key: Value) -> str:
-    """The name under which a flow's state keeps the entry of a key; "" for keys that may change in memory."""
+    """The name under which a flow's state keeps the entry of a key; "" for a key without a place. Of a key in memory
+    `Lowering.forget` drops it."""
     number = known(key)
-    if number is None and not isinstance(key, IntValue):
+    if number is not None:
+        which = f"{number}"
+    elif isinstance(key, IntValue):
+        which = f"%{id(key.op)}"
+    elif isinstance(key, Ref):
+        which = f"{IN_MEMORY}{id(key.op)}+{key.offset}"
+    else:
         return ""
-    kind = ARRAY_ENTRY if declaration.kind in ARRAYS else HASH_ENTRY
-    which = number if number is not None else f"%{id(key.op)}" if isinstance(key, IntValue) else ""
-    return f"{kind}{id(declaration)} {which}"
+    return f"{ARRAY_ENTRY if declaration.kind in ARRAYS else HASH_ENTRY}{id(declaration)} {which}"
 
 
 def learn_presence(flow: Flow, value: MaybeRef | MaybeInt) -> None:
