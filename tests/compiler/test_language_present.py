@@ -203,7 +203,9 @@ def a_key_that_changes(ctx):
 def a_text_of_a_record_as_key(ctx):
     slots[0].name = "zz"
     by_name[slots[0].name] = 2
-    return by_name[slots[0].name] if slots[0].name in by_name else 0
+    if slots[0].name in by_name:
+        return by_name[slots[0].name]
+    return 0
 
 
 @case.parametrize()
