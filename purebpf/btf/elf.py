@@ -5,15 +5,23 @@ The file is not trusted: whatever points outside of it is a `BtfError`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from struct import Struct as Packer
 from struct import calcsize
+from typing import Protocol
 
 from purebpf.btf.errors import BtfError
 from purebpf.data import data
 
 MAGIC = b"\x7fELF"
+MOST_SECTIONS = 1 << 20
 NO_BITS, COMPRESSED, EXTENDED = 8, 0x800, 0xFFFF  # SHT_NOBITS, SHF_COMPRESSED, SHN_XINDEX
+
+
+class Bytes(Protocol):
+    """Bytes that are read where they are asked for: those of a file, or a `memoryview`."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, where: slice, /) -> bytes | memoryview: ...
 
 
 @data
@@ -28,31 +36,32 @@ class _Section:
     link: int
 
 
-def elf_sections(raw: memoryview, names: tuple[str, ...], origin: str) -> dict[str, memoryview]:
+def elf_sections(raw: Bytes, names: tuple[str, ...], origin: str) -> dict[str, bytes]:
     """The bytes of those of the named sections that the file has."""
     rows, strings = _table(raw, origin)
-    found: dict[str, memoryview] = {}
+    found: dict[str, bytes] = {}
     sought = {name.encode() + b"\0": name for name in names}
     longest = max(map(len, sought))
     for row in rows:
-        text = bytes(strings[row.name : row.name + longest])
+        text = strings[row.name : row.name + longest]
         for name in (sought[key] for key in sought if text.startswith(key)):
             if row.flags & COMPRESSED:
                 raise BtfError(f"{origin}: the section {name} is compressed; decompress it first (objcopy does)")
-            if row.type != NO_BITS:
-                found.setdefault(name, _bytes(raw, row, origin))
+            if row.type != NO_BITS and name not in found:
+                found[name] = _bytes(raw, row, origin)
     return found
 
 
-def _table(raw: memoryview, origin: str) -> tuple[list[_Section], memoryview]:
+def _table(raw: Bytes, origin: str) -> tuple[list[_Section], bytes]:
     """The section table, and the bytes of the section that holds the names."""
-    if len(raw) < 52 or raw[4] not in (1, 2) or raw[5] not in (1, 2):
+    start = bytes(raw[:64])
+    if len(start) < 52 or start[4] not in (1, 2) or start[5] not in (1, 2):
         raise BtfError(f"{origin}: the ELF header is cut off or damaged", 4)
-    mark, wide = "<>"[raw[5] - 1], raw[4] == 2
+    mark, wide = "<>"[start[5] - 1], start[4] == 2
     head = Packer(mark + ("40xQ10xHHH" if wide else "32xI10xHHH"))
-    if len(raw) < head.size:
-        raise BtfError(f"{origin}: the ELF header is cut off", len(raw))
-    table, each, count, names = head.unpack(raw[: head.size])
+    if len(start) < head.size:
+        raise BtfError(f"{origin}: the ELF header is cut off", len(start))
+    table, each, count, names = head.unpack(start[: head.size])
     layout = mark + ("IIQ8xQQI" if wide else "III4xIII")
     if not table:
         raise BtfError(f"{origin}: the ELF file has no sections")
@@ -63,16 +72,20 @@ def _table(raw: memoryview, origin: str) -> tuple[list[_Section], memoryview]:
     names = first.link if names == EXTENDED else names
     if table + each * count > len(raw) or names >= count:
         raise BtfError(f"{origin}: the ELF file's section table lies outside of it", table)
-    rows = list(_rows(raw, Packer(layout), table, each, count))
+    if count > MOST_SECTIONS:
+        raise BtfError(f"{origin}: the ELF file has {count} sections; more than {MOST_SECTIONS} are not read", table)
+    whole = bytes(raw[table : table + each * count])
+    if len(whole) < each * count:
+        raise BtfError(f"{origin}: the ELF file was cut off while it was read", table)
+    rows = _rows(whole, Packer(layout), each)
     return rows, _bytes(raw, rows[names], origin)
 
 
-def _rows(raw: memoryview, packer: Packer, table: int, each: int, count: int) -> Iterator[_Section]:
-    for at in range(table, table + each * count, each):
-        yield _Section(*packer.unpack(raw[at : at + packer.size]))
+def _rows(table: bytes, packer: Packer, each: int) -> list[_Section]:
+    return [_Section(*packer.unpack(table[at : at + packer.size])) for at in range(0, len(table), each)]
 
 
-def _bytes(raw: memoryview, row: _Section, origin: str) -> memoryview:
+def _bytes(raw: Bytes, row: _Section, origin: str) -> bytes:
     if row.offset + row.size > len(raw):
         raise BtfError(f"{origin}: an ELF section of {row.size} bytes at {row.offset} reaches beyond the end", row.offset)
-    return raw[row.offset : row.offset + row.size]
+    return bytes(raw[row.offset : row.offset + row.size])

@@ -9,21 +9,36 @@ from purebpf.btf import elf
 from purebpf.btf.errors import BtfError
 from purebpf.btf.reader import Btf
 
-LARGEST = 1 << 31  # bytes of a file; a vmlinux with all debug information has less
+LARGEST = 1 << 30  # bytes of raw BTF; the largest kernels have some ten million
 
 
 def open_btf(path: str | os.PathLike[str], *, base: Btf | None = None) -> Btf:
     """The BTF in a file. A split one, such as a kernel module's, needs the `base` it builds on, unless it brings its own
     (section `.BTF.base`, Linux 6.11). Raises BtfError for bytes that are no BTF, OSError for a file that cannot be read."""
-    raw, origin = contents(path), os.fspath(path)
-    if bytes(raw[:4]) != elf.MAGIC:
-        return Btf(raw, base=base, origin=origin)
-    sections = elf.elf_sections(raw, (".BTF", ".BTF.base"), origin)
+    origin = os.fspath(path)
+    with open(path, "rb", buffering=0) as file:
+        if file.read(4) != elf.MAGIC:
+            return Btf(contents(path), base=base, origin=origin)
+        sections = elf.elf_sections(_Pieces(file.fileno()), (".BTF", ".BTF.base"), origin)
     if ".BTF" not in sections:
         raise BtfError(f"{origin}: the ELF file has no section .BTF; compile with debug information (clang -g)")
     if base is None and ".BTF.base" in sections:
-        base = Btf(bytes(sections[".BTF.base"]), origin=f"{origin}, section .BTF.base")
-    return Btf(bytes(sections[".BTF"]), base=base, origin=origin)
+        base = Btf(sections[".BTF.base"], origin=f"{origin}, section .BTF.base")
+    return Btf(sections[".BTF"], base=base, origin=origin)
+
+
+class _Pieces:
+    """An open file's bytes, each piece read when it is asked for: a kernel with its debug information has a gigabyte."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor, self.size = descriptor, os.fstat(descriptor).st_size
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, where: slice, /) -> bytes:
+        start, stop, _ = where.indices(self.size)
+        return os.pread(self.descriptor, stop - start, start) if stop > start else b""
 
 
 def contents(path: str | os.PathLike[str]) -> memoryview:
