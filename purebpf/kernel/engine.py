@@ -77,4 +77,4 @@ class KernelEngine:
             return RingReader(events)
         from purebpf.kernel.perf import DEFAULT_BYTES, PerfReader
 
-        return PerfReader(events, size or DEFAULT_BYTES)
+        return PerfReader(events, DEFAULT_BYTES if size is None else size)

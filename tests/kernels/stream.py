@@ -60,7 +60,8 @@ class Stream:
             if name.startswith(COUNT) and isinstance(value, int):
                 self.write(Count(event="count", what=name.removeprefix(COUNT), number=value))
         if report.outcome == "failed":
-            self.outcome, self.text = "failed", brief(report)
+            before = f"{self.text}\n" if self.outcome == "failed" else ""
+            self.outcome, self.text = "failed", before + brief(report)
         elif report.outcome == "skipped" and self.outcome != "failed":
             self.outcome, self.text = "skipped", reason(report)
 

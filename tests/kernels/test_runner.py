@@ -206,8 +206,11 @@ def test_the_plugin_tells_what_came_of_each_test(tmp_path: Path) -> None:
         "test_not_too_new",
         "test_refused",
         "test_teardown",
+        "test_both",
     ]
-    assert "assert 1 == 2" in next(iter(results.failed.values()))
+    first, *_, last = results.failed.values()
+    assert "assert 1 == 2" in first
+    assert "assert 3 == 4" in last and "at the end" in last
 
 
 @pytest.mark.parametrize(
