@@ -182,6 +182,7 @@ def broken():
     yield
     raise RuntimeError("at the end")
 def test_teardown(broken): pass
+def test_both(broken): assert 3 == 4
 def test_counts(record_property):
     record_property("count things", 5)
 """
