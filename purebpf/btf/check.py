@@ -182,8 +182,9 @@ def _inside(type: Type) -> tuple[int, ...]:
 
 
 def _spelled(type: Type) -> tuple[int, ...]:
-    """What must be spelled out to write the type down: a struct is known by its name."""
-    return () if isinstance(type, Composite | DeclTag | DataSec) else references(type)
+    """What must be spelled out to write the type down: a struct is known by its name. That a function takes itself, which no C
+    can say, is not for the kernel to mind."""
+    return () if isinstance(type, Composite | FuncProto | DeclTag | DataSec) else references(type)
 
 
 def _no_circles(btf: Btf, next_of: Callable[[Type], tuple[int, ...]], what: str) -> None:
