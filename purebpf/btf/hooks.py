@@ -65,9 +65,21 @@ def unknown_hook(attach: AttachType, name: str) -> str:
     where = f"the module {module!r}" if colon else "the kernel"
     if attach is AttachType.TRACE_RAW_TP and "/" in plain and find_hook(attach, event := plain.rpartition("/")[2]):
         return f"a tp_btf program names its event without a category: write {event!r}, not {plain!r}"
+    if hook is FUNCTION and _in_symbols(plain):
+        return (
+            f"the BTF of {where} does not describe its function `{plain}`, since it takes nothing or the compiler changed its "
+            f'parameters: use @bpf.kprobe("{plain}")'
+        )
     near = similar(plain, hook_names(module_btf(module or KERNEL), hook))
     known = f"; did you mean {' or '.join(near)}?" if near else ""
     return f"{where} has no {hook.what} `{plain}`{known}"
+
+
+def _in_symbols(name: str) -> bool:
+    """Whether there is a function of that name, whatever BTF says."""
+    from purebpf.btf.kallsyms import functions, read_symbols
+
+    return bool(functions(read_symbols(), name))
 
 
 def hook_names(btf: Btf, hook: HookKind) -> list[str]:

@@ -184,10 +184,10 @@ def many(configured: None, kernel: KernelEngine) -> None:
         pytest.skip(str(error))
 
 
-def mechanism(number: int) -> str:
-    if kernel_version() >= kprobe_multi.FIRST:
-        return f"kprobe multi link, {number} functions"
-    return f"{number} kprobes, perf event{' link' if kernel_version() >= (5, 15) else ', ioctl'}"
+def mechanisms(number: int) -> tuple[str, ...]:
+    """Those that a kernel of this version may have; by configuration it may lack the newer one."""
+    older = f"{number} kprobes, perf event{' link' if kernel_version() >= (5, 15) else ', ioctl'}"
+    return (older, f"kprobe multi link, {number} functions") if kernel_version() >= kprobe_multi.FIRST else (older,)
 
 
 @pytest.mark.parametrize("section", ["kprobe", "kretprobe"])
@@ -195,7 +195,7 @@ def test_many_functions_are_probed_at_once(kernel: KernelEngine, counts: KernelM
     spec = counter(f"{section}.multi/{GETPGID},{GETSID}", AttachType.TRACE_KPROBE_MULTI)
     with loaded(kernel, spec, counts) as program:
         with kernel.attach(program, {}) as link:
-            assert link.mechanism == mechanism(2)
+            assert link.mechanism in mechanisms(2)
             os.getpgid(0)
             os.getsid(0)
             os.getsid(0)
@@ -222,7 +222,7 @@ def test_a_decorated_pattern_is_attached(many: None) -> None:
     with watch.attach() as attached:
         os.getpgid(0)
         os.getsid(0)
-        assert "2 " in attached.mechanism or "3 " in attached.mechanism  # the 32-bit entry may be a function too
+        assert attached.mechanism in (*mechanisms(2), *mechanisms(3))  # the 32-bit entry may be a function too
         assert calls[0] == 2
 
 

@@ -12,6 +12,10 @@ from collections.abc import Iterator
 import pytest
 
 import purebpf as bpf
+from purebpf import u64
+from purebpf.btf.running import module_btf as modules_btf
+from purebpf.btf.running import modules
+from purebpf.btf.types import Kind
 from purebpf.errors import Error, KernelError, Unsupported
 from purebpf.isa.asm import (
     DW,
@@ -37,6 +41,7 @@ from purebpf.isa.asm import (
     W,
     assemble,
 )
+from purebpf.kernel.btf import module_btf, name_of
 from purebpf.kernel.engine import KernelEngine
 from purebpf.kernel.errors import kernel_version
 from purebpf.kernel.link import iter as iterators
@@ -334,6 +339,69 @@ def test_lines_of_an_iterator_over_a_map(kernel: KernelEngine, counts: KernelMap
 def test_wrong_options_of_an_iterator(kernel: KernelEngine, options: dict[str, object], said: str) -> None:
     with kernel.load_program(own_threads(), {}) as program, pytest.raises(Error, match=said):
         iterators.attach(program, options)
+
+
+hits = bpf.Array[u64](max_entries=2)
+own = os.getpid()
+
+
+def test_a_decorated_security_hook_refuses_this_process() -> None:
+    """Results of each sort: numbers, a computed one, and what others have said."""
+
+    @bpf.lsm("file_ioctl")
+    def guard(cmd, ret):
+        if ret != 0:
+            return ret
+        if bpf.current.tgid != own or cmd != 0x1234_5678:
+            return 0
+        hits[0] += 1
+        return -(hits[0] & 31)
+
+    @bpf.lsm("file_ioctl", sleepable=True)
+    def sleeping(cmd):
+        if bpf.current.tgid == own and cmd == 0x1234_5678:
+            hits[1] += 1
+        return 0
+
+    with open("/dev/zero") as file, loaded_together(guard, sleeping):
+        with guard.attach(), sleeping.attach():
+            hits[0] = errno.EXDEV - 1
+            assert denied(file.fileno()) == errno.EXDEV
+        with sleeping.attach():
+            assert denied(file.fileno()) != errno.EXDEV
+        assert hits[1] >= 1
+
+
+def loaded_together(*programs: bpf.Program) -> bpf.Collection:
+    try:
+        return bpf.load(*programs)
+    except KernelError as error:
+        if error.errno == errno.EPERM and "No capability is missing" in str(error):
+            pytest.skip(f"this kernel refuses {programs[0].kind.decorator} programs: {error}")
+        raise
+
+
+def test_the_kernels_own_btf_is_found_by_its_name() -> None:
+    """As a module's is, of which a kernel may have none."""
+    with module_btf("vmlinux") as found:
+        assert name_of(found) == "vmlinux"
+    with pytest.raises(Error, match="no BTF of a module 'no_such_module'"):
+        module_btf("no_such_module")
+
+
+def test_a_function_of_a_module_is_traced(kernel: KernelEngine, counts: KernelMap) -> None:
+    for module in sorted(modules()):
+        btf = modules_btf(module)
+        for number in btf._own(Kind.FUNC):
+            spec = counter(AttachType.TRACE_FENTRY, f"{module}:{btf.name(number)}")
+            try:
+                program = loaded(kernel, spec, counts)
+            except KernelError:
+                continue  # a function that cannot be traced: inlined, or marked so
+            with program, kernel.attach(program, {}) as link:
+                assert link.mechanism == mechanism("fentry", True)
+            return
+    pytest.skip("this kernel has no module with BTF and a function that can be traced")
 
 
 def test_only_iterators_are_read() -> None:

@@ -118,6 +118,15 @@ def test_unknown_hooks_have_similar_names(btf: None, decorator: str, hook: str, 
     assert said in (unknown(KINDS[decorator], hook) or "")
 
 
+def test_functions_that_btf_does_not_describe_can_be_probed(btf: None) -> None:
+    """getppid(2) takes nothing, and BTF has no function without a name for what its wrapper takes."""
+    name = next((n for n in ("__x64_sys_getppid", "__arm64_sys_getppid") if not kallsyms.unknown(n)), None)
+    if name is None or not kallsyms.read_symbols() or find_hook(AttachType.TRACE_FENTRY, name):
+        pytest.skip("this kernel's BTF describes all of its system calls, or there is no /proc/kallsyms")
+    assert f"the BTF of the kernel does not describe its function `{name}`" in (unknown(KINDS["fentry"], name) or "")
+    assert unknown(KINDS["kprobe"], name) is None
+
+
 def test_an_unknown_hook_is_an_error_at_the_decorator(btf: None) -> None:
     @bpf.tp_btf("sched_swich")
     def prog(ctx: bpf.TracingContext) -> None: ...

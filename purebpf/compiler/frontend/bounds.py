@@ -107,6 +107,18 @@ def provable(cx: Lowering, op: Op, high: int) -> Op:
     return cx.builder.emit("guard", op.type if op.type != BOOL else I32, [op], ("range", 0, high))
 
 
+def provable_negative(cx: Lowering, op: Op, low: int) -> Op:
+    """The value, which is known to be in low..0, in a form that the verifier also knows to be. Of a negation it knows
+    nothing."""
+    from purebpf.compiler.frontend import scopes
+
+    for ends in ((op, cx.const(0)), (cx.const(low), op)):
+        yes, no = cx.branch(cx.builder.emit("sle", BOOL, list(ends)))
+        scopes.never(cx, no)
+        cx.go(yes)
+    return cx.builder.emit("guard", op.type, [op], ("range", low, 0))
+
+
 def forget_bounds(fn: Function) -> None:
     """The bounds of joined values (see `flow.join`) serve while lowering only."""
     for block in fn.blocks:

@@ -303,7 +303,7 @@ def _result(cx: Lowering, node: ast.Return) -> Value:
     _no_list(cx, node.value, value)
     check_result(cx, node, value)
     promises.check_return(cx, node, value)
-    verdicts.check_action(cx, node.value, value)
+    value = verdicts.check_action(cx, node.value, value)
     if isinstance(wanted, type):
         check_kind(cx, node.value, f"the result of `{cx.frame.function.__name__}`", value, wanted)
     elif isinstance(wanted, IntType | BoolType) and not isinstance(value, MaybeRef):

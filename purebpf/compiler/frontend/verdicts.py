@@ -9,8 +9,10 @@ import ast
 import re
 from typing import TYPE_CHECKING, NoReturn
 
+from purebpf.compiler.frontend import bounds
 from purebpf.compiler.frontend.values import NONE, Const, IntValue, Value
-from purebpf.data import data
+from purebpf.compiler.ir.ops import Op
+from purebpf.data import data, replace
 
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
@@ -35,15 +37,18 @@ RESULTS = {(-4095, 0): "0 to allow, or a negative errno to refuse", (0, 1): "0 t
 FAMILIES = re.compile(r"(XDP|TC_ACT|SK|NF)_[A-Z]+")
 
 
-def check_action(cx: Lowering, node: ast.expr, value: Value) -> None:
-    """Judge what the program itself returns."""
+def check_action(cx: Lowering, node: ast.expr, value: Value) -> Value:
+    """Judge what the program itself returns; the same value, in a form that the verifier takes."""
     if len(cx.frames) > 1 or cx.unit.active or cx.frame.function is not cx.unit.own:
-        return
+        return value
     if cx.unit.kind.results is not None and not cx.flow.dead:
-        _check_range(cx, node, value, cx.unit.kind.results)
-    actions = ACTIONS.get(cx.unit.kind.decorator)
-    if actions is None:
-        return
+        return _in_range(cx, node, value, cx.unit.kind.results)
+    if (actions := ACTIONS.get(cx.unit.kind.decorator)) is not None:
+        _check_action(cx, node, value, actions)
+    return value
+
+
+def _check_action(cx: Lowering, node: ast.expr, value: Value, actions: Actions) -> None:
     if isinstance(node, ast.IfExp):
         for side in (node.body, node.orelse):
             _check_name(cx, side, actions)
@@ -56,16 +61,30 @@ def check_action(cx: Lowering, node: ast.expr, value: Value) -> None:
         cx.warn(node, f"{value.value} is no action of a `@bpf.{cx.unit.kind.decorator}` program", actions.otherwise)
 
 
-def _check_range(cx: Lowering, node: ast.expr, value: Value, results: tuple[int, int]) -> None:
-    """A result that the verifier would refuse."""
+def _in_range(cx: Lowering, node: ast.expr, value: Value, results: tuple[int, int]) -> Value:
+    """A result within what the kernel takes; of a computed one the verifier is told so."""
     number = value if value == NONE else cx.integer(node, value, "a result")
-    if not isinstance(number, IntValue) or results[0] <= number.low <= number.high <= results[1]:
-        return
+    if not isinstance(number, IntValue) or (number.op.is_const and results[0] <= number.low <= results[1]):
+        return value
+    low, high = results
+    if low <= number.low <= number.high <= high:
+        if low < 0 and number.op.kind not in ("param", "guard"):
+            return replace(number, op=bounds.provable_negative(cx, number.op, low))
+        return number if low < 0 or number.boolean else replace(number, op=bounds.provable(cx, number.op, high))
+    if low < 0 and (own := _own_result(cx, node, number.op)) is not None:
+        return replace(number, op=own)
     what = f"a `@bpf.{cx.unit.kind.decorator}` program returns"
     if results == (0, 0):
         cx.fail(node, f"{what} nothing", "the kernel takes 0 only", "leave the value out: `return`")
     found = str(number.low) if number.low == number.high else f"between {number.low} and {number.high}"
     cx.fail(node, f"{what} {RESULTS[results]}", f"this is {found}", "test or narrow it first")
+
+
+def _own_result(cx: Lowering, node: ast.expr, op: Op) -> Op | None:
+    """The security hook's `ret` as it was handed over: the verifier knows what it may be, until its sign is extended."""
+    while op.kind in ("guard", "sext"):
+        op = op.args[0]
+    return op if isinstance(node, ast.Name) and node.id == "ret" and op.kind == "load" and op.args[0] is cx.context else None
 
 
 def _check_name(cx: Lowering, node: ast.expr, actions: Actions) -> None:

@@ -1,6 +1,6 @@
 """One program on many functions of the kernel, by one link (BPF_LINK_CREATE, Linux 5.18; kernel/trace/bpf_trace.c).
 
-The kernel must have CONFIG_FPROBE. Before Linux 5.18 each function gets a kprobe of its own.
+Before Linux 5.18, and where the kernel was built without CONFIG_FPROBE, each function gets a kprobe of its own.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import errno
 from collections.abc import Mapping
 
 from purebpf.btf import kallsyms
-from purebpf.errors import Error
+from purebpf.errors import Error, KernelError
 from purebpf.kernel import tracefs
 from purebpf.kernel.errors import ENOTSUPP, kernel_version
 from purebpf.kernel.link.base import KernelLink, create_link
@@ -26,10 +26,7 @@ OPTIONS = {
     "functions": "names and patterns, with commas between, when the program does not name them itself",
     "cookie": "a number that bpf_get_attach_cookie returns, the same for all functions",
 }
-NO_FPROBE = "This kernel was built without CONFIG_FPROBE, which probes of many functions need. Name one function."
 REASONS = {
-    errno.EOPNOTSUPP: NO_FPROBE,
-    ENOTSUPP: NO_FPROBE,
     errno.ESRCH: "One of the functions cannot be traced.",
     errno.EINVAL: "One of the functions cannot be traced, or has several of its name.",
     errno.E2BIG: "There are too many functions.",
@@ -56,17 +53,22 @@ def attach(program: KernelProgram, given: Mapping[str, object]) -> KernelLink:
         "kprobe_multi_cookies": ctypes.addressof(cookies) if cookie else 0,
     }
     target = names[0] if len(names) == 1 else f"{len(names)} functions ({text})"
-    made = create_link(
-        program, target, fields, needs=("CAP_PERFMON",), first=FIRST, feature="links to many functions", reasons=REASONS
-    )
+    try:
+        made = create_link(
+            program, target, fields, needs=("CAP_PERFMON",), first=FIRST, feature="links to many functions", reasons=REASONS
+        )
+    except KernelError as error:
+        if error.errno not in (errno.EOPNOTSUPP, ENOTSUPP):
+            raise
+        return _alone(program, names, cookie)
     return KernelLink(f"kprobe multi link, {len(names)} functions", (made,))
 
 
 def _alone(program: KernelProgram, names: list[str], cookie: int) -> KernelLink:
     if len(names) > MOST_ALONE:
         raise Error(
-            f"{len(names)} functions would get a kprobe each before Linux {FIRST[0]}.{FIRST[1]}; at most {MOST_ALONE} do. "
-            "Use a narrower pattern."
+            f"{len(names)} functions would get a kprobe each on this kernel, and at most {MOST_ALONE} do: one link for many "
+            f"came with Linux {FIRST[0]}.{FIRST[1]} and takes CONFIG_FPROBE=y. Use a narrower pattern."
         )
     links: list[KernelLink] = []
 
