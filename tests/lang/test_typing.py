@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -78,3 +79,14 @@ def test_a_wrong_program(tmp_path: Path) -> None:
 def test_the_right_program_loads(program: bpf.Program, engine: str) -> None:
     with program.load(engine):
         pass
+
+
+def test_a_checker_knows_every_public_name() -> None:
+    """What is not imported for it, it would take for a UAPI constant."""
+    tree = ast.parse(Path(bpf.__file__).read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    imported = {name.asname or name.name for node in block.body if isinstance(node, ast.ImportFrom) for name in node.names}
+    assigned = {n.id for node in block.body if isinstance(node, ast.Assign) for n in ast.walk(node) if isinstance(n, ast.Name)}
+    names = {each.partition("=")[0] for exports in bpf._EXPORTS.values() for each in exports.split()}  # type: ignore[attr-defined]
+    assert names - imported - assigned == set()
+    assert set(bpf.__all__) <= imported
