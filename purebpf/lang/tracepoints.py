@@ -97,11 +97,23 @@ def event_fields(hook: str) -> dict[str, EventField]:
         ) from None
 
 
+def _of_that_name(name: str) -> str:
+    """The event of a name without category; "" when there is none, or when tracefs cannot be read."""
+    from glob import escape, glob
+
+    for place in PLACES:
+        for path in glob(f"{place}/events/*/{escape(name)}/format"):
+            return "/".join(path.split("/")[-3:-1])
+    return f"syscalls/{name}" if name.startswith(("sys_enter_", "sys_exit_")) else ""
+
+
 def unknown(hook: str) -> str | None:
     """Why there is no such event, with similar names; None when there is one, or when tracefs cannot be read."""
     parts = HOOK.fullmatch(hook)
     if parts is None:
-        return f"{hook!r} is no tracepoint: write category/name, such as syscalls/sys_enter_openat"
+        found = _of_that_name(hook)
+        wanted = f"did you mean {found}?" if found else "write category/name, such as syscalls/sys_enter_openat"
+        return f"{hook!r} is no tracepoint; {wanted}" if found else f"{hook!r} is no tracepoint: {wanted}"
     for place in PLACES:
         try:
             os.stat(f"{place}/events/{hook}/format")

@@ -127,6 +127,8 @@ def to_test(node: ast.AST, low: int, count: int) -> str:
     """How to prove an index: the test to write, of a name."""
     below = f"< {count}"
     if isinstance(node, ast.Name):
-        return f"test it first: `if {'0 <= ' if low < 0 else ''}{node.id} {below}:`"
+        cut = f", or cut it: `min({node.id}, {count - 1})`" if low >= 0 else ""
+        return f"test it first: `if {'0 <= ' if low < 0 else ''}{node.id} {below}:`{cut}"
     shown = ast.unparse(node) if isinstance(node, ast.expr) else "..."
-    return f"give it a name and test that: `i = {shown}`, `if {'0 <= ' if low < 0 else ''}i {below}:`"
+    cut = f", or cut it: `min({shown}, {count - 1})`" if low >= 0 else ""
+    return f"give it a name and test that: `i = {shown}`, `if {'0 <= ' if low < 0 else ''}i {below}:`{cut}"

@@ -72,11 +72,21 @@ def _chain(cx: Lowering, conjunction: bool, values: list[ast.expr]) -> Split:
             if goes_on is None:
                 break
             cx.go(goes_on)
+        if i and isinstance(value, ast.Constant) and not isinstance(value.value, bool):
+            _always(cx, values[i - 1], value)
         yes, no = test(cx, value)
         goes_on, leaves = (yes, no) if conjunction else (no, yes)
         left.append(leaves)
     out = cx.join(*left)
     return (goes_on, out) if conjunction else (out, goes_on)
+
+
+def _always(cx: Lowering, before: ast.expr, value: ast.Constant) -> None:
+    """`port == 80 or 443`: the second is no comparison."""
+    shown, hint = ast.unparse(value), ""
+    if isinstance(before, ast.Compare) and len(before.ops) == 1 and isinstance(before.ops[0], ast.Eq):
+        hint = f"`{ast.unparse(before.left)} in ({ast.unparse(before.comparators[0])}, {shown})`"
+    cx.warn(value, f"`{shown}` alone is always {bool(value.value)}", "it is compared with nothing", hint)
 
 
 def truth(cx: Lowering, node: ast.expr, value: Value, name: str | None = None) -> Split:

@@ -49,7 +49,7 @@ from purebpf.lang import idioms
 from purebpf.lang.data import ArrayView, RecordView
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.rings import RingBuf
-from purebpf.lang.types import StructType
+from purebpf.lang.types import StructType, type_of
 
 PYTHON: dict[type[ast.AST], Any] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.FloorDiv: operator.floordiv, ast.Mod:
@@ -217,7 +217,10 @@ def _python_attribute(cx: Lowering, node: ast.Attribute, value: Any) -> Value:
 
             candidates += names("")
         near = difflib.get_close_matches(node.attr, candidates, 1)
-        cx.fail(node, f"{shown} has no attribute `{node.attr}`", hint=f"did you mean `{near[0]}`?" if near else "")
+        hint = f"did you mean `{near[0]}`?" if near else ""
+        if node.attr in ("size", "__len__", "sizeof") and isinstance(type_of(value), StructType):
+            hint = f"its size in bytes is `bpf.sizeof({ast.unparse(node.value)})`"
+        cx.fail(node, f"{shown} has no attribute `{node.attr}`", hint=hint)
 
 
 def idioms_current(cx: Lowering, node: ast.Attribute) -> Value:
@@ -271,7 +274,9 @@ def subscript(cx: Lowering, node: ast.Subscript) -> Value:
         cx.places[node] = place
         return memory.load(cx, node, place)
     cx.usable(node.value, base)
-    cx.fail(node, f"{describe(base)} cannot be indexed", hint=instead.indexed(node, base))
+    number = isinstance(base, IntValue)
+    hint = instead.at_an_address(cx, node.value, text=False) if number else instead.indexed(node, base)
+    cx.fail(node, f"{describe(base)} cannot be indexed", hint=hint)
 
 
 @lowers(ast.BinOp)

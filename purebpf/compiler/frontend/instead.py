@@ -174,7 +174,8 @@ def scaled(number: float | complex) -> str:
     """Of a number that is no integer."""
     if isinstance(number, complex):
         return "integers are all there is"
-    part = Fraction(str(number)).limit_denominator(1000) if abs(number) < 1e9 else None
+    whole = Fraction(str(number)) if abs(number) < 1e18 else None
+    part = whole if whole is None or whole.denominator <= 10**12 else whole.limit_denominator(1000)
     if part is None or part.denominator == 1:
         return f"write an integer: `{round(number)}`" if abs(number) < 1e18 else "scale to integers"
     times = "" if part.numerator == 1 else f" * {part.numerator}"
@@ -262,6 +263,22 @@ def packet_type(node: ast.Call) -> str:
     if isinstance(second, ast.Call) or shown(second) in ("bytes", "str"):
         return f"raw bytes are a field: a @bpf.struct `T` with `data: bytes = bpf.bytes(6)`, and `{where}({shown(first)}, T)`"
     return f"`{where}(14, IPv4)`, `{where}(0, u16)`"
+
+
+def at_an_address(cx: Lowering, node: ast.AST, text: bool = True) -> str:
+    """Of a number where a text or an array is wanted: in an event, mostly the address of one."""
+    if cx.unit.kind.packet:
+        return ""
+    read = f"bpf.read_user_str({shown(node)})" if text else f"bpf.read_user({shown(node)}, T)"
+    return f"what lies at a user-space address is `{read}`"
+
+
+def size_of(node: ast.AST, value: Value) -> str:
+    """Of something that has no `len()`."""
+    match value:
+        case Ref(type=StructType() as type):
+            return f"its size in bytes is `bpf.sizeof({type})`, {type.size}"
+    return ""
 
 
 def dotted(name: str, module: dict[str, Any]) -> str:

@@ -28,7 +28,8 @@ def printk(cx: Lowering, node: ast.Call) -> Value:
             node.keywords[0].value, f"`{name}` takes no keyword arguments in a program", hint="put all of it into one f-string"
         )
     if not name.endswith("print") and len(node.args) != 1:
-        cx.fail(node, f"`{name}` takes one text or f-string", hint='bpf.printk(f"pid {pid}")')
+        parts = [str(a.value) if isinstance(a, ast.Constant) else f"{{{ast.unparse(a)}}}" for a in node.args]
+        cx.fail(node, f"`{name}` takes one text or f-string", hint=f'`{name}(f"{" ".join(parts) or "..."}")`')
     return text.print_(cx, node, list(node.args))
 
 

@@ -250,7 +250,11 @@ def get(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
         if not isinstance(layout, IntType | BoolType):
             if default == NONE:
                 return maybe
-            cx.fail(rest[0][0], "a default is for maps of integers", hint="test for None instead")
+            cx.fail(
+                rest[0][0],
+                "a default is for maps of integers",
+                hint=f"`{ast.unparse(node.func)}({ast.unparse(key[0])}) or {ast.unparse(rest[0][0])}`",
+            )
         return _if_there(cx, maybe, lambda ref: memory.load(cx, node, ref), lambda: default)
     if not isinstance(layout, IntType | BoolType):
         return maybe

@@ -174,7 +174,9 @@ def store(cx: Lowering, node: ast.AST, ref: Ref, value: Value) -> None:
         return _store_text(cx, node, ref, value)
     if isinstance(value, TupleValue) and isinstance(type, ArrayType):
         return _store_items(cx, node, ref, type, value)
-    cx.fail(node, f"{named(type)} cannot be assigned from {describe(value)}")
+    text = isinstance(type, CharsType) and isinstance(value, IntValue)
+    hint = instead.at_an_address(cx, node) if text else ""
+    cx.fail(node, f"{named(type)} cannot be assigned from {describe(value)}", hint=hint)
 
 
 def _store_text(cx: Lowering, node: ast.AST, ref: Ref, text: Ref) -> None:

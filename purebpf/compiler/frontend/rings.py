@@ -102,6 +102,12 @@ def emit(cx: Lowering, node: ast.Call, ring: Any) -> Value:
 
     layout = ring.value_type
     value_node = node.args[0] if node.args else next((k.value for k in node.keywords if k.arg == "record"), node)
+    if isinstance(value_node, ast.Dict):
+        pairs = zip(value_node.keys, value_node.values, strict=True)
+        named_ones = [(key.value, item) for key, item in pairs if isinstance(key, ast.Constant) and isinstance(key.value, str)]
+        written = ", ".join(f"{key}={ast.unparse(item)}" for key, item in named_ones)
+        hint = f"`{ast.unparse(node.func)}({layout}({written}))`"
+        cx.fail(value_node, f"`{ring.name}` takes {named(layout)}, not a dict", hint=hint)
     if value_node is node and node.keywords:
         written = ", ".join(ast.unparse(k) for k in node.keywords)
         hint = f"`{ast.unparse(node.func)}({layout}({written}))`"

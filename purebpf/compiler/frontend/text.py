@@ -113,6 +113,13 @@ def _value(cx: Lowering, node: ast.expr, value: Value, spec: str, values: list[O
     return formats.integer(cx, node, number, spec)
 
 
+def _of_a_number(cx: Lowering, node: ast.expr) -> str:
+    """Of a number that is compared with a text."""
+    sides = (node.left, *node.comparators) if isinstance(node, ast.Compare) else ()
+    number = next((side for side in sides if not isinstance(side, ast.Constant)), node)
+    return instead.at_an_address(cx, number)
+
+
 def compare_memory(cx: Lowering, node: ast.expr, a: Value, symbol: str, b: Value) -> tuple[Flow | None, Flow | None]:
     """`text == "constant"`, `mac == other.mac`: bytes compared by wide loads. Texts compare up to their NUL."""
     if symbol not in ("==", "!="):
@@ -141,6 +148,7 @@ def compare_memory(cx: Lowering, node: ast.expr, a: Value, symbol: str, b: Value
             f"{describe(a)} and {describe(b)} cannot be compared",
             hint=instead.compared(y, x)
             or instead.compared(x, y)
+            or (isinstance(x, IntValue) or isinstance(y, IntValue)) * _of_a_number(cx, node)
             or ("compare their fields" if records else "compare a text with a text, bytes with bytes of the same length"),
         )
     differ: list[Op] = []
