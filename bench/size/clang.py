@@ -12,9 +12,10 @@ import shutil
 import struct
 import subprocess
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+from purebpf.data import replace
 from purebpf.isa.codec import decode
 from purebpf.spec import CollectionSpec, MapSpec, ProgramSpec
 from purebpf.tables.enums import MapType

@@ -13,6 +13,7 @@ from purebpf.compiler.ir.analysis import dominated, enclosing_loops, immediate_d
 from purebpf.compiler.ir.ops import BOOL, CALLS, I32, Block, Flag, Function, Op, Ptr, Target
 from purebpf.compiler.options import Options
 from purebpf.compiler.target.addresses import shared_addresses
+from purebpf.compiler.target.codes import ALU_OPS, ATOMIC_OPS, JUMPS, MIRRORED, SIZES, fits, in_frame, signed32
 from purebpf.compiler.target.machine import CALL_CLOBBERS, FRAME_POINTER, Core, Inst, MBlock, MFunction, Reg, Slot
 from purebpf.compiler.target.stack import conflicts
 from purebpf.isa.instruction import WIDE_LOAD, SourceLine
@@ -20,30 +21,18 @@ from purebpf.isa.opcodes import (
     ADD,
     ALU,
     ALU64,
-    AND,
     ARSH,
-    ATOMIC_NAMES,
     CALL_KFUNC,
     CALL_LOCAL,
     CALL_OPCODE,
     CMPXCHG,
-    DIV,
     END,
     EXIT_OPCODE,
     FETCH,
-    JEQ,
-    JGE,
-    JGT,
-    JLE,
-    JLT,
     JMP,
     JMP32,
     JNE,
     JSET,
-    JSGE,
-    JSGT,
-    JSLE,
-    JSLT,
     LDX,
     LSH,
     MAY_GOTO_OPCODE,
@@ -52,51 +41,19 @@ from purebpf.isa.opcodes import (
     MODE_MEM,
     MODE_MEMSX,
     MOV,
-    MUL,
     NEG,
-    OR,
     PSEUDO_FUNC,
     PSEUDO_MAP_FD,
     PSEUDO_MAP_VALUE,
     RSH,
     SIGNED,
-    SIZE_BYTES,
     ST,
     STX,
     SUB,
     TO_BE,
-    XCHG,
-    XOR,
     K,
     X,
 )  # fmt: skip
-
-SIZES = {size: code for code, size in SIZE_BYTES.items()}
-ALU_OPS = {
-    "add": ADD, "sub": SUB, "mul": MUL, "udiv": DIV, "umod": MOD, "sdiv": DIV, "smod": MOD, "and": AND, "or": OR, "xor": XOR,
-    "shl": LSH, "lshr": RSH, "ashr": ARSH,
-}  # fmt: skip
-ATOMIC_OPS = {name: code for code, name in ATOMIC_NAMES.items()} | {"xchg": XCHG}
-JUMPS = {"eq": JEQ, "ne": JNE, "ult": JLT, "ule": JLE, "slt": JSLT, "sle": JSLE}
-MIRRORED = {"eq": JEQ, "ne": JNE, "ult": JGT, "ule": JGE, "slt": JSGT, "sle": JSGE}  # operands exchanged
-
-
-def fits(value: int) -> bool:
-    return -(1 << 31) <= value < 1 << 31
-
-
-def signed32(value: int) -> int:
-    value &= 0xFFFF_FFFF
-    return value - (1 << 32) if value >> 31 else value
-
-
-def in_frame(op: Op) -> tuple[Op, int] | None:
-    """(stack memory, offset) of a pointer at a constant distance from its start."""
-    offset = 0
-    while op.kind == "guard" or (op.kind == "add" and isinstance(op.type, Ptr) and op.args[1].is_const):
-        offset += op.args[1].value if op.kind == "add" else 0
-        op = op.args[0]
-    return (op, offset) if op.kind == "alloca" else None
 
 
 def select(fn: Function, options: Options, helper_id: Callable[[str], int]) -> MFunction:
