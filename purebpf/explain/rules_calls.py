@@ -9,6 +9,13 @@ REG = r"R(?P<reg>\d+)"
 CALLS = (
     Rule(
         "core_poison",
+        r"failed to resolve CO-RE relocation <\w+> \[\d+\] \w+ (?P<what>[^ (]+)",  # libbpf's, in place of the verifier's words
+        "this kernel has no `{what}` as the program knows it",
+        "a CO-RE relocation could not be resolved, and its instruction was made invalid",
+        "guard the access by bpf_core_field_exists or bpf_core_type_exists, or choose a field that this kernel has",
+    ),
+    Rule(
+        "core_poison",
         r"invalid func unknown#195896080|unrecognized CO-RE relocation|<invalid CO-RE relocation>",
         "this needs a type or field that the kernel does not have",
         "a CO-RE relocation could not be resolved, and its instruction was made invalid",

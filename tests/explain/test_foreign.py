@@ -139,3 +139,24 @@ def test_states_of_a_line_are_told_apart() -> None:
     states = read_states("R0_w=scalar(smin=0,var_off=(0x0; 0xff)) R1=ctx() R2_rw=P7 fp-8=mmmm???? refs=2")
     assert list(states) == ["R0", "R1", "R2", "fp-8"]
     assert states["R0"].tnum == (0, 0xFF)
+
+
+RELOCATION = """\
+0: R1=ctx() R10=fp0
+0: <invalid CO-RE relocation>
+failed to resolve CO-RE relocation <{kind}> [9] {what} = 3
+processed 1 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0
+"""
+
+
+@pytest.mark.parametrize(
+    "kind, what, name",
+    [
+        ("byte_off", "struct s.in.x[3] (0:0:3 @ offset 12)", "s.in.x[3]"),
+        ("enumval_value", "enum e::GONE", "e::GONE"),
+    ],
+)
+def test_what_libbpf_could_not_relocate_is_named(kind: str, what: str, name: str) -> None:
+    explanation = explain(RELOCATION.format(kind=kind, what=what))
+    assert explanation and explanation.rule == "core_poison"
+    assert explanation.message == f"this kernel has no `{name}` as the program knows it"
