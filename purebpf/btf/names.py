@@ -1,7 +1,7 @@
 """From names to type numbers: without an index of names, which would cost more than most users have to ask.
 
 A name is searched in the string section, and then its offset among the offsets of the types' names. Both are searches of bytes
-that take a millisecond. From the ninth name on, a dictionary of the offsets takes the place of the second.
+that take a millisecond. Who asks for many names has a dictionary of the offsets in the place of the second.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 
-FEW = 8
+FEW, MANY = 8, 64
 FLAVOUR = re.compile(r"(.*[^_])___[^_]", re.DOTALL)
 
 
@@ -21,6 +21,8 @@ class Names:
         self.names, self.strings = names, strings
         self.first, self.first_string, self.base = first, first_string, base
         self._known: dict[str, tuple[int, ...]] = {}
+        self._used: frozenset[int] = frozenset()
+        self._separators: tuple[int, ...] | None = None  # of flavours, in the strings
         self._by_offset: dict[int, list[int]] | None = None
 
     def find(self, name: str) -> tuple[int, ...]:
@@ -36,13 +38,14 @@ class Names:
     def flavoured(self, name: str) -> list[str]:
         """The names that are this one with a flavour, as `task_struct___old` is `task_struct`. Each of them once."""
         found = self.base.flavoured(name) if self.base else []
-        sought = name.encode("utf-8", "surrogatepass") + b"___"
-        start = self.strings.find(sought)
-        while start >= 0:
-            text = self.strings[start : self.strings.find(b"\0", start)].decode("utf-8", "replace")
-            if essential_name(text) == name:
-                found.append(text)
-            start = self.strings.find(sought, start + 1)
+        sought = name.encode("utf-8", "surrogatepass")
+        if self._separators is None:
+            self._separators = tuple(match.start() for match in re.finditer(b"___", self.strings))
+        for end in self._separators:
+            if self.strings.endswith(sought, 0, end):
+                text = self.strings[end - len(sought) : self.strings.find(b"\0", end)].decode("utf-8", "replace")
+                if essential_name(text) == name:
+                    found.append(text)
         return list(dict.fromkeys(found))
 
     def _offsets(self, name: str) -> list[int]:
@@ -57,10 +60,11 @@ class Names:
 
     def _with(self, offsets: list[int]) -> Iterator[int]:
         """The types whose name is at one of the offsets, in any order."""
-        if not offsets:
-            return iter(())
-        if len(self._known) >= FEW or len(offsets) > FEW:
+        if len(self._known) >= MANY:
             self._count()
+        elif len(offsets) > FEW:  # a short name, such as `pid`, is the tail of many that are none
+            self._used = self._used or frozenset(self.names)
+            offsets = [offset for offset in offsets if offset in self._used]
         return self._search(offsets) if self._by_offset is None else self._listed(self._by_offset, offsets)
 
     @staticmethod
@@ -70,6 +74,8 @@ class Names:
 
     def _search(self, offsets: list[int]) -> Iterator[int]:
         """By a search of bytes: one for all the offsets."""
+        if not offsets:
+            return
         names: bytes = memoryview(self.names).tobytes()  # type: ignore[arg-type]
         sought = re.compile(b"|".join(re.escape(offset.to_bytes(4, sys.byteorder)) for offset in offsets), re.DOTALL)
         found = sought.search(names)
