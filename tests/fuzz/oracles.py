@@ -130,6 +130,7 @@ def examine(
         return f"after `{name}`: {difference}" if difference else ""
 
     program.options = options
+    program._compiled[options] = made  # `Program.python` needs no other
     runs: dict[str, Callable[[], str]] = {}
     if "passes" in oracles:
         runs["passes"] = passes

@@ -98,8 +98,8 @@ def edits(function: ast.FunctionDef, rng: random.Random) -> Iterator[Edit]:
         for name, value in ast.iter_fields(node):
             if isinstance(value, ast.expr) and not isinstance(getattr(value, "ctx", None), ast.Store | ast.Del):
                 annotation = name in ("annotation", "returns")
-                made = ast.parse(rng.choice(TYPES), mode="eval").body if annotation else expression(rng)
-                yield "another type" if annotation else "a strange value", _setter(node, name, made)
+                text = rng.choice(TYPES if annotation else STRANGE)
+                yield "another type" if annotation else "a strange value", _parsed(node, name, text)
                 yield from _guards(node, name, value)
             if isinstance(value, list) and value and isinstance(value[0], ast.expr) and name in ("args", "elts", "values"):
                 i = rng.randrange(len(value))
@@ -129,6 +129,10 @@ def _guards(node: ast.AST, name: str, value: ast.expr) -> Iterator[Edit]:
         yield "an index without its bound", _setter(node, name, value.left)
     if isinstance(value, ast.Compare) and isinstance(value.ops[0], ast.Is | ast.IsNot) and isinstance(node, ast.If):
         yield "no test for None", _setter(node, name, ast.Constant(isinstance(value.ops[0], ast.IsNot)))
+
+
+def _parsed(node: ast.AST, name: str, text: str) -> Callable[[], None]:
+    return lambda: setattr(node, name, ast.parse(text, mode="eval").body)
 
 
 def _setter(node: ast.AST, name: str, value: object) -> Callable[[], None]:
