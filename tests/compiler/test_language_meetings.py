@@ -248,6 +248,32 @@ def bump(flow: Flow) -> u32:
     return flow.packets
 
 
+@bpf.global_subprogram
+def counted(flow: Flow) -> u32:
+    flow.packets += 1
+    return flow.packets
+
+
+@case(4 + 5 + 41 + 41)
+def handed_to_a_global_subprogram(ctx):
+    flows[1] = Flow(packets=40)
+    new, old = flows.get(2) or Flow(packets=3), flows.get(1) or Flow()
+    total = counted(new) + counted(new) + counted(old)
+    again = flows.get(1)
+    return total + (again.packets if again else 0)
+
+
+@case(12)
+def a_record_that_is_assigned_another(ctx):
+    flows[1] = Flow(packets=9)
+    flow = Flow(packets=2)
+    if len(ctx.packet) > 10:
+        flow = flows.get(1) or flow
+    flow.packets += 3
+    again = flows.get(1)
+    return again.packets if again else 0
+
+
 @case(107)
 def changed_by_a_callback(ctx):
     flow = flows.get(1) or Flow(packets=7)

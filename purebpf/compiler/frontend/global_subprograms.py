@@ -17,6 +17,7 @@ from purebpf.compiler.frontend import helpers, maps, memory, rcu, scopes, subpro
 from purebpf.compiler.frontend.annotations import annotation_value, check_context
 from purebpf.compiler.frontend.lower import Frame, Lowering, NeedsInlining, Subprogram
 from purebpf.compiler.frontend.values import (
+    EITHER,
     NONE,
     S64_HIGH,
     S64_LOW,
@@ -179,7 +180,7 @@ def _reference(
     if not isinstance(ref, Ref) or ref.type != layout:
         return _mismatch(cx, function, wanted, at, value)
     cx.usable(at, ref)
-    if not ref.writable or ref.region not in subprograms.REGIONS:
+    if not ref.writable or ref.region not in (*subprograms.REGIONS, EITHER):
         cx.fail(
             at,
             f"{describe(ref)} that can only be read cannot be handed to the global subprogram `{function.__name__}`",

@@ -320,12 +320,25 @@ def conflict(name: str, a: Value, b: Value) -> Conflict:
     if all(sizes):
         longest = max(size for size in sizes if size)
         return Conflict(name, describe(a), describe(b), f"start with a text that is long enough: `bpf.chars({longest})`")
+    if NONE in (a, b) and any(sizes):
+        return Conflict(name, describe(a), describe(b), 'an empty text stands for none: `""`')
+    if isinstance(a, TupleValue) and isinstance(b, TupleValue):
+        return Conflict(name, *_unlike(a, b))
     if not isinstance(x, Ref) or not isinstance(y, Ref) or x.type != y.type:
         return Conflict(name, describe(a), describe(b))
     hint = "read what you need into variables on each way: integers and texts can come from anywhere"
     if x.region == y.region:
         return Conflict(name, describe(a), f"{named(y.type)} elsewhere {WHERE[y.region]}", hint)
     return Conflict(name, f"{named(x.type)} {WHERE[x.region]}", f"{named(y.type)} {WHERE[y.region]}", hint)
+
+
+def _unlike(a: TupleValue, b: TupleValue) -> tuple[str, str]:
+    """Two tuples by what is different about them."""
+    if len(a.items) != len(b.items):
+        return f"a tuple of {len(a.items)}", f"one of {len(b.items)}"
+    pairs = ((describe(x), describe(y)) for x, y in zip(a.items, b.items, strict=True) if not isinstance(x, IntValue))
+    first, second = next(((x, y) for x, y in pairs if x != y), ("other things", "these"))
+    return f"a tuple with {first}", f"one with {second}"
 
 
 def parts(value: Value) -> list[Op]:
