@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING
 
 from tests.fuzz.expressions import Expressions
@@ -32,6 +33,7 @@ class Features(Expressions):
     """Statements and expressions; each statement gives its lines, padded."""
 
     head: Layout
+    marks: random.Random
 
     def fresh(self, letter: str) -> str:
         raise NotImplementedError
@@ -273,6 +275,10 @@ class Features(Expressions):
         i, j, n = rng.randrange(3), rng.randrange(3), rng.randrange(1, 4)
         return [f"{pad}{a}[{i}:{i + n}] = {b}[{j}:{j + n}]"]
 
+    def decorators(self) -> list[str]:
+        """Of a function: every fourth is one that the kernel verifies by itself."""
+        return ["@bpf.global_subprogram"] if self.marks.random() < 0.25 else []
+
     def _record_functions(self) -> list[str]:
         """One that makes a record, one that changes the record it is given."""
         rng = self.rng
@@ -285,7 +291,13 @@ class Features(Expressions):
         self.scope = Scope(reads=[typed("p_u32", "u32"), *self.record.reads("rec")], stores=fields, calls=False)
         lines = self._block(1, rng.randrange(1, 4), 1)
         touch = "\n".join(
-            ["def touch_record(rec: Rec, p_u32: u32) -> s64:", *lines, f"    return {cast('s64', self.expression(2)).text}", ""]
+            [
+                *self.decorators(),
+                "def touch_record(rec: Rec, p_u32: u32) -> s64:",
+                *lines,
+                f"    return {cast('s64', self.expression(2)).text}",
+                "",
+            ]
         )
         self.scope = scope
         return [made, touch]

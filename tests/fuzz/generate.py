@@ -74,6 +74,7 @@ class Generator(Features):
 
     def __init__(self, seed: int, scale: float = 1) -> None:
         super().__init__(random.Random(seed))
+        self.marks = random.Random(f"marks {seed}")
         self.scale = scale
         self.counts: dict[str, int] = {}
         self.scope = Scope()
@@ -147,7 +148,7 @@ class Generator(Features):
         header = ", ".join(f"{p}: {t}" for p, t in zip(parameters, types, strict=True))
         note = f" -> {result}" if rng.random() < 0.7 else ""
         self.functions.append((name, result, list(zip(parameters, types, strict=True))))
-        return "\n".join([f"def {name}({header}){note}:", *lines, ""])
+        return "\n".join([*self.decorators(), f"def {name}({header}){note}:", *lines, ""])
 
     # -- the program
 

@@ -391,6 +391,7 @@ def namespace() -> dict[str, Any]:
         return kind.load(bytearray(kind.size), 0)
 
     bpf = SimpleNamespace(
+        global_subprogram=lambda function: function,
         xdp=lambda function: function,
         struct=struct,
         Hash=_Hash(),
