@@ -7,7 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-SLOW = {"typing", "re", "dataclasses", "inspect", "ast", "linecache", "difflib", "socket", "purebpf.lang.maps", "purebpf.btf.types"}
+SLOW = {
+    "typing",
+    "re",
+    "dataclasses",
+    "inspect",
+    "ast",
+    "linecache",
+    "difflib",
+    "socket",
+    "purebpf.lang.maps",
+    "purebpf.btf.types",
+}
 SCRIPT = """
 import sys
 before = set(sys.modules)

@@ -11,7 +11,7 @@ from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, TupleVa
 from purebpf.compiler.ir.ops import I32, I64, Op
 from purebpf.data import replace
 from purebpf.lang import sums
-from purebpf.lang.types import BytesType, CharsType, IntType
+from purebpf.lang.types import ArrayType, BytesType, CharsType, IntType, Type
 
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
@@ -179,6 +179,11 @@ def _words(cx: Lowering, node: ast.Call, at: ast.expr, value: Value) -> tuple[li
     return words, ref.type.size
 
 
+def _of_octets(type: Type) -> bool:
+    """Whether it is an array whose elements are numbers up to 255, which Python takes for bytes as well."""
+    return isinstance(type, ArrayType) and type.element == IntType(8)
+
+
 def from_bytes(cx: Lowering, node: ast.Call) -> Value:
     """`int.from_bytes(data, "big")`: one load where the machine has one of that size."""
     (at, value), *rest = _arguments(cx, node, ("bytes", "byteorder", "signed"), 1)
@@ -188,7 +193,8 @@ def from_bytes(cx: Lowering, node: ast.Call) -> Value:
     if isinstance(value, Const):
         plain, order, sign = value.value, (options or ["big"])[0], bool(options[1:] and options[1])
         return Const(cx.python(node, lambda: int.from_bytes(plain, order, signed=sign)))
-    if not isinstance(value, Ref) or not isinstance(value.type, BytesType | CharsType) or not 1 <= value.type.size <= 8:
+    octets = isinstance(value, Ref) and (isinstance(value.type, BytesType | CharsType) or _of_octets(value.type))
+    if not isinstance(value, Ref) or not octets or not 1 <= value.type.size <= 8:
         cx.usable(at, value)
         cx.fail(at, f"`int.from_bytes` takes 1 to 8 bytes, not {describe(value)}")
     cx.usable(at, value)
