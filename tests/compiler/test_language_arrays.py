@@ -44,6 +44,14 @@ things = bpf.Array[Thing](max_entries=2)
 NUMBERS = [1, 2, 3, 4]
 
 
+@case
+def numbers_of_arrays_of_octets(n):
+    octets = bpf.array(u8, 4)
+    octets[1] = n
+    octets[3] = 9
+    return int.from_bytes(octets, "big") + int.from_bytes(octets, "little")
+
+
 @case(1)
 def slices_of_bytes(ctx):  # type: ignore[no-untyped-def]
     r = things[0]

@@ -131,14 +131,6 @@ def updates_of_checksums(n):
 
 
 @case
-def numbers_of_arrays_of_octets(n):
-    octets = bpf.array(u8, 4)
-    octets[1] = n
-    octets[3] = 9
-    return int.from_bytes(octets, "big") + int.from_bytes(octets, "little")
-
-
-@case
 def numbers_of_constant_bytes(n):
     return int.from_bytes(SEVEN, "big") % 1000 + int.from_bytes(b"\xff\x01", "little", signed=True) + n
 
