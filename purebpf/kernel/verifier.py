@@ -13,6 +13,9 @@ from purebpf.tables.enums import Command
 
 FIRST_LOG = 64 << 10
 GROWTH = 8  # of a log whose size an old kernel does not tell: each attempt verifies the program once more
+LONGEST = FIRST_LOG * GROWTH**3  # 32 MiB; a program that is too complex fills gigabytes
+INSTRUCTION = ": ("  # in the line of one: its number, its opcode
+VERDICT = 4  # the log level of refusals and statistics without instructions
 LARGEST_LOG = 0xFFFF_FFFF >> 2  # bpf_verifier_log_attr_valid
 TELLS_SIZE = sum(INTEGERS["PROG_LOAD"]["log_true_size"])
 
@@ -38,19 +41,23 @@ def load(fields: Fields, log_level: int = 0) -> tuple[int, str]:
         if answer >= 0 or answer in (-errno.EPERM, -errno.ENOSYS, -errno.EMFILE, -errno.ENFILE):
             return answer, ""
     answer, log = _told(fields, log_level or 1)
-    if not log_level and answer < 0 and len(log) < FIRST_LOG and kernel_version() < STATES_AT_LEVEL_1:
+    short = INSTRUCTION in log and len(log) < FIRST_LOG
+    if not log_level and answer < 0 and short and kernel_version() < STATES_AT_LEVEL_1:
         return _told(fields, 2)
     return answer, log
 
 
 def _told(fields: Fields, level: int) -> tuple[int, str]:
-    """Load with a log, in as many attempts as it takes to have the whole log."""
+    """Load with a log, in as many attempts as it takes to have the whole log. Of a huge one that an old kernel cuts at the end,
+    where the refusal is, its last words only."""
     size = FIRST_LOG
     while True:
         log = room(size)
         answer, wanted = _with_log(fields, log, size, level)
         if answer != -errno.ENOSPC or size >= LARGEST_LOG:
             return answer, log.value.decode("utf-8", "replace")
+        if not wanted and size >= LONGEST and level != VERDICT:
+            return _told(fields, VERDICT)
         size = min(wanted if wanted > size else size * GROWTH, LARGEST_LOG)
 
 

@@ -16,6 +16,7 @@ from tests.explain.programs import PROGRAMS, Rejected
 LOGS = Path(__file__).parent / "logs"
 BY_NAME = {program.name: program for program in PROGRAMS}
 STORED = sorted(LOGS.glob("*/*.log"))
+TELLS_LENGTH = (6, 4)  # of a log, of which it keeps the end when it is too long
 WITHOUT_PLACE = ("combined_stack", "falls_off", "tail_call_in_function")
 
 
@@ -47,6 +48,10 @@ def test_many_kinds_are_told_apart() -> None:
 def test_log_of_the_running_kernel(program: Rejected, kernel: KernelEngine) -> None:
     if not program.since <= kernel_version() < program.until:
         pytest.skip("this kernel accepts it or says it otherwise")
-    explanation = checked(program, explain(log_of(program, kernel), spec_of(program)))
+    explanation = explain(log_of(program, kernel), spec_of(program))
+    if program.rule == "too_many_instructions" and kernel_version() < TELLS_LENGTH:
+        assert explanation is not None and explanation.rule == program.rule  # without the place: the log is too long for it
+        return
+    explanation = checked(program, explanation)
     if explanation.spot.slot is not None:
         assert explanation.spot.instruction and explanation.spot.source
