@@ -22,7 +22,7 @@ def _kernel(name: str) -> Callable[..., Decorator]:
     usage = f'@bpf.{name}("tcp_v4_connect"); several names, or a pattern such as "tcp_v4_*", are probed at once'
 
     def with_functions(*functions: str) -> Decorator:
-        from purebpf.btf.kallsyms import is_pattern, target
+        from purebpf.btf.targets import is_pattern, target
 
         if not functions or not all(isinstance(function, str) and function for function in functions):
             raise declaring.error(f"@bpf.{name} takes {plain.hook}", usage)
@@ -53,6 +53,8 @@ def _user(name: str) -> Callable[..., Decorator]:
     def with_symbol(binary: str | os.PathLike[str], symbol: str | int, *, sleepable: bool = False) -> Decorator:
         if not isinstance(binary, str | os.PathLike) or not os.fspath(binary):
             raise declaring.error(f"@bpf.{name} takes {plain.hook}", usage)
+        from purebpf.btf.targets import is_pattern
+
         if isinstance(symbol, str):
             right = bool(symbol)
         else:
@@ -60,7 +62,8 @@ def _user(name: str) -> Callable[..., Decorator]:
         if not right:
             raise declaring.error(f"@bpf.{name}: the symbol is a name, or the offset in the file as a number", usage)
         where = symbol if isinstance(symbol, str) else f"{symbol:#x}"
-        kind = plain.sleeping() if sleepable else plain
+        kind = plain.many() if is_pattern(where) else plain
+        kind = kind.sleeping() if sleepable else kind
         return lambda function: Program(function, kind, f"{os.fspath(binary)}:{where}")  # type: ignore[arg-type]
 
     with_symbol = declaring.explained(f"@bpf.{name}", usage)(with_symbol)
@@ -68,8 +71,8 @@ def _user(name: str) -> Callable[..., Decorator]:
     end = " returns" if name == "uretprobe" else " is called"
     with_symbol.__doc__ = (
         f"Make a function a program that runs when a function in a binary or library{end}. The library is a path, or a name "
-        "that the loader knows. A number is the offset of the function in the file. `sleepable` (Linux 6.0): it may call what "
-        "sleeps."
+        "that the loader knows. A pattern stands for all functions that it fits, a number is the offset in the file. With "
+        "`sleepable` (Linux 6.0) it may call what sleeps."
     )
     return with_symbol
 

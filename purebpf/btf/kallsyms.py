@@ -1,7 +1,6 @@
 """Which functions the running kernel and its modules have, by /proc/kallsyms. Names are there for everyone to read.
 
-A probe names a function alone or as "module:function", with an offset in bytes behind it ("do_exit+0x10"), or by a pattern of
-`*`, `?` and `[...]`. Whether a function can be traced shows when a program is attached to it.
+Whether a function can be traced shows when a program is attached to it.
 """
 
 from __future__ import annotations
@@ -9,38 +8,9 @@ from __future__ import annotations
 import re
 
 from purebpf.btf.hooks import similar
-from purebpf.data import data
-from purebpf.errors import Error
+from purebpf.btf.targets import is_pattern, target
 
 SYMBOLS = "/proc/kallsyms"
-PROBE = re.compile(r"(?:(?P<module>[\w-]+):)?(?P<name>[\w.$]+)(?:\+(?P<offset>0x[0-9a-fA-F]+|\d+))?", re.ASCII)
-WILD = re.compile(r"[*?\[]")
-
-
-@data
-class Target:
-    """A function, and the distance from its start in bytes. `module` is empty where none was named."""
-
-    module: str
-    name: str
-    offset: int
-
-    @property
-    def symbol(self) -> str:
-        """As the kernel looks it up."""
-        return f"{self.module}:{self.name}" if self.module else self.name
-
-
-def is_pattern(text: str) -> bool:
-    return WILD.search(text) is not None
-
-
-def target(text: str) -> Target:
-    """A function and offset, as written. Raises Error for what is neither."""
-    found = PROBE.fullmatch(text)
-    if found is None:
-        raise Error(f'{text!r} is no function of the kernel: write its name, such as "do_exit", or "do_exit+0x10"')
-    return Target(found["module"] or "", found["name"], int(found["offset"] or "0", 0))
 
 
 def read_symbols(path: str = SYMBOLS) -> bytes:

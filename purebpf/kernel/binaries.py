@@ -11,6 +11,8 @@ import os
 import shutil
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
 
 from purebpf.errors import Error
 
@@ -82,20 +84,46 @@ def _text(data: bytes, at: int) -> str:
 
 def symbol_offset(path: str, name: str) -> int:
     """The offset in the file of a function. Raises Error, with similar names, when the file has none of that name."""
+    with _opened(path) as (elf, tables):
+        for table in tables:
+            for address in _addresses(elf, table, name):
+                if (offset := _in_file(elf, address)) is not None:
+                    return offset
+        raise Error(f"{path} has no function {name!r}{_similar(tables, name)}")
+
+
+def matching_offsets(path: str, pattern: str) -> dict[int, str]:
+    """The offsets in the file of all functions that a pattern fits, and a name for each. Raises Error when there is none."""
+    found: dict[int, str] = {}
+    with _opened(path) as (elf, tables):
+        for table in tables:
+            for symbol in table.iter_symbols():
+                if fnmatchcase(symbol.name, pattern) and _is_code(symbol):
+                    offset = _in_file(elf, symbol["st_value"])
+                    if offset is not None:
+                        found.setdefault(offset, symbol.name)
+        if not found:
+            raise Error(f"{path} has no function that fits the pattern {pattern!r}")
+    return found
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[tuple[Any, list[Any]]]:
+    """The file and its symbol tables. Raises Error for a file that is no ELF file."""
     from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
 
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
             elf: Any = ELFFile(mapped)  # type: ignore[arg-type]
-            tables = [table for kind in (".dynsym", ".symtab") if (table := elf.get_section_by_name(kind)) is not None]
-            for table in tables:
-                address = next(_addresses(elf, table, name), None)
-                if address is not None:
-                    return _in_file(elf, address, path, name)
-            raise Error(f"{path} has no function {name!r}{_similar(tables, name)}")
+            yield elf, [table for kind in (".dynsym", ".symtab") if (table := elf.get_section_by_name(kind)) is not None]
     except (ELFError, ValueError, OSError) as error:
         raise Error(f"{path} cannot be read as an ELF file: {error}.") from error
+
+
+def _is_code(symbol: Any) -> bool:
+    """Whether it is a function that this file has itself."""
+    return symbol["st_shndx"] != UNDEFINED and symbol["st_info"]["type"] in CODE and symbol["st_value"] != 0
 
 
 def _addresses(elf: Any, table: Any, name: str) -> Iterator[int]:
@@ -103,16 +131,16 @@ def _addresses(elf: Any, table: Any, name: str) -> Iterator[int]:
     hashed = elf.get_section_by_name(".gnu.hash") if table.name == ".dynsym" else None
     symbols = [hashed.get_symbol(name)] if hashed is not None else table.get_symbol_by_name(name) or []
     for symbol in symbols:
-        if symbol is not None and symbol["st_shndx"] != UNDEFINED and symbol["st_info"]["type"] in CODE:
+        if symbol is not None and _is_code(symbol):
             yield symbol["st_value"]
 
 
-def _in_file(elf: Any, address: int, path: str, name: str) -> int:
-    """Where in the file the code at an address is."""
+def _in_file(elf: Any, address: int) -> int | None:
+    """Where in the file the code at an address is; None where there is none."""
     for segment in elf.iter_segments("PT_LOAD"):
         if segment["p_flags"] & EXECUTABLE and 0 <= address - segment["p_vaddr"] < segment["p_filesz"]:
             return int(address - segment["p_vaddr"] + segment["p_offset"])
-    raise Error(f"{name!r} in {path} is at {address:#x}, where the file has no code.")
+    return None
 
 
 def _similar(tables: list[Any], name: str) -> str:

@@ -44,11 +44,12 @@ def _function(name: str) -> str | None:
     """Of a probe's function: BTF, which is read already, knows most of them; the table of symbols all."""
     from purebpf.btf import kallsyms
     from purebpf.btf.running import kernel_btf
+    from purebpf.btf.targets import is_pattern, target
     from purebpf.btf.types import Kind
 
     try:
-        if not kallsyms.is_pattern(name):
-            wanted = kallsyms.target(name)
+        if not is_pattern(name):
+            wanted = target(name)
             if not wanted.module and kernel_btf().types_named(wanted.name, Kind.FUNC):
                 return None
     except Unsupported:

@@ -32,8 +32,10 @@ class ProgramKind:
         return replace(self, section=f"{self.section}.s", sleepable=True)
 
     def many(self) -> ProgramKind:
-        """A kprobe's kind, on many functions at once (Linux 5.18)."""
-        return replace(self, section=f"{self.section}.multi", attach=AttachType.TRACE_KPROBE_MULTI)
+        """A probe's kind, on many functions at once: of the kernel (Linux 5.18), of a file (Linux 6.6)."""
+        user = self.decorator in ("uprobe", "uretprobe")
+        attach = AttachType.TRACE_UPROBE_MULTI if user else AttachType.TRACE_KPROBE_MULTI
+        return replace(self, section=f"{self.section}.multi", attach=attach)
 
     @property
     def flags(self) -> int:
@@ -43,7 +45,7 @@ class ProgramKind:
 
 FUNCTION = 'a function of the kernel, such as "tcp_v4_connect"'
 PROBE = 'functions of the kernel: "tcp_v4_connect", several, or a pattern such as "tcp_v4_*"'
-USER = 'a binary or library and a symbol in it, such as "libc.so.6", "malloc"'
+USER = 'a binary or library and a symbol or pattern in it, such as "libc.so.6", "malloc"'
 
 KINDS = {
     kind.decorator: kind

@@ -21,7 +21,7 @@ from purebpf.kernel import tracefs
 from purebpf.kernel.binaries import MAGIC, cached, find_binary, symbol_offset
 from purebpf.kernel.engine import KernelEngine
 from purebpf.kernel.errors import kernel_version
-from purebpf.kernel.link import probes, uprobe
+from purebpf.kernel.link import probes, uprobe, uprobe_multi
 from purebpf.kernel.map import KernelMap
 from purebpf.kernel.program import KernelProgram
 from purebpf.spec import ProgramSpec
@@ -117,6 +117,7 @@ def test_another_process_is_left_alone(kernel: KernelEngine, counts: KernelMap, 
         assert counted(counts) == 0
 
 
+many = bpf.Array[u64](max_entries=2)
 seen = bpf.Array[u64](max_entries=3)
 own = os.getpid()
 
@@ -176,11 +177,45 @@ def test_uprobes_see_their_cookie() -> None:
         assert seen[2] == 0x1234
 
 
+def many_uprobes(number: int) -> str:
+    if kernel_version() >= uprobe_multi.FIRST:
+        return f"uprobe multi link, {number} functions"
+    return f"{number} uprobes, perf event{' link' if kernel_version() >= (5, 15) else ', ioctl'}"
+
+
+def test_a_pattern_probes_all_functions_that_it_fits() -> None:
+    """labs and llabs of glibc may be one function with two names, which is probed once."""
+    places = {symbol_offset(find_binary(LIBC), name) for name in ("labs", "llabs")}
+
+    @bpf.uprobe(LIBC, "l*abs")
+    def start(ctx: bpf.ProbeContext) -> None:
+        if bpf.current.tgid == own:
+            many[0] += 1
+
+    @bpf.uretprobe(LIBC, "l*abs")
+    def end(ctx: bpf.ProbeContext) -> None:
+        if bpf.current.tgid == own:
+            many[1] += 1
+
+    with bpf.load(start, end):
+        with start.attach(pid=0) as first, end.attach(pid=0) as second:
+            assert first.mechanism == second.mechanism == many_uprobes(len(places))
+            libc.labs(-3)
+            libc.llabs(-3)
+            libc.abs(-3)
+            assert (many[0], many[1]) == (2, 2)
+        libc.labs(3)
+        assert (many[0], many[1]) == (2, 2)
+        with pytest.raises(Error, match=r"libc.so.6 has no function that fits the pattern 'no_such\*'"):
+            start.attach(symbol="no_such*")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"symbol": "lab"}, "libc.so.6 has no function 'lab'; did you mean labs"),
         ({"symbol": "labs+x"}, r"'labs\+x' is no place in .*libc"),
+        ({"symbol": "0xg"}, "'0xg' is no place in .*libc"),
         ({"binary": "libnone.so.9"}, "There is no library or command 'libnone.so.9'"),
         ({"binary": "/no/such/file"}, "There is no file /no/such/file to probe"),
         ({"binary": __file__}, "cannot be read as an ELF file"),

@@ -12,6 +12,7 @@ import purebpf as bpf
 from purebpf.btf import kallsyms
 from purebpf.btf.hooks import find_hook, hook_of
 from purebpf.btf.running import kernel_btf
+from purebpf.btf.targets import target
 from purebpf.btf.types import Kind
 from purebpf.errors import Error, Unsupported
 from purebpf.lang.hooks import unknown
@@ -80,10 +81,10 @@ def test_patterns_are_those_of_a_shell() -> None:
     assert kallsyms.functions(table, "do_exi?") == ["do_exit"]
 
 
-@pytest.mark.parametrize("text", ["do exit", "do_exit+", "do_exit+x", "a:b:c", ""])
+@pytest.mark.parametrize("text", ["do exit", "do_exit+", "do_exit+x", "a:b:c", "", "+4", "m y:f", "f+-4"])
 def test_what_is_no_function_is_refused(text: str) -> None:
     with pytest.raises(Error, match="is no function of the kernel"):
-        kallsyms.target(text)
+        target(text)
 
 
 HOOKS = {
@@ -144,6 +145,8 @@ def test_an_unknown_hook_is_an_error_at_the_decorator(btf: None) -> None:
         (bpf.kretprobe("do_exit", "schedule"), "kretprobe.multi/do_exit,schedule", AttachType.TRACE_KPROBE_MULTI),
         (bpf.uprobe("libc.so.6", "malloc"), "uprobe/libc.so.6:malloc", None),
         (bpf.uretprobe("/bin/true", 0x1234, sleepable=True), "uretprobe.s//bin/true:0x1234", None),
+        (bpf.uprobe("libc.so.6", "mem*"), "uprobe.multi/libc.so.6:mem*", AttachType.TRACE_UPROBE_MULTI),
+        (bpf.uprobe("/bin/true", "m?", sleepable=True), "uprobe.multi.s//bin/true:m?", AttachType.TRACE_UPROBE_MULTI),
         (bpf.fentry("do_exit"), "fentry/do_exit", AttachType.TRACE_FENTRY),
         (bpf.fexit("do_exit"), "fexit/do_exit", AttachType.TRACE_FEXIT),
         (bpf.fmod_ret("security_file_open"), "fmod_ret/security_file_open", AttachType.MODIFY_RETURN),

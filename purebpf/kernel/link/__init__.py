@@ -23,7 +23,11 @@ KINDS = {
     ProgramType.TRACING: "tracing",
     ProgramType.LSM: "lsm",
 }
-BY_ATTACH_TYPE = {AttachType.TRACE_ITER: "iter", AttachType.TRACE_KPROBE_MULTI: "kprobe_multi"}  # which share a type
+BY_ATTACH_TYPE = {  # of programs that share a type
+    AttachType.TRACE_ITER: "iter",
+    AttachType.TRACE_KPROBE_MULTI: "kprobe_multi",
+    AttachType.TRACE_UPROBE_MULTI: "uprobe_multi",
+}
 BY_SECTION = {"uprobe": "uprobe", "uretprobe": "uprobe"}  # of kprobes, but for processes
 
 

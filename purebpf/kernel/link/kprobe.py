@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Mapping
 
-from purebpf.btf import kallsyms
+from purebpf.btf.targets import target
 from purebpf.errors import Error, KernelError, Unsupported
 from purebpf.kernel.link.base import KernelLink
 from purebpf.kernel.link.options import Options
@@ -45,7 +45,7 @@ def returning(program: KernelProgram) -> bool:
 def attach_function(
     program: KernelProgram, text: str, cookie: int = 0, links: bool = True, tracefs_only: bool = False
 ) -> KernelLink:
-    wanted = kallsyms.target(text)
+    wanted = target(text)
     probe = Probe("kprobe", wanted.symbol, wanted.offset, returning(program), text)
     if probe.returning and wanted.offset:
         raise Error(f"A kretprobe is where a function returns; {text!r} has an offset.")
@@ -59,6 +59,8 @@ def attach_function(
 
 def _why(error: KernelError, name: str) -> Error:
     """The failure with what the kernel's tables say about the function."""
+    from purebpf.btf import kallsyms
+
     unknown = kallsyms.unknown(name)
     if unknown:
         return Error(f"{error} In fact {unknown}.")

@@ -9,7 +9,7 @@ import ctypes
 import errno
 from collections.abc import Mapping
 
-from purebpf.btf import kallsyms
+from purebpf.btf.targets import is_pattern, target
 from purebpf.errors import Error, KernelError
 from purebpf.kernel import tracefs
 from purebpf.kernel.errors import ENOTSUPP, kernel_version
@@ -87,10 +87,12 @@ def _alone(program: KernelProgram, names: list[str], cookie: int) -> KernelLink:
 
 def functions(text: str) -> list[str]:
     """The functions that names and patterns stand for, without those that patterns fit but that cannot be traced."""
+    from purebpf.btf import kallsyms
+
     traceable, symbols = _traceable(), b""
     found: dict[str, None] = {}
     for part in text.split(","):
-        if kallsyms.is_pattern(part):
+        if is_pattern(part):
             symbols = symbols or kallsyms.read_symbols()
             fitting = kallsyms.functions(symbols, part)
             able = [name for name in fitting if name in traceable] if traceable else fitting
@@ -99,7 +101,7 @@ def functions(text: str) -> list[str]:
                 raise Error(f"There is no function to probe for the pattern {part!r}: {why}.")
             found |= dict.fromkeys(able)
             continue
-        name = kallsyms.target(part).name
+        name = target(part).name
         if traceable and name not in traceable:
             why = kallsyms.unknown(part) or f"the kernel does not trace `{name}`: it is not in available_filter_functions"
             raise Error(f"{part!r} cannot be probed together with others: {why}.")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 from collections.abc import Mapping
 
 from purebpf.errors import Error
@@ -32,7 +31,6 @@ REASONS = {
     errno.ESRCH: "There is no such process.",
     errno.ENOEXEC: "The file has no code there.",
 }
-SYMBOL = re.compile(r"(?P<name>[^+]+?)(?:\+(?P<offset>0x[0-9a-fA-F]+|\d+))?")
 
 
 def attach(program: KernelProgram, given: Mapping[str, object], links: bool = True, tracefs_only: bool = False) -> KernelLink:
@@ -60,16 +58,16 @@ def attach(program: KernelProgram, given: Mapping[str, object], links: bool = Tr
 
 
 def offset_of(path: str, symbol: str | int) -> int:
-    """The offset in the file of a symbol, as written in a decorator."""
+    """The offset in the file of a symbol, as written in a decorator. Raises Error."""
     if isinstance(symbol, int):
         return symbol
-    found = SYMBOL.fullmatch(symbol)
-    if found is None:
-        raise Error(f"{symbol!r} is no place in {path}: write a symbol, 'symbol+offset', or a number.")
+    name, plus, distance = symbol.partition("+")
     try:
-        return int(found["name"], 0) + int(found["offset"] or "0", 0)
+        behind = int(distance, 0) if plus else 0
+        if name[:1].isdigit():
+            return int(name, 0) + behind
     except ValueError:
-        pass
+        raise Error(f"{symbol!r} is no place in {path}: write a symbol, 'symbol+offset', or a number.") from None
     from purebpf.kernel.binaries import symbol_offset
 
-    return symbol_offset(path, found["name"]) + int(found["offset"] or "0", 0)
+    return symbol_offset(path, name) + behind
