@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from types import BuiltinFunctionType, FunctionType, GenericAlias, MethodType, ModuleType
+from types import BuiltinFunctionType, FunctionType, GenericAlias, MethodType, ModuleType, SimpleNamespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class _Walk:
         if _ours(kind.__module__):
             return self.of_ours(value, words)
         state = getattr(value, "__dict__", None)
-        if state is None or hasattr(kind, "__slots__") or hasattr(kind, "__getattr__"):
+        if state is None or not _open(kind):
             raise Incomparable(kind.__qualname__)
         return "object", self.value(kind, words), self.named(state, words)
 
@@ -180,6 +180,13 @@ def _fixed(value: Any) -> bool:
     """Whether it belongs to purebpf or to Python itself, whose versions are compared as a whole."""
     module = str(value.__module__)
     return _ours(module) or (module.partition(".")[0] in sys.stdlib_module_names and module != "__main__")
+
+
+def _open(kind: type) -> bool:
+    """Whether objects of the class keep all they know in their `__dict__`: those made in C, or made of such, may not."""
+    plain = all(base is object or base is SimpleNamespace or not _fixed(base) for base in kind.__mro__)
+    hidden = kind.__basicsize__ > object.__basicsize__ + 16 or hasattr(kind, "__slots__") or hasattr(kind, "__getattr__")
+    return plain and not hidden
 
 
 def _name(value: Any) -> object:
