@@ -90,3 +90,34 @@ def test_runqlat_counts_each_wait(kernel: KernelEngine) -> None:
     lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
     switches = int(lines["voluntary_ctxt_switches"]) + int(lines["nonvoluntary_ctxt_switches"])
     assert 40 <= counted <= switches + 20  # what comes behind the status: its end
+
+
+@NEEDS_TYPES
+def test_execsnoop_shows_arguments(kernel: KernelEngine) -> None:
+    example = load("execsnoop")
+    example.settings.only_parent = os.getpid()
+    command = ["/bin/sh", "-c", "exit 3", "one", "two words", "ß"]
+    with example.started.attach():
+        child = subprocess.Popen(command)
+        assert child.wait() == 3
+        (start, *_) = example.starts.read(timeout=5)
+    assert (start.pid, start.parent, start.file) == (child.pid, os.getpid(), "/bin/sh")
+    assert example.shown(start) == " ".join(command)
+
+
+def test_opensnoop_sees_files_and_results(kernel: KernelEngine, tmp_path: Path) -> None:
+    example = load("opensnoop")
+    example.settings.only_pid = os.getpid()
+    from purebpf import load as load_programs
+
+    with load_programs(example.entering, example.leaving), example.entering.attach(), example.leaving.attach():
+        (tmp_path / "there").write_text("x")
+        with open(tmp_path / "there") as file:
+            number = file.fileno()
+        with pytest.raises(FileNotFoundError):
+            open(tmp_path / "nowhere")
+        seen: list[tuple[str, int]] = []
+        while not any(name.endswith("nowhere") for name, _ in seen):
+            seen += [(one.file, one.result) for one in example.opened.read(timeout=5)]
+    assert (str(tmp_path / "nowhere"), -2) in seen
+    assert (str(tmp_path / "there"), number) in seen
