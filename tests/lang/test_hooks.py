@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -203,3 +205,20 @@ def test_registers_have_the_names_of_the_machine() -> None:
     assert x86 is not None and arm is not None
     assert (x86.fields["di"].offset, x86.fields["ip"].offset) == (112, 128)
     assert (arm.fields["regs"].count, arm.fields["sp"].offset, arm.fields["pc"].offset) == (31, 248, 256)
+
+
+def test_declaring_a_probe_imports_little() -> None:
+    """Neither BTF nor symbols are looked at before a program is compiled."""
+    script = """
+import sys
+import purebpf as bpf
+bpf.xdp
+before = set(sys.modules)
+@bpf.kprobe("tcp_v4_*")
+def one(ctx): pass
+@bpf.uprobe("libc.so.6", "malloc")
+def two(ctx): pass
+print(*sorted(set(sys.modules) - before))
+"""
+    made = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert made.stdout.split() == ["purebpf.btf", "purebpf.btf.targets", "purebpf.probes"]
