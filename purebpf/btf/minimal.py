@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from purebpf.btf.builder import BtfBuilder
 from purebpf.btf.graph import references, renumbered
-from purebpf.btf.names import essential_name
+from purebpf.btf.core import types_like
 from purebpf.btf.reader import Btf
 from purebpf.btf.types import (
     Array,
@@ -49,7 +49,7 @@ def minimal(
 
 
 def minimal_for(btf: Btf, program: Btf) -> tuple[bytes, dict[int, int]]:
-    """The part of a kernel's BTF that a program's types speak of: the types of the same names (without flavours).
+    """The part of a kernel's BTF that a program's types speak of: the types of the same names, in any flavour.
 
     Structs and unions have only the members that the program knows."""
     roots: list[int] = []
@@ -57,7 +57,7 @@ def minimal_for(btf: Btf, program: Btf) -> tuple[bytes, dict[int, int]]:
     for number in program.numbers(*NAMED):
         type = program.type(number)
         wanted = _member_names(program, type) if isinstance(type, Composite) else set()
-        for found in btf.types_named(essential_name(program.name(number)), type.kind):
+        for found in types_like(btf, program.name(number), type.kind):
             roots.append(found)
             members.setdefault(found, set()).update(wanted)
     return minimal(btf, roots, members=members)
