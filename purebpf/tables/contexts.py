@@ -117,7 +117,10 @@ SETTABLE = {
 
 RAW_ARGUMENTS = 12  # MAX_BPF_FUNC_ARGS, include/linux/bpf.h
 # arm64's registers: name, offset, array length (struct user_pt_regs, arch/arm64/include/uapi/asm/ptrace.h)
-ARM64 = (("regs", 0, 31), ("sp", 248, 0), ("pc", 256, 0), ("pstate", 264, 0))
+ARM64: tuple[tuple[str, int, int], ...] = (("regs", 0, 31), ("sp", 248, 0), ("pc", 256, 0), ("pstate", 264, 0))
+REGISTERS = 8 * 34  # bytes of them
+ARM64_OF_EVENT = tuple((f"regs.{name}", offset, count) for name, offset, count in ARM64)
+BEHIND_REGISTERS = (("sample_period", REGISTERS, 0), ("addr", REGISTERS + 8, 0))  # struct bpf_perf_event_data
 
 _OTHERS = {
     ProgramType.TRACEPOINT: ContextKind.EVENT,
@@ -134,13 +137,17 @@ _RAW = (ProgramType.RAW_TRACEPOINT, ProgramType.RAW_TRACEPOINT_WRITABLE)
 @cache
 def context(program_type: ProgramType, machine: str = "") -> Context | None:
     """The context of a program type; None for UNSPEC and for EXT, whose programs have that of the program they replace.
-    `machine` (this one) matters for kprobes, whose context are the registers; of another than x86_64 and aarch64 no names are
-    known."""
+    `machine` (this one) matters for kprobes, whose context are the registers, and for perf events, where they come first; of
+    another than x86_64 and aarch64 no names are known."""
     machine = machine or (os.uname().machine if hasattr(os, "uname") else "x86_64")
     if program_type is ProgramType.KPROBE and machine != "x86_64":
         registers = ARM64 if machine == "aarch64" else ()
         every = {name: _scalar(name, 8 * max(count, 1), count, 8, offset) for name, offset, count in registers}
-        return Context(ContextKind.STRUCT, "pt_regs", 8 * 34, machine, MappingProxyType(every))
+        return Context(ContextKind.STRUCT, "pt_regs", REGISTERS, machine, MappingProxyType(every))
+    if program_type is ProgramType.PERF_EVENT and machine != "x86_64":
+        registers = (*ARM64_OF_EVENT, *BEHIND_REGISTERS) if machine == "aarch64" else ()
+        every = {name: _scalar(name, 8 * max(count, 1), count, 8, offset) for name, offset, count in registers}
+        return Context(ContextKind.STRUCT, "bpf_perf_event_data", REGISTERS + 16, machine, MappingProxyType(every))
     if program_type is ProgramType.LIRC_MODE2:
         # one unsigned int, not a struct; drivers/media/rc/bpf-lirc.c
         return Context(ContextKind.STRUCT, "", 4, "", MappingProxyType({"sample": _scalar("sample", 4, 0, 4)}))

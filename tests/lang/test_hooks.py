@@ -222,3 +222,11 @@ print(*sorted(set(sys.modules) - before))
 """
     made = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert made.stdout.split() == ["purebpf.btf", "purebpf.btf.targets", "purebpf.probes"]
+
+
+def test_an_event_stands_behind_the_registers_of_the_machine() -> None:
+    x86, arm = context(ProgramType.PERF_EVENT, "x86_64"), context(ProgramType.PERF_EVENT, "aarch64")
+    assert x86 is not None and arm is not None
+    assert (x86.fields["sample_period"].offset, x86.fields["addr"].offset, x86.size) == (168, 176, 184)
+    assert (arm.fields["sample_period"].offset, arm.fields["addr"].offset, arm.size) == (272, 280, 288)
+    assert arm.fields["regs.pc"].offset == 256
