@@ -184,10 +184,21 @@ class KeyedMap(MapDeclaration, Generic[K, V]):
         return self.value_type.decode(data)
 
     def _encode(self, value: Any) -> bytes:
-        return self.value_type.encode(value)
+        return self._fitted("value", self.value_type, value)
+
+    def _key(self, key: Any) -> bytes:
+        return self._fitted("key", self.key_type, key)
+
+    def _fitted(self, what: str, layout: Type, value: Any) -> bytes:
+        """A key or value as it lies in memory; what does not fit is told with the map's name."""
+        try:
+            return layout.encode(value)
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"the {what} of `{self.name}` is a `{layout}`: {error}") from None
 
     def __getitem__(self, key: K) -> V:
-        data = self.live.lookup(self.key_type.encode(key))
+        data = self.live.lookup(self._key(key))
         if data is None:
             raise KeyError(key)
         return cast(V, self._decode(data))
@@ -199,16 +210,16 @@ class KeyedMap(MapDeclaration, Generic[K, V]):
     def get(self, key: K, default: D) -> V | D: ...
 
     def get(self, key: K, default: Any = None) -> Any:
-        data = self.live.lookup(self.key_type.encode(key))
+        data = self.live.lookup(self._key(key))
         return default if data is None else self._decode(data)
 
     def __setitem__(self, key: K, value: V) -> None:
-        self.live.update(self.key_type.encode(key), self._encode(value))
+        self.live.update(self._key(key), self._encode(value))
 
     def set(self, key: K, value: V, flags: int = 0) -> int:
         """Write an entry with update flags (`bpf.BPF_NOEXIST`, `bpf.BPF_EXIST`); raises KernelError where a program would
         get -errno."""
-        self.live.update(self.key_type.encode(key), self._encode(value), flags)
+        self.live.update(self._key(key), self._encode(value), flags)
         return 0
 
     def delete(self, key: K) -> int:
@@ -219,7 +230,7 @@ class KeyedMap(MapDeclaration, Generic[K, V]):
     def pop(self, key: K) -> V | None:
         """Take an entry out: a copy of its value, or None when there is none."""
         value: V | None = self.get(key)
-        self.live.delete(self.key_type.encode(key))
+        self.live.delete(self._key(key))
         return value
 
     def setdefault(self, key: K, default: V) -> V:
@@ -244,11 +255,13 @@ class KeyedMap(MapDeclaration, Generic[K, V]):
         return visited
 
     def __delitem__(self, key: K) -> None:
-        if not self.live.delete(self.key_type.encode(key)):
+        if self.kind in (MapType.ARRAY, MapType.PERCPU_ARRAY):
+            raise Error(f"all entries of `{self.name}`, an array, always exist: assign 0")
+        if not self.live.delete(self._key(key)):
             raise KeyError(key)
 
     def __contains__(self, key: object) -> bool:
-        return self.live.lookup(self.key_type.encode(key)) is not None
+        return self.live.lookup(self._key(key)) is not None
 
     def __iter__(self) -> Iterator[K]:
         """The keys. An entry added or removed meanwhile may or may not be seen; it ends after at most `max_entries` keys."""
@@ -265,7 +278,7 @@ class KeyedMap(MapDeclaration, Generic[K, V]):
     def items(self) -> Iterator[tuple[K, V]]:
         """(key, value) pairs; an entry that vanishes while they are read is left out."""
         for key in self:
-            data = self.live.lookup(self.key_type.encode(key))
+            data = self.live.lookup(self._key(key))
             if data is not None:
                 yield key, cast(V, self._decode(data))
 
@@ -278,7 +291,7 @@ class KeyedMap(MapDeclaration, Generic[K, V]):
 
     def clear(self) -> None:
         for key in list(self):
-            self.live.delete(self.key_type.encode(key))
+            self.live.delete(self._key(key))
 
 
 class PerCpuValue(list[V]):

@@ -115,8 +115,18 @@ def test_arrays_have_all_their_entries() -> None:
         numbers[4]
     with pytest.raises(bpf.KernelError):
         numbers[4] = 1
-    with pytest.raises((bpf.KernelError, KeyError)):
+    with pytest.raises(bpf.Error, match="all entries of `numbers`, an array, always exist: assign 0"):
         del numbers[1]
+
+
+@pytest.mark.usefixtures("collection")
+def test_what_does_not_fit_is_told_with_the_maps_name() -> None:
+    with pytest.raises(TypeError, match="the key of `plain` is a `u32`: an integer is wanted, not 'a'"):
+        plain["a"] = 1  # type: ignore[index]
+    with pytest.raises(ValueError, match="the value of `plain` is a `u64`: -1 does not fit u64"):
+        plain[1] = -1
+    with pytest.raises(TypeError, match="the value of `records` is a `Value`: a Value is wanted, not int"):
+        records[Key()] = 5  # type: ignore[assignment]
 
 
 @pytest.mark.usefixtures("collection")
