@@ -137,7 +137,7 @@ def _repr(self: Any) -> str:
     return f"{self.__class__.__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__match_args__)})"
 
 
-def replace(value: T, **changes: Any) -> T:
+def replace(value: T, /, **changes: Any) -> T:
     """The same data but for the fields given."""
     if not hasattr(value, "__defaults_of_fields__"):
         from dataclasses import replace as of_dataclass

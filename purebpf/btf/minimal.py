@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from purebpf.btf.builder import BtfBuilder
-from purebpf.btf.graph import references, renumbered
 from purebpf.btf.core import types_like
+from purebpf.btf.graph import references, renumbered
 from purebpf.btf.reader import Btf
 from purebpf.btf.types import (
     Array,
