@@ -30,7 +30,6 @@ from purebpf.compiler.passes.large_locals import move_large_locals
 from purebpf.compiler.passes.memory import forward_memory
 from purebpf.compiler.passes.sink import sink_operations
 from purebpf.compiler.passes.stores import merge_stores
-from purebpf.compiler.signatures import function_types
 from purebpf.compiler.target import allocation_check, layout, regalloc
 from purebpf.compiler.target.legalize import legalize
 from purebpf.compiler.target.lengths import ask_for_lengths
@@ -39,7 +38,6 @@ from purebpf.compiler.target.select import select
 from purebpf.data import data, replace
 from purebpf.isa.instruction import WIDE_LOAD, Instruction
 from purebpf.isa.opcodes import MAY_GOTO_OPCODE, PSEUDO_FUNC
-from purebpf.lang.map_types import Collector
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.program_types import ProgramKind
 from purebpf.spec import CollectionSpec, FunctionSpec, MapSpec, ProgramSpec
@@ -48,6 +46,7 @@ from purebpf.tables.enums import ProgramType
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from purebpf.btf.relocation import CoreRelocation
+    from purebpf.btf.types import Type
 
 Pass = Callable[[Function], object]
 
@@ -142,16 +141,13 @@ def compile_program(
             raise ProgramError(final.message, source.place(source.node), final.label, final.hint) from None
     instructions, starts = link(emitted)
     budget = ("may_goto",) if any(i.opcode == MAY_GOTO_OPCODE for i in instructions) else ()
-    starting = (FunctionSpec(e.name, starts[e.name]) for e in emitted)
-    collected = Collector()
-    named = function_types(starting, unit.global_, kind.type, collected)
+    named = tuple(FunctionSpec(e.name, starts[e.name]) for e in emitted)
+    types: tuple[Type, ...] = ()
     asked: tuple[CoreRelocation, ...] = ()
-    if any(e.cores for e in emitted):
-        from purebpf.btf.running import kernel_btf
-        from purebpf.btf.trim import Trimmer
-        from purebpf.compiler.relocations import relocations
+    if unit.global_ or any(e.cores for e in emitted):
+        from purebpf.compiler.relocations import types_and_relocations
 
-        asked = relocations(emitted, starts, Trimmer(unit.btf or kernel_btf(), collected.add))
+        named, types, asked = types_and_relocations(unit, emitted, starts)
     section = kind.section + (f"/{hook}" if hook else "")
     program = ProgramSpec(
         name=unit.name,
@@ -165,7 +161,7 @@ def compile_program(
         functions=named,
         stack=stack,
         requires=(*unit.requires, *budget),
-        types=tuple(collected.types),
+        types=types,
         relocations=asked,
     )
     return Compiled(program, unit.map_specs(), unit.used, list(dict.fromkeys(unit.warnings)), options, made, unit.meaning)

@@ -1,15 +1,34 @@
-"""The CO-RE relocations of a program, with the types they refer to."""
+"""The BTF types that a program refers to: those of its functions, and those of its CO-RE relocations."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
 from purebpf.btf.relocation import CoreKind, CoreRelocation
+from purebpf.btf.running import kernel_btf
 from purebpf.btf.trim import MISSING, Trimmer
+from purebpf.btf.types import Type
+from purebpf.compiler.frontend.lower import Unit
+from purebpf.compiler.function_types import function_types
 from purebpf.compiler.target.layout import Emitted
+from purebpf.lang.map_types import Collector
+from purebpf.spec import FunctionSpec
 
 ENUMERATORS = (CoreKind.ENUMVAL_EXISTS, CoreKind.ENUMVAL_VALUE)
 FIELDS = range(CoreKind.FIELD_BYTE_OFFSET, CoreKind.FIELD_RSHIFT_U64 + 1)
+
+
+def types_and_relocations(
+    unit: Unit, emitted: Iterable[Emitted], starts: Mapping[str, int]
+) -> tuple[tuple[FunctionSpec, ...], tuple[Type, ...], tuple[CoreRelocation, ...]]:
+    """The functions with the numbers of their types, all types that the program refers to, and its relocations."""
+    collected = Collector()
+    plain = (FunctionSpec(function.name, starts[function.name]) for function in emitted)
+    functions = function_types(plain, unit.global_, unit.kind.type, collected)
+    asked: tuple[CoreRelocation, ...] = ()
+    if any(function.cores for function in emitted):
+        asked = relocations(emitted, starts, Trimmer(unit.btf or kernel_btf(), collected.add))
+    return functions, tuple(collected.types), asked
 
 
 def relocations(emitted: Iterable[Emitted], starts: Mapping[str, int], trimmer: Trimmer) -> tuple[CoreRelocation, ...]:

@@ -1,22 +1,16 @@
-"""The types of global subprograms as BTF, by which the kernel verifies them."""
+"""What global subprograms take and give."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
-from purebpf.btf import types as btf
 from purebpf.compiler.meaning import Annotation
 from purebpf.data import data
-from purebpf.lang.map_types import Collector
 from purebpf.lang.types import BoolType, IntType, StructType
-from purebpf.spec import FunctionSpec
 from purebpf.tables.contexts import context
 from purebpf.tables.enums import ProgramType
 
 CONTEXT = "context"
-NO_C_NAME = re.compile(r"\W", re.ASCII)
 RAW = {ProgramType.RAW_TRACEPOINT: "bpf_raw_tracepoint_args"}
 ParameterType: TypeAlias = IntType | BoolType | StructType | str | type
 
@@ -42,30 +36,3 @@ def context_struct(type: ProgramType) -> str:
     """The name by which the kernel knows a context in BTF; "" where it knows none."""
     found = context(type)
     return RAW.get(type, found.struct if found is not None else "")
-
-
-def function_types(
-    functions: Iterable[FunctionSpec], signatures: Mapping[str, Signature], type: ProgramType, collected: Collector
-) -> tuple[FunctionSpec, ...]:
-    """The functions with the numbers of their types, which go to `collected`; only global ones have one."""
-    typed = []
-    for function in functions:
-        signature = signatures.get(function.name)
-        number = _function(collected, function.name, signature, type) if signature is not None else 0
-        typed.append(FunctionSpec(function.name, function.slot, number))
-    return tuple(typed)
-
-
-def _function(collected: Collector, name: str, signature: Signature, program: ProgramType) -> int:
-    parameters = tuple(btf.Parameter(p.name, _parameter(collected, p.type, program)) for p in signature.parameters)
-    result = signature.result if isinstance(signature.result, IntType | BoolType) else IntType(64, signed=True)
-    prototype = collected.add(btf.FuncProto(collected.number(result), parameters))
-    return collected.add(btf.Func(NO_C_NAME.sub("_", name), prototype, btf.Linkage.GLOBAL))
-
-
-def _parameter(collected: Collector, type: ParameterType, program: ProgramType) -> int:
-    if isinstance(type, IntType | BoolType):
-        return collected.number(type)
-    if isinstance(type, StructType):
-        return collected.add(btf.Ptr(collected.number(type)))
-    return collected.add(btf.Ptr(collected.add(btf.Struct(context_struct(program), 0, ()))))

@@ -17,8 +17,6 @@ from purebpf.compiler.frontend import (
     helpers,
     instead,
     intrinsics,
-    kernel,
-    kernel_queries,
     locks,
     maps,
     memory,
@@ -53,6 +51,9 @@ from purebpf.lang.types import BytesType, CharsType, IntType, KernelType, Struct
 RECORDS = "purebpf.lang.records"  # whose methods, such as `to_bytes`, are for user space
 
 
+QUERIES = ("purebpf.lang.layout", "purebpf.lang.kernel_types")  # where the questions are
+
+
 @lowers(ast.Call)
 def call(cx: Lowering, node: ast.Call) -> Value:
     node = tuples.spread(cx, node)
@@ -74,6 +75,19 @@ def call(cx: Lowering, node: ast.Call) -> Value:
     return _call_constant(cx, node, target.value)
 
 
+def _query(cx: Lowering, node: ast.Call, function: FunctionType) -> Value | None:
+    """A question about a type of the kernel; None for one about the author's own."""
+    from purebpf.compiler.frontend import kernel_queries
+
+    return kernel_queries.query(cx, node, function)
+
+
+def _identity(cx: Lowering, node: ast.Call) -> Value:
+    from purebpf.compiler.frontend import kernel
+
+    return kernel.identity(cx, node)
+
+
 def _call_constant(cx: Lowering, node: ast.Call, value: Any) -> Value:
     if isinstance(value, HelperName):
         return helpers.call(cx, node, value.name)
@@ -84,8 +98,10 @@ def _call_constant(cx: Lowering, node: ast.Call, value: Any) -> Value:
         if isinstance(layout, IntType):
             return cast(cx, node, layout)
         if isinstance(value, KernelName):
+            from purebpf.compiler.frontend import kernel
+
             return kernel.at(cx, node, value.__bpf_kernel_type__)
-    if (answer := kernel_queries.query(cx, node, value)) is not None:
+    if isinstance(value, FunctionType) and value.__module__ in QUERIES and (answer := _query(cx, node, value)) is not None:
         return answer
     handler = _lookup(intrinsics.INTRINSICS, value) or _lookup(BUILTINS, value)
     if handler is not None:
@@ -298,5 +314,5 @@ def _len(cx: Lowering, node: ast.Call) -> Value:
 
 BUILTINS: dict[Any, Callable[[Lowering, ast.Call], Value]] = {
     **numeric.BUILTINS, **sums.CALLS, any: reductions.any_, all: reductions.all_, sum: reductions.sum_, len: _len,
-    print: intrinsics.printk, id: kernel.identity,
+    print: intrinsics.printk, id: _identity,
 }  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend import containers, equality, kernel, maps, memory, text
+from purebpf.compiler.frontend import containers, equality, maps, memory, text
 from purebpf.compiler.frontend.comparing import OPPOSITE, PYTHON, SWAPPED, Split, learn, split_compare
 from purebpf.compiler.frontend.flow import Flow, as_int
 from purebpf.compiler.frontend.values import (
@@ -213,6 +213,8 @@ def compare(
         if isinstance(side, Ref | Fill) or (isinstance(side, Const) and isinstance(side.value, str | bytes)):
             return text.compare_memory(cx, node, side, symbol, other)
     if isinstance(left, KernelRef) and isinstance(right, KernelRef) and symbol in ("==", "!="):
+        from purebpf.compiler.frontend import kernel
+
         numbers = kernel.identity_of(cx, left), kernel.identity_of(cx, right)
         return compare(cx, node, left_node, numbers[0], symbol, right_node, numbers[1])
     a, b = as_int(cx.builder, left), as_int(cx.builder, right)

@@ -16,7 +16,6 @@ from purebpf.compiler.frontend import (
     context,
     data,
     instead,
-    kernel,
     maps,
     memory,
     packets,
@@ -149,6 +148,8 @@ def attribute(cx: Lowering, node: ast.Attribute) -> Value:
         case Context():
             return context.attribute(cx, node, base)
         case KernelRef():
+            from purebpf.compiler.frontend import kernel
+
             return kernel.attribute(cx, node, base)
         case Dynptr():
             return Bound(base, node.attr)
@@ -251,6 +252,8 @@ def subscript(cx: Lowering, node: ast.Subscript) -> Value:
                 return Const(cx.python(node, lambda: base.value[slice(*map(known, bounds))]))
         cx.fail(node, f"{describe(base)} cannot be sliced here", hint=instead.indexed(node, base))
     if isinstance(base, KernelRef):
+        from purebpf.compiler.frontend import kernel
+
         return kernel.subscript(cx, node, base)
     index = cx.expression(node.slice)
     if isinstance(base, Const):

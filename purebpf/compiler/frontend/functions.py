@@ -16,13 +16,12 @@ from purebpf.compiler.frontend import (  # noqa: F401 (loops and patterns regist
     global_subprograms,
     loops,
     owned,
-    parameters,
     patterns,
     promises,
     statements,
     subprograms,
 )
-from purebpf.compiler.frontend.annotations import annotation_type
+from purebpf.compiler.frontend.annotations import annotation_type, check_context
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.lower import Frame, Lowering, Unit
 from purebpf.compiler.frontend.names import assigned_names, walk
@@ -31,6 +30,7 @@ from purebpf.compiler.frontend.values import (
     NONE,
     Conflict,
     Const,
+    Context,
     IntValue,
     MaybeInt,
     MaybeRef,
@@ -96,13 +96,28 @@ def lower_program(unit: Unit, function: FunctionType) -> Function:
     _check_hook(cx, source)
     cx.context = Op("param", Ptr("ctx"), [], (), None, block=fn.entry)
     fn.params.append(cx.context)
-    parameters.bind(cx, source)
+    _bind_parameters(cx, source)
     with cx.at(source.node):
         cx.statements(source.node.body)
         if cx.current is not None:
             frame.returns.append((cx.flow, NONE, source.node))
         finish(cx, frame, unit.kind.returns)
     return fn
+
+
+def _bind_parameters(cx: Lowering, source: Source) -> None:
+    """The context alone, or parameters of what is traced."""
+    given, kind = source.node.args, cx.unit.kind
+    assert cx.context is not None
+    if kind.context in ("ProbeContext", "TracingContext"):
+        from purebpf.compiler.frontend import parameters
+
+        return parameters.bind(cx, source)
+    names = [*given.posonlyargs, *given.args]
+    if len(names) != 1 or given.kwonlyargs:
+        cx.fail(source.node, f"a program takes one parameter, its context: `def {source.node.name}(ctx: bpf.{kind.context}):`")
+    check_context(cx, names[0])
+    cx.flow.names[names[0].arg] = Context(cx.context)
 
 
 def _check_hook(cx: Lowering, source: Source) -> None:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from purebpf.compiler.frontend import atomics, dynptrs, each, helpers, kernel, memory, reading, stacks, text
+from purebpf.compiler.frontend import atomics, dynptrs, each, helpers, memory, reading, stacks, text
 from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value, known
 from purebpf.compiler.ir.ops import I32, I64
 from purebpf.data import replace
@@ -91,6 +91,8 @@ def current(cx: Lowering, node: ast.Attribute, name: str) -> Value:
         case "cgroup_id":
             return helpers.scalar(cx, node, "get_current_cgroup_id", [], 0, U64)
         case "task":
+            from purebpf.compiler.frontend import kernel
+
             return kernel.current_task(cx, node)
         case "comm":
             helpers.allowed(cx, node, "get_current_comm")

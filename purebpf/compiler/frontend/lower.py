@@ -10,9 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
-from types import FunctionType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from purebpf.compiler.diagnostics import Place, ProgramError, render
@@ -27,7 +25,7 @@ from purebpf.compiler.ir.ops import I64, Function, Op, Ptr
 from purebpf.compiler.meaning import Annotation, Meaning, Result, Spot, spot
 from purebpf.compiler.options import Options
 from purebpf.compiler.signatures import Signature
-from purebpf.data import replace
+from purebpf.data import data, made, replace
 from purebpf.errors import Error
 from purebpf.isa.instruction import SourceLine
 from purebpf.lang.maps import MapDeclaration
@@ -43,7 +41,7 @@ BPF_F_RDONLY_PROG = 1 << 7
 ZEROS = 64  # so many values of a loop can start from a zero that the verifier does not know
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Subprogram:
     """A function of its own: its name, a value like its result, whether it gives nothing, whether it may move the packet."""
 
@@ -60,7 +58,7 @@ class NeedsInlining(Exception):
     """Raised inside a subprogram that turns out to need what only its caller has."""
 
 
-@dataclass(slots=True)
+@data(frozen=False, eq=False)
 class Unit:
     """One program being compiled, with what its functions have in common."""
 
@@ -69,23 +67,23 @@ class Unit:
     hook: str
     options: Options
     license: str
-    maps: dict[str, MapDeclaration] = field(default_factory=dict)  # of all programs compiled together
-    used: dict[str, MapDeclaration] = field(default_factory=dict)  # of this one
-    rodata: bytearray = field(default_factory=bytearray)
-    literals: dict[bytes, int] = field(default_factory=dict)
-    functions: dict[str, Function] = field(default_factory=dict)
-    subprograms: dict[object, Subprogram | None] = field(default_factory=dict)  # by function and arguments; None: inlined
-    global_: dict[str, Signature] = field(default_factory=dict)  # subprograms that are verified by themselves
-    later: dict[object, str] = field(default_factory=dict)  # functions of timers
-    active: list[object] = field(default_factory=list)  # code objects of subprograms being lowered
-    call_counts: dict[object, int] = field(default_factory=dict)
+    maps: dict[str, MapDeclaration] = made(dict)  # of all programs compiled together
+    used: dict[str, MapDeclaration] = made(dict)  # of this one
+    rodata: bytearray = made(bytearray)
+    literals: dict[bytes, int] = made(dict)
+    functions: dict[str, Function] = made(dict)
+    subprograms: dict[object, Subprogram | None] = made(dict)  # by function and arguments; None: inlined
+    global_: dict[str, Signature] = made(dict)  # subprograms that are verified by themselves
+    later: dict[object, str] = made(dict)  # functions of timers
+    active: list[object] = made(list)  # code objects of subprograms being lowered
+    call_counts: dict[object, int] = made(dict)
     btf: Btf | None = None  # of the kernel module that it traces, on top of the kernel's
     unions: bool = False  # whether a field of a union was named: fields of different names may share bytes
     scratch: int = 0  # bytes of local memory in a per-CPU map
-    warnings: list[str] = field(default_factory=list)
-    requires: dict[str, None] = field(default_factory=dict)  # features, in order
-    costs: dict[str, int] = field(default_factory=dict)  # of subprograms: see `Lowering.cost`
-    meaning: Meaning = field(default_factory=Meaning)
+    warnings: list[str] = made(list)
+    requires: dict[str, None] = made(dict)  # features, in order
+    costs: dict[str, int] = made(dict)  # of subprograms: see `Lowering.cost`
+    meaning: Meaning = made(Meaning)
     own: object = None  # the Python function of the program itself
 
     def map_name(self, declaration: MapDeclaration, name: str) -> str:
@@ -140,28 +138,28 @@ class Unit:
         return specs
 
 
-@dataclass(slots=True)
+@data(frozen=False, eq=False)
 class Loop:
     """An enclosing loop: flows that left it by `break`, flows that go on by `continue`."""
 
-    breaks: list[Flow] = field(default_factory=list)
-    continues: list[Flow] = field(default_factory=list)
+    breaks: list[Flow] = made(list)
+    continues: list[Flow] = made(list)
 
 
-@dataclass(slots=True)
+@data(frozen=False, eq=False)
 class Frame:
     """A Python function being lowered: its variables' types and that of its result, where annotated. `returns` collects
-    (flow, value, statement) of every `return`."""
+    (flow, value, statement) of every `return`; `call` is where it is inlined, `shared` what it declares `nonlocal`."""
 
-    function: FunctionType
+    function: Any  # a FunctionType, which a checker would bind to the frame
     source: Source
     local: frozenset[str]
-    types: dict[str, Annotation] = field(default_factory=dict)
+    types: dict[str, Annotation] = made(dict)
     result: Annotation | None = None
-    call: ast.AST | None = None  # where it is inlined
-    loops: list[Loop] = field(default_factory=list)
-    returns: list[tuple[Flow, Value, ast.AST]] = field(default_factory=list)
-    shared: frozenset[str] = frozenset()  # declared `nonlocal`
+    call: ast.AST | None = None
+    loops: list[Loop] = made(list)
+    returns: list[tuple[Flow, Value, ast.AST]] = made(list)
+    shared: frozenset[str] = frozenset()
 
 
 EXPRESSIONS: dict[type[ast.expr], Callable[[Lowering, Any], Value]] = {}

@@ -59,12 +59,13 @@ def bind(cx: Lowering, source: Source) -> None:
     names = [*given.posonlyargs, *given.args]
     kind = cx.unit.kind
     assert cx.context is not None
-    if given.kwonlyargs or (kind.decorator not in TYPED | PROBES and len(names) != 1):
-        cx.fail(source.node, f"a program takes one parameter, its context: `def {source.node.name}(ctx: bpf.{kind.context}):`")
+    if given.kwonlyargs:
+        cx.fail(given.kwonlyargs[0], f"a `@bpf.{kind.decorator}` program has no parameters behind a `*`")
     contexts = [argument for argument in names if _is_context(cx, argument)]
-    if (contexts == names and len(names) == 1) or kind.decorator not in TYPED | PROBES:
-        check_context(cx, names[0])
-        cx.flow.names[names[0].arg] = Context(cx.context)
+    for argument in contexts:
+        check_context(cx, argument)
+    if contexts == names:
+        cx.flow.names |= {argument.arg: Context(cx.context) for argument in contexts}
         return
     slots = _slots(cx, source)
     for argument in names:

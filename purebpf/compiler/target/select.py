@@ -8,13 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from purebpf.btf.relocation import CoreKind
 from purebpf.compiler.ir.analysis import dominated, enclosing_loops, immediate_dominators, reverse_postorder
 from purebpf.compiler.ir.ops import BOOL, CALLS, I32, Block, Flag, Function, Op, Ptr, Target
 from purebpf.compiler.options import Options
 from purebpf.compiler.target.addresses import shared_addresses
 from purebpf.compiler.target.codes import ALU_OPS, ATOMIC_OPS, JUMPS, MIRRORED, SIZES, fits, in_frame, signed32
-from purebpf.compiler.target.machine import CALL_CLOBBERS, FRAME_POINTER, Core, Inst, MBlock, MFunction, Reg, Slot
+from purebpf.compiler.target.machine import (
+    CALL_CLOBBERS,
+    FIELD_BYTE_OFFSET,
+    FRAME_POINTER,
+    Core,
+    Inst,
+    MBlock,
+    MFunction,
+    Reg,
+    Slot,
+)
 from purebpf.compiler.target.stack import conflicts
 from purebpf.isa.instruction import WIDE_LOAD, SourceLine
 from purebpf.isa.opcodes import (
@@ -387,13 +396,13 @@ class _Selector:
         root, access, value = op.imm
         target = self.reg_of(op)
         self.make(target, op.args[0])
-        core = Core(CoreKind.FIELD_BYTE_OFFSET, root, access)
+        core = Core(FIELD_BYTE_OFFSET, root, access)
         self.emit(Inst(ALU64 | ADD | K, target, imm=value, defs=(target,), uses=(target,), core=core))
 
     def op_core_load(self, op: Op) -> None:
         size, root, access, value = op.imm
         target, register = self.reg_of(op), self.use(op.args[0])
-        core = Core(CoreKind.FIELD_BYTE_OFFSET, root, access)
+        core = Core(FIELD_BYTE_OFFSET, root, access)
         self.emit(Inst(LDX | MODE_MEM | SIZES[size], target, register, value, defs=(target,), uses=(register,), core=core))
 
     def op_callsub(self, op: Op) -> None:
