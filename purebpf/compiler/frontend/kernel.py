@@ -291,9 +291,33 @@ def _scalar(cx: Lowering, node: ast.AST, ref: KernelRef, layout: IntType | BoolT
     if ref.direct and offset(btf_of(cx, node), ref.root, ref.path) < FARTHEST:
         return _direct(cx, ref, layout)
     helpers.allowed(cx, node, "probe_read_kernel")
+    if isinstance(layout, IntType) and not layout.big and layout.size < 8 and len(ref.path) > 1:
+        return _of_any_size(cx, node, ref, layout)
     place = memory.temporary(cx, layout)
     cx.call("probe_read_kernel", [place.op, cx.const(layout.size), address(cx, ref)])
     return memory.load(cx, node, replace(place, writable=False))
+
+
+def _of_any_size(cx: Lowering, node: ast.AST, ref: KernelRef, layout: IntType) -> IntValue:
+    """An integer that may have another size on another kernel: read into 8 bytes of zeros, as many as it has there."""
+    way = (ref.root, access(ref.path))
+    place = memory.temporary(cx, IntType(64))
+    memory.zero(cx, node, place)
+    size = cx.builder.emit("core", I64, [], (int(CoreKind.FIELD_BYTE_SIZE), *way, layout.size))
+    cx.call("probe_read_kernel", [place.op, size, address(cx, ref)])
+    value = memory.load(cx, node, place)
+    assert isinstance(value, IntValue)
+    if not layout.signed:
+        return replace(value, op=_low(cx, value.op, layout.bits), high=layout.high)
+    shifts = ((CoreKind.FIELD_LSHIFT_U64, "shl"), (CoreKind.FIELD_RSHIFT_U64, "ashr"))
+    op = value.op
+    for kind, shift in shifts:
+        op = cx.builder.emit(shift, I64, [op, cx.builder.emit("core", I64, [], (int(kind), *way, 64 - layout.bits))])
+    return IntValue(op, layout.low, layout.high, True)
+
+
+def _low(cx: Lowering, op: Op, bits: int) -> Op:
+    return cx.builder.emit("low32", I32, [op]) if bits == 32 else cx.builder.emit("and", I32, [op, cx.const((1 << bits) - 1)])
 
 
 def _cast(cx: Lowering, node: ast.AST, ref: KernelRef) -> KernelRef:
