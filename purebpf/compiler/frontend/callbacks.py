@@ -278,6 +278,8 @@ def _finish(inner: Lowering, node: ast.AST, made: Made, ends: list[End], assigne
         functions.finish(inner, frame, "")
     made.cost = inner.cost
     read = _needed(made.function)
+    for block in made.function.blocks:  # what nobody wants has no place to be read from
+        block.ops = [op for op in block.ops if op in read or op.info.flags & (Flag.WRITES | Flag.TERMINATOR)]
     offset = 0
     for slot in [slot for slots in made.slots.values() for slot in slots if slot is not None]:
         if slot.load in read or slot.stores:
