@@ -22,6 +22,18 @@ def checksum(data: bytes) -> int:
     return total
 
 
+@case
+def a_range_without_trips(n):
+    total = n
+    for i in range(3, 3):
+        match i % 8:
+            case 1 | 2:
+                total += 1
+    for j in range(5, 2):
+        total += j // 2
+    return total
+
+
 @case(sum(PACKET) & 0xFFFF, PACKET)
 def sum_of_the_bytes(ctx):  # type: ignore[no-untyped-def]
     total: u16 = 0

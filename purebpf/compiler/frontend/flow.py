@@ -276,7 +276,7 @@ def _one_number(builder: Builder, column: list[Op], block: Block) -> Op | None:
     if any(other is not number for other in numbers) or isinstance(number.type, Ptr):
         return None
     low, high = min(low for low, _ in known), max(high for _, high in known)
-    if low <= S64_LOW or high >= U64:
+    if low <= S64_LOW or high >= U64 or low > high:  # the last where control never comes: a loop without trips
         return number
     guard = Op("guard", number.type, [number], ("range", low, high), builder.loc, block=block)
     block.ops.append(guard)

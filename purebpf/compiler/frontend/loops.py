@@ -154,7 +154,8 @@ def _counted(cx: Lowering, node: ast.For, over: iteration.Counted) -> None:
             inside = _fenced(cx, inside, low, high)
         if not inside.is_const:  # going down, the comparison shows the lower end only
             shown = high if step > 0 or low < 0 else S64_HIGH if inside.type == I64 else (1 << 32) - 1
-            inside = cx.builder.emit("guard", inside.type, [inside], ("range", low, shown))
+            if low <= shown:  # else there is no trip
+                inside = cx.builder.emit("guard", inside.type, [inside], ("range", low, shown))
         value = IntValue(inside, low, high, low < 0)
         yes.names[counter] = value
         statements.assign(cx, node.iter, node.target, over.at(value))
@@ -365,7 +366,9 @@ def _sums(loop: Parts, names: dict[str, Value]) -> dict[str, Op]:
 def _tell(cx: Lowering, flow: Flow, name: str, head: Value) -> None:
     """The verifier, which walks through the trips, knows the range of a variable that they move by constants."""
     value = flow.names.get(name)
-    if isinstance(value, IntValue) and isinstance(head, IntValue) and origin(value.op) is head.op:
+    if not isinstance(value, IntValue) or not isinstance(head, IntValue) or value.low > value.high:
+        return
+    if origin(value.op) is head.op:
         guard = cx.builder.emit("guard", value.op.type, [value.op], ("range", value.low, value.high))
         flow.names[name] = replace(value, op=guard)
 
