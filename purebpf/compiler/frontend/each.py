@@ -85,7 +85,7 @@ def for_each(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value
     """`m.for_each(f)`: `f(key, value)` for each entry, until one gives True; how many entries were visited."""
     if len(node.args) != 1 or node.keywords:
         cx.fail(node, "`for_each` takes (f)", hint=f"{ast.unparse(node.func)}(f), where `f(key, value)` gives True to stop")
-    maps._keyed(cx, node, declaration, "walked")
+    maps.keyed(cx, node, declaration, "walked")
 
     def start(inner: Lowering, ops: list[Op]) -> list[Value]:
         return list(entry_values(inner, node, declaration, ops))
@@ -226,7 +226,7 @@ def for_map(cx: Lowering, node: ast.For, declaration: MapDeclaration, part: str)
     """`for k, v in m.items():`, `for k in m:`, `for v in m.values():`: the body is called back for each entry."""
     from purebpf.compiler.frontend.statements import assign
 
-    maps._keyed(cx, node.iter, declaration, "walked")
+    maps.keyed(cx, node.iter, declaration, "walked")
 
     def trip(inner: Lowering, ops: list[Op]) -> list[End]:
         key, value = entry_values(inner, node, declaration, ops)

@@ -1,0 +1,30 @@
+"""Maps as an author declares them: one object on both sides.
+
+In a program a map is what the compiler makes of it; in user space it is a mapping, once a collection that uses it is loaded.
+The declaration describes itself as a `MapSpec`; `collection.py` binds it to the engine's live map.
+"""
+
+from purebpf.lang.maps.declaration import KEY32, MapDeclaration
+from purebpf.lang.maps.devices import DevMap
+from purebpf.lang.maps.events import EventMap, PerfEventArray
+from purebpf.lang.maps.keyed import KeyedMap
+from purebpf.lang.maps.kinds import Array, Hash, LruHash, PerCpuArray, PerCpuHash
+from purebpf.lang.maps.percpu import PerCpuMap, PerCpuValue
+from purebpf.lang.maps.programs import ProgArray
+
+__all__ = [
+    "KEY32",
+    "Array",
+    "DevMap",
+    "EventMap",
+    "Hash",
+    "KeyedMap",
+    "LruHash",
+    "MapDeclaration",
+    "PerCpuArray",
+    "PerCpuHash",
+    "PerCpuMap",
+    "PerCpuValue",
+    "PerfEventArray",
+    "ProgArray",
+]

@@ -1,0 +1,48 @@
+"""Hash tables and arrays."""
+
+from __future__ import annotations
+
+from typing import Generic
+
+from purebpf.lang.maps.keyed import K, KeyedMap, V
+from purebpf.lang.maps.percpu import PerCpuMap
+from purebpf.tables.enums import MapType
+
+
+class _Indexed:
+    """Array kinds: the key is a u32 index, all entries exist from the start, none can be deleted."""
+
+    parameters = 1
+
+
+class Hash(KeyedMap[K, V]):
+    """A hash table (BPF_MAP_TYPE_HASH, Linux 3.19)."""
+
+    kind = MapType.HASH
+    creates = True
+
+
+class LruHash(KeyedMap[K, V]):
+    """A hash table that drops the least recently used entry when full (BPF_MAP_TYPE_LRU_HASH, Linux 4.10)."""
+
+    kind = MapType.LRU_HASH
+    creates = True
+
+
+class PerCpuHash(PerCpuMap[K, V]):
+    """A hash table with one value per CPU (BPF_MAP_TYPE_PERCPU_HASH, Linux 4.6)."""
+
+    kind = MapType.PERCPU_HASH
+    creates = True
+
+
+class Array(_Indexed, KeyedMap[int, V], Generic[V]):
+    """An array of values (BPF_MAP_TYPE_ARRAY, Linux 3.19)."""
+
+    kind = MapType.ARRAY
+
+
+class PerCpuArray(_Indexed, PerCpuMap[int, V], Generic[V]):
+    """An array with one value per CPU (BPF_MAP_TYPE_PERCPU_ARRAY, Linux 4.6)."""
+
+    kind = MapType.PERCPU_ARRAY
