@@ -27,10 +27,21 @@ def same_kind(one: Kind, other: Kind) -> bool:
     return one == other or (one in ENUMS and other in ENUMS)
 
 
+def is_anything(local: Btf, number: int) -> bool:
+    """Whether the program knows nothing of the type, but perhaps a name."""
+    for _ in range(DEEPEST):
+        if local.kind(number) is not Kind.TYPEDEF:
+            return False
+        if local.name(number) == ANYTHING:
+            return True
+        number = local.third_word(number)
+    return False
+
+
 def fields_compatible(local: Btf, one: int, target: Btf, other: int) -> bool:
     """Whether fields of these types can be the same field: pointers always, integers of any size and sign, structs and unions
     of any name, enums and declared structs of the same name or none, arrays of such elements."""
-    if local.kind(one) is Kind.TYPEDEF and local.name(one) == ANYTHING:
+    if is_anything(local, one):
         return True
     for _ in range(DEEPEST):
         here, there = local.type(local.resolve(one)), target.type(target.resolve(other))
@@ -52,6 +63,8 @@ def fields_compatible(local: Btf, one: int, target: Btf, other: int) -> bool:
 def types_compatible(local: Btf, one: int, target: Btf, other: int, depth: int = DEEPEST) -> bool:
     """Whether the one type stands for the other, whose name is the same: kinds, and what pointers, arrays and functions lead
     to, but not what is inside of structs."""
+    if is_anything(local, one):
+        return True
     if depth <= 0:
         raise BtfError(f"{target.origin}: type {other} has more than {DEEPEST} functions inside of one another")
     for _ in range(DEEPEST):

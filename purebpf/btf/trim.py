@@ -16,6 +16,8 @@ from purebpf.btf.relocation import ANYTHING
 from purebpf.btf.types import Array, Enum, Enum64, Float, Int, Member, Ptr, Struct, Type, Typedef, Union
 
 MISSING = "?"  # before the name of a member or enumerator, or of a type, that the BTF does not have and the target may
+UNKNOWN = ("struct", "union", "enum", "typedef")  # what a type may be of which a program knows the name alone
+UNKNOWN = ("struct", "union", "enum", "typedef")  # what a type may be of which a program knows the name alone
 
 
 class Trimmer:
@@ -60,9 +62,17 @@ class Trimmer:
     def enumerator(self, enum: int, index: str) -> str:
         return str(_sorted(self.values[self.btf.resolve(enum)]).index(index))
 
-    def unknown(self, name: str) -> int:
-        """The number of a struct of which nothing is known but the name."""
-        return self.add(Struct(name, 0, ()))
+    def unknown(self, what: str) -> int:
+        """The number of a type of which nothing is known but kind and name, as in "union sigval"; kinds are UNKNOWN."""
+        kind, _, name = what.partition(" ")
+        match kind:
+            case "struct":
+                return self.add(Struct(name, 0, ()))
+            case "union":
+                return self.add(Union(name, 0, ()))
+            case "enum":
+                return self.add(Enum(name, 4, False, ()))
+        return self.add(Typedef(name, self._anything()))
 
     def root(self, type: int) -> int:
         """The number of a trimmed root: a struct without a name is known by its typedef."""
@@ -97,9 +107,12 @@ class Trimmer:
 
     def _member(self, found: Struct | Union, step: str) -> Member:
         if step.startswith(MISSING):
-            return Member(step.removeprefix(MISSING), self.add(Typedef(ANYTHING, self._plain_int())), 0)
+            return Member(step.removeprefix(MISSING), self._anything(), 0)
         member = found.members[int(step)]
         return Member(member.name, self.number(member.type), member.bit_offset, member.bit_size)
+
+    def _anything(self) -> int:
+        return self.add(Typedef(ANYTHING, self._plain_int()))
 
     def _plain_int(self) -> int:
         return self.add(Int("int", 4, 32, signed=True))

@@ -120,11 +120,11 @@ def subscript(cx: Lowering, node: ast.Subscript, ref: KernelRef) -> Value:
         if not 0 <= fixed < max(found.length, 1) and found.length:
             cx.fail(node.slice, f"{fixed} is outside of {_shown(ref)}", f"it has {found.length} elements")
         return read(cx, node, replace(inside, path=(*ref.path, fixed)), found.type, 0, False)
-    number = cx.integer(node.slice, index, "an index")
-    step = cx.builder.emit("mul", I64, [number.op, cx.const(btf.size_of(found.type))])
-    moved = cx.builder.emit("add", I64, [address(cx, ref), step])
-    element = replace(inside, op=moved, root=found.type, path=(0,), direct=False)
-    return read(cx, node, element, found.type, 0, False)
+    number, first = cx.integer(node.slice, index, "an index"), (*ref.path, 0)
+    asked = (int(CoreKind.FIELD_BYTE_SIZE), ref.root, access(first), btf.size_of(found.type))
+    step = cx.builder.emit("mul", I64, [number.op, cx.builder.emit("core", I64, [], asked)])
+    moved = cx.builder.emit("add", I64, [ref.op, step])  # so that the first element, from there, is the one
+    return read(cx, node, replace(inside, op=moved, path=first, direct=False), found.type, 0, False)
 
 
 def member(btf: Btf, struct: int, name: str) -> tuple[tuple[int, ...], Member, bool] | None:
@@ -291,7 +291,7 @@ def _scalar(cx: Lowering, node: ast.AST, ref: KernelRef, layout: IntType | BoolT
     if ref.direct and offset(btf_of(cx, node), ref.root, ref.path) < FARTHEST:
         return _direct(cx, ref, layout)
     helpers.allowed(cx, node, "probe_read_kernel")
-    if isinstance(layout, IntType) and not layout.big and layout.size < 8 and len(ref.path) > 1:
+    if isinstance(layout, IntType) and not layout.big and len(ref.path) > 1:
         return _of_any_size(cx, node, ref, layout)
     place = memory.temporary(cx, layout)
     cx.call("probe_read_kernel", [place.op, cx.const(layout.size), address(cx, ref)])
@@ -299,7 +299,8 @@ def _scalar(cx: Lowering, node: ast.AST, ref: KernelRef, layout: IntType | BoolT
 
 
 def _of_any_size(cx: Lowering, node: ast.AST, ref: KernelRef, layout: IntType) -> IntValue:
-    """An integer that may have another size on another kernel: read into 8 bytes of zeros, as many as it has there."""
+    """An integer that may have another size on another kernel: read into 8 bytes of zeros, as many as it has there. Of one that
+    is larger there these are the low bits, as the program counts on."""
     way = (ref.root, access(ref.path))
     place = memory.temporary(cx, IntType(64))
     memory.zero(cx, node, place)
@@ -309,14 +310,18 @@ def _of_any_size(cx: Lowering, node: ast.AST, ref: KernelRef, layout: IntType) -
     assert isinstance(value, IntValue)
     if not layout.signed:
         return replace(value, op=_low(cx, value.op, layout.bits), high=layout.high)
-    shifts = ((CoreKind.FIELD_LSHIFT_U64, "shl"), (CoreKind.FIELD_RSHIFT_U64, "ashr"))
+    unread = cx.builder.emit("sub", I64, [cx.const(64), cx.builder.emit("shl", I64, [size, cx.const(3)])])
     op = value.op
-    for kind, shift in shifts:
-        op = cx.builder.emit(shift, I64, [op, cx.builder.emit("core", I64, [], (int(kind), *way, 64 - layout.bits))])
+    for shift in ("shl", "ashr"):
+        op = cx.builder.emit(shift, I64, [op, unread])
+    if layout.bits < 64:
+        op = cx.builder.emit("sext", I64, [op], (layout.bits,))
     return IntValue(op, layout.low, layout.high, True)
 
 
 def _low(cx: Lowering, op: Op, bits: int) -> Op:
+    if bits == 64:
+        return op
     return cx.builder.emit("low32", I32, [op]) if bits == 32 else cx.builder.emit("and", I32, [op, cx.const((1 << bits) - 1)])
 
 
@@ -346,6 +351,8 @@ def _direct(cx: Lowering, ref: KernelRef, layout: IntType | BoolType) -> Value:
             op = cx.builder.emit("tobe", I64 if layout.bits == 64 else I32, [op], (layout.bits,))
         if layout.signed and layout.bits < 64:
             op = cx.builder.emit("sext", I64, [op], (layout.bits,))
+        if not layout.signed and not layout.big:
+            op = _low(cx, op, layout.bits)  # a kernel may have more there, and then more is loaded
         return IntValue(op, layout.low, layout.high, layout.signed)
 
     if not ref.nullable:
@@ -375,7 +382,14 @@ def _bit_field(cx: Lowering, node: ast.AST, ref: KernelRef, bits: int, signed: b
     op = cx.builder.emit("shl", I64, [value.op, left])
     op = cx.builder.emit("ashr" if signed else "lshr", I64, [op, right])
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
-    return IntValue(op, low, high, signed)
+    return IntValue(_low_bits(cx, op, bits, signed), low, high, signed)
+
+
+def _low_bits(cx: Lowering, op: Op, bits: int, signed: bool) -> Op:
+    """The bits that a field has here; it may have more on another kernel."""
+    if not signed:
+        return cx.builder.emit("and", I64, [op, cx.const((1 << bits) - 1)])
+    return cx.builder.emit("ashr", I64, [cx.builder.emit("shl", I64, [op, cx.const(64 - bits)]), cx.const(64 - bits)])
 
 
 def bit_field_place(btf: Btf, ref: KernelRef, bits: int) -> tuple[int, int, int, int]:

@@ -6,12 +6,13 @@ Of the kernel's types each is a CO-RE relocation, answered when the program is l
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Callable
 from types import FunctionType
 from typing import TYPE_CHECKING
 
 from purebpf.btf.relocation import CoreKind
-from purebpf.btf.trim import MISSING
+from purebpf.btf.trim import MISSING, UNKNOWN
 from purebpf.btf.types import Enum, Enum64, Struct, Typedef, Union
 from purebpf.compiler.frontend import kernel
 from purebpf.compiler.frontend.values import Const, IntValue, Value
@@ -79,8 +80,11 @@ def _sizeof(cx: Lowering, node: ast.Call, name: str) -> Value:
 
 
 def _type_exists(cx: Lowering, node: ast.Call, name: str) -> Value:
-    root = _type(cx, node, name)
-    return _ask(cx, CoreKind.TYPE_EXISTS, root, "0" if root else f"{MISSING}{name}", 1, 0, 1)
+    if root := _type(cx, node, name):
+        return _ask(cx, CoreKind.TYPE_EXISTS, root, "0", 1, 0, 1)
+    asked = [_ask(cx, CoreKind.TYPE_EXISTS, 0, f"{MISSING}{kind} {name}", 1, 0, 1).op for kind in UNKNOWN]
+    either = functools.reduce(lambda one, other: cx.builder.emit("or", I64, [one, other]), asked)
+    return IntValue(either, 0, 1, False, True)
 
 
 def _enum_value(cx: Lowering, node: ast.Call, name: str, enumerator: str) -> Value:

@@ -14,7 +14,7 @@ FRAME_POINTER = 10
 CALL_CLOBBERS = (0, 1, 2, 3, 4, 5)
 ALLOCATABLE = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
 
-FIELD_BYTE_OFFSET = 0  # of btf.relocation.CoreKind
+FIELD_BYTE_OFFSET, ENUMVAL_VALUE = 0, 11  # of btf.relocation.CoreKind
 
 Reg = int
 

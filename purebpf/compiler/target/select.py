@@ -15,6 +15,7 @@ from purebpf.compiler.target.addresses import shared_addresses
 from purebpf.compiler.target.codes import ALU_OPS, ATOMIC_OPS, JUMPS, MIRRORED, SIZES, fits, in_frame, signed32
 from purebpf.compiler.target.machine import (
     CALL_CLOBBERS,
+    ENUMVAL_VALUE,
     FIELD_BYTE_OFFSET,
     FRAME_POINTER,
     Core,
@@ -388,8 +389,9 @@ class _Selector:
     def op_core(self, op: Op) -> None:
         kind, root, access, value = op.imm
         target = self.reg_of(op)
-        opcode = ALU64 | MOV | K if fits(value) else WIDE_LOAD
-        imm = value if fits(value) else value & 0xFFFF_FFFF_FFFF_FFFF
+        wide = kind == ENUMVAL_VALUE or not fits(value)  # another kernel's constant may need 64 bits
+        opcode = WIDE_LOAD if wide else ALU64 | MOV | K
+        imm = value & 0xFFFF_FFFF_FFFF_FFFF if wide else value
         self.emit(Inst(opcode, target, imm=imm, defs=(target,), core=Core(kind, root, access)))
 
     def op_core_add(self, op: Op) -> None:
