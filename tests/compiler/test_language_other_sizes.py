@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -145,13 +146,12 @@ def read(ctx):
 
 
 @pytest.mark.parametrize("size", [2, 4, 8])
-def test_elements_lie_as_far_apart_as_they_do_there(size: int, tmp_path: object) -> None:
+def test_elements_lie_as_far_apart_as_they_do_there(size: int, tmp_path: Path) -> None:
     name, _, field = array_of_ints().partition(".")
-    path = f"{tmp_path}/elements.py"
-    with open(path, "w") as file:
-        file.write(SOURCE.format(struct=name, field=field))
+    path = tmp_path / "elements.py"
+    path.write_text(SOURCE.format(struct=name, field=field))
     space: dict[str, object] = {"__name__": "elements"}
-    exec(compile(open(path).read(), path, "exec"), space)
+    exec(compile(path.read_text(), str(path), "exec"), space)
     program, there = space["read"], space["found"]
     assert isinstance(program, bpf.Program) and isinstance(there, bpf.Array)
     k = Kit()
