@@ -1,4 +1,5 @@
-"""Call stacks: a map that keeps each once, and `bpf.stack` that gives the number of the current one."""
+"""Call stacks: a map that keeps each once, `bpf.stack` that gives the number of the current one, `bpf.get_stack` that copies
+it."""
 
 from __future__ import annotations
 
@@ -70,3 +71,10 @@ def stack(stacks: StackTrace, user: bool = False, skip: int = 0) -> int:
     (EEXIST) when another has taken its place. The kernel's, or with `user` the process's; without the `skip` innermost frames.
     (helper get_stackid, Linux 4.6, GPL)"""
     _only_in_a_program("stack()")
+
+
+def get_stack(addresses: list[int], user: bool = False, skip: int = 0) -> int:
+    """Copy the current call stack, innermost first, into an array of u64, the rest of which becomes zero: how many addresses,
+    or a negative errno: -14 (EFAULT) without such a stack. The kernel's, or with `user` the process's; without the `skip`
+    innermost frames. What does not fit is left out. (helper get_stack, Linux 4.18, GPL)"""
+    _only_in_a_program("get_stack()")

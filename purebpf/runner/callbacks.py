@@ -36,3 +36,12 @@ def loop(runner: Runner, _: Any) -> Any:
 @stands_for(stacks.stack)
 def stack(runner: Runner, _: Any) -> Any:
     return lambda where, user=False, skip=0: runner.helper("get_stackid", runner.context, where, skip | (USER if user else 0))
+
+
+@stands_for(stacks.get_stack)
+def get_stack(runner: Runner, _: Any) -> Any:
+    def copy(addresses: Any, user: bool = False, skip: int = 0) -> int:
+        """How many addresses: the machine has none, so this is its errno."""
+        return int(runner.helper("get_stack", runner.context, addresses, skip | (USER if user else 0)))
+
+    return copy

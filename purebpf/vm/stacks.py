@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from purebpf.vm.facts import EFAULT
+from purebpf.vm.facts import EFAULT, EINVAL
 from purebpf.vm.machine import Machine
 from purebpf.vm.maps import VmMap
 from purebpf.vm.memory import Fault
@@ -28,4 +28,11 @@ def get_stackid(vm: Machine, ctx: int, map: int, flags: int) -> int:
     return -EFAULT
 
 
-HELPERS = (get_stackid,)
+def get_stack(vm: Machine, ctx: int, buf: int, size: int, flags: int) -> int:
+    if size % 8:
+        return -EINVAL
+    vm.memory.write(buf, bytes(size))  # as the kernel does where it finds none
+    return -EFAULT
+
+
+HELPERS = (get_stackid, get_stack)

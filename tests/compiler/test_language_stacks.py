@@ -26,6 +26,52 @@ def enters(ctx: bpf.RawTracepointContext) -> None:
     numbers[2] = bpf.stack(stacks, True, 2)
 
 
+@bpf.struct
+class Copied:
+    kernel: s32
+    user: s32
+    skipped: s32
+    inner: list[u64] = bpf.array(u64, 32)
+    outer: list[u64] = bpf.array(u64, 32)
+    less: list[u64] = bpf.array(u64, 2)
+
+
+copies = bpf.Array[Copied](max_entries=1)
+
+
+@bpf.raw_tracepoint("sys_enter")
+def copying(ctx: bpf.RawTracepointContext) -> None:
+    if mine[0] != u64(bpf.current.tgid) << 32 | bpf.current.pid:
+        return
+    into = copies[0]
+    into.kernel = bpf.get_stack(into.inner)
+    into.user = bpf.get_stack(into.outer, user=True)
+    into.skipped = bpf.get_stack(into.less, skip=1)
+
+
+@pytest.mark.kernel
+def test_stacks_copied_into_memory() -> None:
+    with copying.attach():
+        mine[0] = os.getpid() << 32 | threading.get_native_id()
+        os.getppid()
+        mine[0] = 0
+        found = copies[0]
+    assert 2 < found.kernel < 32 and all(address >> 63 for address in found.inner[: found.kernel])
+    assert not any(found.inner[found.kernel :])
+    assert 0 < found.user <= 32 and not any(address >> 63 for address in found.outer)
+    assert (found.skipped, list(found.less)) == (2, list(found.inner[1:3]))
+
+
+@pytest.mark.parametrize("how", ["vm", "python"])
+def test_no_stack_is_copied_in_the_virtual_machine(how: str) -> None:
+    with copying.load("vm"):
+        mine[0] = os.getpid() << 32 | threading.get_native_id()
+        copies[0] = Copied(kernel=1, user=1, skipped=1, less=[7, 8])
+        run: Callable[..., object] = copying.python if how == "python" else copying.run
+        run(ctx=bytes(16))
+        assert copies[0] == Copied(kernel=-14, user=-14, skipped=-14)
+
+
 @pytest.mark.kernel
 def test_stacks_of_the_kernel_and_of_the_process() -> None:
     with enters.attach():

@@ -18,7 +18,7 @@ from purebpf.program import Program, load
 ROOT = Path(__file__).parents[2]
 PAGES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("guide", "language", "howto", "debugging", "net", "btf")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("guide", "language", "howto", "debugging", "net", "btf", "stacks")),
 ]
 WITHOUT_PROGRAMS = ("btf.md",)
 
@@ -56,7 +56,7 @@ def test_snippet(where: str, code: str, tmp_path: Path) -> None:
         if "kernel_btf()" in code:
             require_kernel_btf()
         spec.loader.exec_module(module)
-        if where.startswith(WITHOUT_PROGRAMS):
+        if where.startswith(WITHOUT_PROGRAMS) or "import purebpf as bpf" not in code:
             return
         programs = [value for value in vars(module).values() if isinstance(value, Program)]
         assert programs, f"{where} defines no program"

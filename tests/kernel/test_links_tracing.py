@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 
+import purebpf as bpf
 from purebpf.errors import Error, KernelError, Unsupported
 from purebpf.isa.asm import (
     DW,
@@ -214,7 +217,7 @@ def test_perf_event_samples_this_thread(
     kernel: KernelEngine, counts: KernelMap, options: dict[str, object], links: bool
 ) -> None:
     with kernel.load_program(own_event_counter(ProgramType.PERF_EVENT), {"counts": counts}) as program:
-        link = perf_event.attach(program, {"pid": 0, **options}, links)
+        link = perf_event.attach(program, {"tid": 0, **options}, links)
         assert link.mechanism == expected_mechanism(links)
         tenths = 0
         while counted(counts) < 10 and tenths < 50:  # an emulated processor may be late for most of its timers
@@ -247,12 +250,52 @@ def test_perf_event_of_another_thread_does_not_see_this_one(kernel: KernelEngine
     started.wait()
     try:
         with kernel.load_program(any_event_counter(ProgramType.PERF_EVENT), {"counts": counts}) as program:
-            with kernel.attach(program, {"pid": thread_id[0], "sample_period": 1_000_000}):
+            with kernel.attach(program, {"tid": thread_id[0], "sample_period": 1_000_000}):
                 busy(0.05)
             assert counted(counts) == 0
     finally:
         stop.set()
         thread.join()
+
+
+THREADS = """
+import sys, threading, time
+def work():
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end: pass
+early = threading.Thread(target=lambda: (sys.stdin.readline(), work()))
+early.start()
+sys.stdout.write("ready\\n"); sys.stdout.flush()
+early.join()
+late = threading.Thread(target=work)
+late.start(); late.join()
+sys.stdout.write(f"{early.native_id} {late.native_id}\\n"); sys.stdout.flush()
+sys.stdin.readline()
+"""
+samples = bpf.Hash[bpf.u64, bpf.u64](max_entries=64)
+
+
+@bpf.perf_event
+def by_thread(ctx: bpf.PerfEventContext) -> None:
+    samples[bpf.helpers.get_current_pid_tgid()] += 1
+
+
+@needs((5, 13), "sampling threads that start later")
+def test_perf_event_of_a_process_samples_its_threads_early_and_late(kernel: KernelEngine) -> None:
+    child = subprocess.Popen([sys.executable, "-c", THREADS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert child.stdin is not None and child.stdout is not None
+    try:
+        assert child.stdout.readline() == "ready\n"
+        with by_thread.attach(pid=child.pid, frequency=200):
+            child.stdin.write("go\n")
+            child.stdin.flush()
+            early, late = map(int, child.stdout.readline().split())
+            seen = {divmod(key, 1 << 32) for key in samples}
+        assert {process for process, _ in seen} == {child.pid}
+        assert {early, late} <= {thread for _, thread in seen}
+    finally:
+        child.kill()
+        child.communicate()
 
 
 @pytest.mark.parametrize(
@@ -262,7 +305,11 @@ def test_perf_event_of_another_thread_does_not_see_this_one(kernel: KernelEngine
         ({"sample_period": 1, "frequency": 1}, "got both sample_period and frequency"),
         ({"sample_period": 0}, "below 1"),
         ({"sample_period": "often"}, "got sample_period='often', which is no integer"),
-        ({"pid": 0, "cpu": 99_999}, "Opening the event cpu-clock of thread 0 on CPU 99999 failed"),
+        ({"frequency": 0}, "below 1"),
+        ({"pid": 0, "tid": 0}, "got both pid and tid"),
+        ({"pid": -2}, "got a negative pid"),
+        ({"pid": 1 << 30}, "There is no process 1073741824 to sample"),
+        ({"tid": 0, "cpu": 99_999}, "Opening the event cpu-clock of thread 0 on CPU 99999 failed"),
     ],
 )
 def test_wrong_options_of_a_perf_event(kernel: KernelEngine, options: dict[str, object], said: str) -> None:

@@ -73,7 +73,8 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def sources() -> set[str]:
     """Every file of the package in the repository that a user needs."""
-    files = {str(path.relative_to(ROOT)) for path in (ROOT / "purebpf").rglob("*.py")} | {"purebpf/py.typed"}
+    found = [path for kind in ("*.py", "*.css", "*.js") for path in (ROOT / "purebpf").rglob(kind)]
+    files = {str(path.relative_to(ROOT)) for path in found} | {"purebpf/py.typed"}
     return {name for name in files if not name.startswith(GENERATOR)}
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Mapping
 
+from purebpf.errors import KernelError
 from purebpf.kernel import cpus
 from purebpf.kernel.descriptor import Descriptor
+from purebpf.kernel.errors import kernel_version
 from purebpf.kernel.link.base import KernelLink
 from purebpf.kernel.link.options import Options
 from purebpf.kernel.link.perf import attach_to_event, open_event
@@ -23,43 +26,78 @@ OPTIONS = {
     "event": f"one of {', '.join(EVENTS)} (cpu-clock)",
     "sample_period": "a sample after so many events; of a clock, nanoseconds (10 ms; any other event: 1)",
     "frequency": "instead of sample_period: samples a second",
-    "pid": "the thread to sample, 0 for the calling one (without it: all that run on the CPUs)",
+    "pid": "the process to sample, with all its threads, 0 for the calling one (without pid and tid: all that run on the CPUs)",
+    "tid": "the thread to sample, 0 for the calling one",
     "cpu": "the CPU to sample on (all)",
     "cookie": "a number that bpf_get_attach_cookie returns (Linux 5.15)",
 }
 REASONS = {
     errno.ENODEV: "That CPU is offline.",
-    errno.ESRCH: "There is no such thread.",
+    errno.ESRCH: "There is no such process or thread.",
     errno.EINVAL: "The kernel does not take this event with this period, frequency, thread and CPU. The highest frequency "
     "is in /proc/sys/kernel/perf_event_max_sample_rate.",
 }
 
 
+THREADS_SINCE = (5, 13)  # inherit_thread: new threads are sampled, but not new processes
+
+
 def attach(program: KernelProgram, given: Mapping[str, object], links: bool = True) -> KernelLink:
-    """One perf event for a thread or a CPU, else one for each CPU that is online."""
+    """A perf event for each thread of a process, for a thread or a CPU, else for each CPU that is online."""
     options = Options("perf event", given, OPTIONS)
     event = options.choice("event", tuple(EVENTS), "cpu-clock")
-    if "sample_period" in options and "frequency" in options:
-        raise options.wrong("got both sample_period and frequency; give one")
-    period = options.number("sample_period", PERIODS.get(event, 1))
-    frequency = options.number("frequency", 0)
-    if period < 1 or frequency < 0:
-        raise options.wrong("got a sample_period or a frequency below 1")
-    fields = {"type": attr.PERF_TYPE_SOFTWARE, "config": EVENTS[event], "disabled": 1, "wakeup_events": 1}
-    fields |= {"sample_freq": frequency, "freq": 1} if frequency else {"sample_period": period}
-    pid = options.number("pid", -1)
-    only = options.number("cpu", -1)
-    places = (only,) if pid >= 0 or only >= 0 else cpus.online()
+    fields = _fields(options, event)
     held: list[Descriptor] = []
     mechanism = ""
     try:
-        for cpu in places:
-            what = f"the event {event}" + (f" of thread {pid}" if pid >= 0 else "") + (f" on CPU {cpu}" if cpu >= 0 else "")
-            opened = open_event(what, fields, pid, cpu, REASONS)
+        for thread, cpu in _places(options):
+            what = (
+                f"the event {event}" + (f" of thread {thread}" if thread >= 0 else "") + (f" on CPU {cpu}" if cpu >= 0 else "")
+            )
+            try:
+                opened = open_event(what, fields, thread, cpu, REASONS)
+            except KernelError as error:
+                if error.errno == errno.ESRCH and held:  # a thread that has ended since
+                    continue
+                raise
             mechanism, pair = attach_to_event(program, opened, options.number("cookie", 0), links)
             held += pair
     except BaseException:
         for descriptor in held:
             descriptor.close()
         raise
+    if "pid" in options and not fields.get("inherit"):
+        mechanism += ", without threads that start later"
     return KernelLink(mechanism, tuple(held))
+
+
+def _fields(options: Options, event: str) -> dict[str, int]:
+    """The event's attribute, but for where it counts."""
+    if "sample_period" in options and "frequency" in options:
+        raise options.wrong("got both sample_period and frequency; give one")
+    period = options.number("sample_period", PERIODS.get(event, 1))
+    frequency = options.number("frequency", 0)
+    if period < 1 or ("frequency" in options and frequency < 1):
+        raise options.wrong("got a sample_period or a frequency below 1")
+    fields = {"type": attr.PERF_TYPE_SOFTWARE, "config": EVENTS[event], "disabled": 1, "wakeup_events": 1}
+    fields |= {"sample_freq": frequency, "freq": 1} if frequency else {"sample_period": period}
+    if "pid" in options and kernel_version() >= THREADS_SINCE:
+        fields |= {"inherit": 1, "inherit_thread": 1}
+    return fields
+
+
+def _places(options: Options) -> list[tuple[int, int]]:
+    """(thread, CPU) of each event to open, -1 for any."""
+    if "pid" in options and "tid" in options:
+        raise options.wrong("got both pid and tid; give one")
+    pid, tid, cpu = (options.number(name, -1) for name in ("pid", "tid", "cpu"))
+    if min(pid, tid, cpu) < -1:
+        raise options.wrong("got a negative pid, tid or cpu")
+    if pid >= 0:
+        try:
+            return [(int(thread), cpu) for thread in os.listdir(f"/proc/{pid or os.getpid()}/task")]
+        except FileNotFoundError as error:
+            raise KernelError(errno.ESRCH, f"There is no process {pid} to sample.") from error
+    if tid >= 0 or cpu >= 0:
+        return [(tid, cpu)]
+    return [(-1, each) for each in cpus.online()]
