@@ -63,11 +63,11 @@ class Profile:
         made = Folded()
         for found, count in samples.items():
             process = self.processes[found.pid]
-            user = stacks.get(found.user) or []
-            frames = process.frames(user) if process else ["[unknown]" for _ in user]
-            kernel = self.kernel.frames(stacks.get(found.kernel) or [])
+            addresses = stacks.get(found.user) or []
+            user = [frame.label for frame in process.frames(addresses)] if process else ["[unknown]" for _ in addresses]
+            kernel = [frame.label for frame in self.kernel.frames(stacks.get(found.kernel) or [])]
             name = process.name if process else f"pid {found.pid}" if found.pid else "idle"
-            made.add([name, *reversed(frames), *reversed(kernel)], count)
+            made.add([name, *reversed(user), *reversed(kernel)], count)
         return made
 
 
