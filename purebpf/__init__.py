@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
     from purebpf.collection import Collection, set_default_engine, trace_pipe
     from purebpf.errors import AssemblerError, CompileError, Error, KernelError, NotLoaded, Unsupported, VerifierError, VmError
+    from purebpf.iterators import iter as iter  # not in __all__, as `bytes`
     from purebpf.lang.atomic import atomic
     from purebpf.lang.contexts import (
+        IterContext,
         Packet,
         PerfEventContext,
         ProbeContext,
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     )
     from purebpf.lang.data import config, globals_
     from purebpf.lang.dynptrs import Dynptr, dynptr
-    from purebpf.lang.idioms import cpu, current, every, helpers, ktime, license, loop, printk, random, raw, redirect
+    from purebpf.lang.idioms import cookie, cpu, current, every, helpers, ktime, license, loop, printk, random, raw, redirect
     from purebpf.lang.kernel_types import enum_value, type_exists
     from purebpf.lang.layout import exists, from_bytes, offsetof, sizeof, to_bytes
     from purebpf.lang.locks import SpinLock, Timer, rcu
@@ -60,7 +62,6 @@ if TYPE_CHECKING:
         tracepoint,
         xdp,
     )
-    from purebpf.program import iter_ as iter  # noqa: F401  as bpf.iter; not in __all__, as `bytes`
 
     bytes, globals = bytes_, globals_  # not in __all__, where they would hide the builtins
 
@@ -70,11 +71,11 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "collection": "Collection set_default_engine trace_pipe",
     "errors": "AssemblerError CompileError Error KernelError NotLoaded Unsupported VerifierError VmError",
     "lang.atomic": "atomic",
-    "lang.contexts": "Packet PerfEventContext ProbeContext RawTracepointContext SocketFilterContext TcAction TcContext "
-    "TracepointContext TracingContext XdpAction XdpContext",
+    "lang.contexts": "IterContext Packet PerfEventContext ProbeContext RawTracepointContext SocketFilterContext TcAction "
+    "TcContext TracepointContext TracingContext XdpAction XdpContext",
     "lang.data": "config globals=globals_",
     "lang.dynptrs": "Dynptr dynptr",
-    "lang.idioms": "cpu current every helpers ktime license loop printk random raw redirect",
+    "lang.idioms": "cookie cpu current every helpers ktime license loop printk random raw redirect",
     "lang.kernel_types": "enum_value type_exists",
     "lang.layout": "exists from_bytes offsetof sizeof to_bytes",
     "lang.locks": "SpinLock Timer rcu",
@@ -87,8 +88,9 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.subprograms": "global_subprogram",
     "lang.sums": "checksum checksum_update jhash",
     "lang.unions": "union",
+    "iterators": "iter",
     "probes": "kprobe kretprobe uprobe uretprobe",
-    "program": "Attachment Program fentry fexit fmod_ret iter=iter_ load lsm perf_event raw_tracepoint socket_filter tc tp_btf "
+    "program": "Attachment Program fentry fexit fmod_ret load lsm perf_event raw_tracepoint socket_filter tc tp_btf "
     "tracepoint xdp",
 }
 
@@ -102,6 +104,7 @@ __all__ = [
     "Dynptr",
     "Error",
     "Hash",
+    "IterContext",
     "KernelError",
     "LruHash",
     "NotLoaded",
@@ -138,6 +141,7 @@ __all__ = [
     "checksum",
     "checksum_update",
     "config",
+    "cookie",
     "cpu",
     "current",
     "dynptr",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from types import FunctionType
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from purebpf.compiler.loadable import Loadable
     from purebpf.compiler.pipeline import Compiled
     from purebpf.engine import Engine, EngineLink, EngineProgram, RunResult
+    from purebpf.kernel.info import LinkInfo
+    from purebpf.kernel.link.base import KernelLink
     from purebpf.kernel.link.iter import IterLink
 
 
@@ -253,17 +256,73 @@ class Attachment:
         return self.link.mechanism
 
     def read(self) -> str:
-        """What an iterator's program writes for each object there is now. Iterating over the attachment gives the lines."""
+        """What an iterator's program prints for each object there is now. Iterating over the attachment gives the lines, or the
+        records where it emits such."""
+        if self.program.kind.row is not None:
+            raise Error(f"`{self.program.name}` emits records: `for row in attached`, or `list(attached)`")
         return self._iterator().read()
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._iterator())
+    def __iter__(self) -> Iterator[Any]:
+        """An iterator's output: the records that it emits, or the lines that it prints."""
+        row = self.program.kind.row
+        if row is None:
+            return iter(self._iterator())
+        from purebpf.lang.types import type_of
+
+        layout = type_of(row)
+        assert layout is not None
+        return map(layout.decode, self._iterator().pieces(layout.size))
 
     def _iterator(self) -> IterLink:
         from purebpf.kernel.link.iter import IterLink
 
         if not isinstance(self.link, IterLink):
             raise Error(f"only iterators can be read (`@bpf.iter`); `{self.program.name}` is a {self.program.kind.decorator}")
+        return self.link
+
+    @property
+    def info(self) -> LinkInfo:
+        """The link's id, its type, and the id of its program. Raises NotLoaded where there is no link of the kernel's."""
+        return self._kernel("info").info
+
+    @property
+    def target(self) -> str:
+        """What it is attached to, as the kernel tells; "" where it does not (most of it since Linux 6.6)."""
+        return self._kernel("target").target
+
+    @property
+    def details(self) -> dict[str, object]:
+        """All that the kernel tells about the link beyond `info`: cookie, offset, interface ..., by its names."""
+        return self._kernel("details").details
+
+    def pin(self, path: str | os.PathLike[str]) -> str:
+        """Keep it attached under a name in a BPF file system, also when this process ends (Linux 5.7); the absolute path."""
+        return self._kernel("pin").pin(path)
+
+    def unpin(self) -> None:
+        """Remove that name. It stays attached until it is closed."""
+        self._kernel("unpin").unpin()
+
+    def update(self, program: Program) -> None:
+        """Put another program in the place of this one, at once and without a gap (Linux 5.7): one of the same type, loaded
+        together with it. Raises Unsupported for kinds that the kernel does not update (tracing, probes, perf events)."""
+        from purebpf.kernel.program import KernelProgram
+
+        new = program.loaded
+        assert isinstance(new, KernelProgram)
+        self._kernel("update").update(new)
+        self.program = program
+
+    def detach(self) -> None:
+        """Take it off its hook, also where it is pinned (Linux 5.9), and close."""
+        self._kernel("detach").detach()
+        self.close()
+
+    def _kernel(self, name: str) -> KernelLink:
+        from purebpf.kernel.link.base import KernelLink
+
+        if not isinstance(self.link, KernelLink):
+            raise Error(f"`{name}` is for what is attached in the kernel; this is attached by {self.mechanism}")
         return self.link
 
     def close(self) -> None:
@@ -335,4 +394,3 @@ fexit = _hooked("fexit")
 fmod_ret = _hooked("fmod_ret")
 lsm = _hooked("lsm")
 tp_btf = _hooked("tp_btf")
-iter_ = _hooked("iter")

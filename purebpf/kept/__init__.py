@@ -81,8 +81,18 @@ def _made_of(
     """Everything that the compiler was given, as plain data, and the maps in it."""
     outside, maps = made_of(program.function, words, learn)
     options = program.options and repr(program.options)
-    hook = program.kind.section, program.hook, _format(program.hook) if program.kind.decorator == "tracepoint" else ""
+    format = _format(program.hook) if program.kind.decorator == "tracepoint" else ""
+    hook = program.kind.section, program.hook, _row(program), format
     return (engine.identity, hook, program.license, options, outside), maps
+
+
+def _row(program: Program) -> str:
+    """What an iterator's program emits."""
+    if program.kind.row is None:
+        return ""
+    from purebpf.lang.types import type_of
+
+    return repr(type_of(program.kind.row))
 
 
 def _format(hook: str) -> str:

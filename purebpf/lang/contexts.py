@@ -153,6 +153,16 @@ class ProbeContext(_KernelOnly):
 
 
 class TracingContext(_KernelOnly):
-    """What `fentry`, `fexit`, `fmod_ret`, `lsm`, `tp_btf` and `iter` programs get (Linux 5.5 and later). It has no fields."""
+    """What `fentry`, `fexit`, `fmod_ret`, `lsm` and `tp_btf` programs get (Linux 5.5 and later). It has no fields."""
 
     __bpf_context__ = "tracing"
+
+
+class IterContext(_KernelOnly):
+    """What an iterator's program gets (Linux 5.8): by it the program writes the rows that reading the iterator gives."""
+
+    __bpf_context__ = "iter"
+
+    def emit(self, record: object, /) -> None:
+        """Write one record, of the type that the decorator names (helper seq_write)."""
+        raise Error("ctx.emit() runs only inside a program")

@@ -32,6 +32,12 @@ def cpu() -> int:
     _only_in_a_program("cpu()")
 
 
+def cookie() -> int:
+    """The number that `attach(cookie=...)` was given, 0 without: it tells apart what one program is attached to (helper
+    get_attach_cookie, Linux 5.15; fentry, fexit, fmod_ret and lsm 5.19, tp_btf and raw tracepoints 6.10)."""
+    _only_in_a_program("cookie()")
+
+
 def random() -> int:
     """A pseudo-random u32 (helper get_prandom_u32, Linux 4.1)."""
     _only_in_a_program("random()")

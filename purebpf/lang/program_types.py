@@ -13,7 +13,8 @@ class ProgramKind:
     """`section` is libbpf's name; with `hook` one follows after a slash. `returns` says what a result means (empty: nothing, 0
     for the kernel), `results` which ones the kernel takes (None: any). `packet`: "direct" (checked access in place), "copy"
     (read-only through a helper) or "" (none). `attach` is the expected attach type, for kinds that share a program type.
-    `may_sleep`: it can be made `sleepable`, and then may call what sleeps."""
+    `may_sleep`: it can be made `sleepable`, and then may call what sleeps. `row`: the type of what an
+    iterator's program emits."""
 
     decorator: str
     type: ProgramType
@@ -26,6 +27,7 @@ class ProgramKind:
     attach: AttachType | None = None
     may_sleep: bool = False
     results: tuple[int, int] | None = None
+    row: object = None
 
     def sleeping(self) -> ProgramKind:
         """The same kind, made sleepable."""
@@ -130,7 +132,7 @@ KINDS = {
             "iter",
             ProgramType.TRACING,
             "iter",
-            "TracingContext",
+            "IterContext",
             hook='what to go through, such as "task"',
             attach=AttachType.TRACE_ITER,
             may_sleep=True,

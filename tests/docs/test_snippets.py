@@ -18,7 +18,7 @@ from purebpf.program import Program, load
 ROOT = Path(__file__).parents[2]
 PAGES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("guide", "language", "howto", "debugging", "net", "btf", "stacks")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("guide", "language", "howto", "debugging", "net", "btf", "stacks", "tracing")),
 ]
 WITHOUT_PROGRAMS = ("btf.md",)
 

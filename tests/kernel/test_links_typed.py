@@ -410,7 +410,7 @@ def test_only_iterators_are_read() -> None:
         return
 
     @bpf.iter("task")
-    def tasks(ctx: bpf.TracingContext) -> int:
+    def tasks(ctx: bpf.IterContext) -> int:
         return 0
 
     with nothing.attach() as attached, pytest.raises(Error, match="only iterators can be read"):

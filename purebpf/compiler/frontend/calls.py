@@ -314,5 +314,5 @@ def _len(cx: Lowering, node: ast.Call) -> Value:
 
 BUILTINS: dict[Any, Callable[[Lowering, ast.Call], Value]] = {
     **numeric.BUILTINS, **sums.CALLS, any: reductions.any_, all: reductions.all_, sum: reductions.sum_, len: _len,
-    print: intrinsics.printk, id: _identity,
+    print: intrinsics.print_, id: _identity,
 }  # fmt: skip

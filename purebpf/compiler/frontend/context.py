@@ -15,6 +15,7 @@ from purebpf.compiler.frontend import helpers, instead, memory
 from purebpf.compiler.frontend.bounds import verifier_range
 from purebpf.compiler.frontend.values import (
     NONE,
+    Bound,
     Const,
     Context,
     Fill,
@@ -51,6 +52,8 @@ def attribute(cx: Lowering, node: ast.Attribute, context: Context) -> Value:
         if not kind.packet and not cx.flow.dead:
             cx.fail(node, f"a program of type `{kind.decorator}` sees no packet")
         return Packet(context)
+    if kind.decorator == "iter" and node.attr == "emit":
+        return Bound(context, node.attr)
     if kind.type == ProgramType.TRACEPOINT:
         return _tracepoint_field(cx, node, context)
     if kind.type == ProgramType.RAW_TRACEPOINT and node.attr == "args":
@@ -344,4 +347,8 @@ def copied(
 
 
 def method(cx: Lowering, node: ast.Call, context: Context, name: str) -> Value:
+    if name == "emit" and cx.unit.kind.decorator == "iter":
+        from purebpf.compiler.frontend import iterators
+
+        return iterators.emit(cx, node)
     cx.fail(node.func, f"the context has no method `{name}`", hint="the packet is `ctx.packet`")

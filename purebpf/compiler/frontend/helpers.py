@@ -82,6 +82,15 @@ def allowed(cx: Lowering, node: ast.AST, name: str) -> Helper:
             f"helper `{name}` is not available in a program of type `{cx.unit.kind.decorator}`",
             hint=f"it is in: {', '.join(ours + others) or 'no type'}",
         )
+    if (some := found.attach_types.get(cx.unit.kind.type)) is not None and cx.unit.kind.attach not in (None, *some):
+        from purebpf.lang.program_types import KINDS
+
+        able = ", ".join(kind.decorator for kind in KINDS.values() if kind.attach in some)
+        cx.fail(
+            node,
+            f"helper `{name}` is not available in a program of type `{cx.unit.kind.decorator}`",
+            hint=f"of its relatives these have it: {able or 'none'}",
+        )
     if found.sleeps and not cx.unit.kind.sleepable:
         cx.fail(
             node,
@@ -197,6 +206,10 @@ def _argument(
             assert declared is not None
             layout = declared.key_type if argument.kind == ArgKind.MAP_KEY else declared.value_type
             return _pointer(cx, memory.materialized(cx, at, value, layout))
+        case ArgKind.BTF:
+            from purebpf.compiler.frontend import kernel
+
+            return kernel.lent(cx, at, what, argument.pointee or "", value)
         case ArgKind.MEM | ArgKind.STRING:
             return _memory(cx, at, what, found.name, argument, value, sizes, index)
     cx.fail(at, f"{what} ({argument.c_type}) cannot be given by a program yet")

@@ -33,6 +33,24 @@ def printk(cx: Lowering, node: ast.Call) -> Value:
     return text.print_(cx, node, list(node.args))
 
 
+def print_(cx: Lowering, node: ast.Call) -> Value:
+    """Python's `print`: a line of what an iterator writes, elsewhere the same as `bpf.printk`."""
+    if cx.unit.kind.decorator == "iter":
+        from purebpf.compiler.frontend import iterators
+
+        return iterators.print_(cx, node)
+    return printk(cx, node)
+
+
+def cookie(cx: Lowering, node: ast.Call) -> Value:
+    """`bpf.cookie()`: the number given by `attach(cookie=...)`."""
+    if node.args or node.keywords:
+        cx.fail(node, "`cookie` takes no arguments")
+    if cx.context is None:
+        cx.fail(node, "`cookie` needs the program's context, which this function does not have", hint="give it `ctx`")
+    return helpers.scalar(cx, node, "get_attach_cookie", [cx.context], 0, U64)
+
+
 def _simple(helper: str, high: int) -> Callable[[Lowering, ast.Call], Value]:
     def lower(cx: Lowering, node: ast.Call) -> Value:
         if node.args or node.keywords:
@@ -133,6 +151,7 @@ INTRINSICS: dict[Any, Callable[[Lowering, ast.Call], Value]] = {
     **stacks.INTRINSICS,
     idioms.printk: printk,
     idioms.ktime: _simple("ktime_get_ns", U64),
+    idioms.cookie: cookie,
     idioms.cpu: _simple("get_smp_processor_id", U32),
     idioms.random: _simple("get_prandom_u32", U32),
     idioms.raw: raw,

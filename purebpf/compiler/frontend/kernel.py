@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from purebpf.btf.relocation import CoreKind
 from purebpf.btf.types import Array, Const, Enum, Enum64, Int, Member, Ptr, Restrict, Struct, Typedef, TypeTag, Union, Volatile
 from purebpf.compiler.frontend import helpers, kfuncs, memory
-from purebpf.compiler.frontend.values import U64, Fill, IntValue, KernelRef, Ref, Value, known
+from purebpf.compiler.frontend.values import U64, Fill, IntValue, KernelRef, Ref, Value, describe, known
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Op
 from purebpf.data import replace
 from purebpf.errors import Error
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 NETWORK_ORDER = frozenset({"__be16", "__be32", "__be64"})
 NO_KERNEL_MEMORY = frozenset({"user", "percpu"})  # type tags of pointers that lead elsewhere
+NEVER_NULL = frozenset({"seq_file"})  # an iterator's output
 LONGEST_TEXT = 4096
 FARTHEST = 1 << 15  # a load's offset has 16 bits
 MODIFIERS = (Typedef.kind, Volatile.kind, Const.kind, Restrict.kind, TypeTag.kind)
@@ -212,6 +213,23 @@ def identity(cx: Lowering, node: ast.Call) -> Value:
 def identity_of(cx: Lowering, ref: KernelRef) -> IntValue:
     """The address as a number."""
     return IntValue(address(cx, ref), 0, U64)
+
+
+def lent(cx: Lowering, node: ast.AST, what: str, wanted: str, value: Value) -> Op:
+    """An object of the kernel, handed to a helper: a pointer that the verifier knows and that is not NULL."""
+    if not isinstance(value, KernelRef):
+        cx.fail(node, f"{what} is the kernel's `{wanted}`, not {describe(value)}")
+    name = btf_of(cx, node).name(value.type)
+    if name != wanted or len(value.path) > 1:
+        cx.fail(node, f"{what} is the kernel's `{wanted}`, not a `{value.name}`")
+    if not value.direct:
+        hint = "`bpf.current.task`, and what traced functions are called with, are such objects"
+        cx.fail(node, f"{what} must be an object that the verifier knows", "this is an address", hint)
+    if value.nullable and wanted not in NEVER_NULL:
+        name = ast.unparse(node) if isinstance(node, ast.expr) else "it"
+        hint = f"test it first: `if {name} is not None:`" if isinstance(node, ast.Name) else "give it a name and test that"
+        cx.fail(node, f"`{name}` may be None here", f"{what} may not", hint)
+    return value.op
 
 
 # -- what is at a place

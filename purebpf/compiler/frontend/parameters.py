@@ -24,6 +24,7 @@ from purebpf.compiler.frontend.values import U64, Context, IntValue, Value
 from purebpf.compiler.ir.ops import BOOL, I32, I64, Op
 from purebpf.data import data
 from purebpf.errors import Error
+from purebpf.lang.types import type_of
 from purebpf.tables.enums import AttachType
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def bind(cx: Lowering, source: Source) -> None:
             if argument in contexts:
                 value: Value = Context(cx.context)
             elif argument.arg in slots:
-                value = _value(cx, argument, slots[argument.arg])
+                value = _entry(cx, argument, slots[argument.arg]) or _value(cx, argument, slots[argument.arg])
             else:
                 _unknown(cx, argument, slots)
             statements.bind(cx, argument, argument.arg, value)
@@ -184,7 +185,8 @@ def _value(cx: Lowering, node: ast.AST, slot: Slot) -> Value:
     match found:
         case Ptr():
             direct = cx.unit.kind.decorator in TYPED and cx.unit.options.kernel_pointers
-            nullable = cx.unit.kind.decorator not in ("fentry", "fexit") or not direct
+            there = cx.unit.kind.decorator in ("fentry", "fexit") or (cx.unit.kind.decorator == "iter" and not slot.offset)
+            nullable = not direct or not there  # an iterator's first is its own
             return kernel.pointed(cx, node, whole, found, direct, nullable)
         case Int(bool=True):
             low = cx.builder.emit("and", I32, [whole, cx.const(0xFF)])
@@ -194,6 +196,17 @@ def _value(cx: Lowering, node: ast.AST, slot: Slot) -> Value:
         case Struct() | Union() | Typedef():
             cx.fail(node, "a struct that is passed by value cannot be read", hint="leave this parameter out")
     cx.fail(node, f"a parameter of the type {btf.name(slot.type)!r} cannot be read", hint="leave it out")
+
+
+def _entry(cx: Lowering, node: ast.arg, slot: Slot) -> Value | None:
+    """The entry of a map that an iterator goes through: of the type that its `key` or `value` is annotated with."""
+    if cx.unit.kind.decorator != "iter" or node.arg not in ("key", "value") or node.annotation is None:
+        return None
+    from purebpf.compiler.frontend import iterators
+
+    layout = type_of(annotation_value(cx, node.annotation))
+    cx.frame.types.pop(node.arg, None)
+    return None if layout is None else iterators.entry(cx, node, node.arg, slot.offset, layout)
 
 
 def _narrowed(cx: Lowering, whole: Op, bits: int, signed: bool) -> IntValue:

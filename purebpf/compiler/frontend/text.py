@@ -25,22 +25,8 @@ def print_(cx: Lowering, node: ast.Call, pieces: list[ast.expr]) -> Value:
     """Print texts, f-strings and integers, joined by spaces. The format lies in the read-only data."""
     from purebpf.compiler.frontend.helpers import allowed
 
-    form = ""
-    values: list[Op] = []
-    for i, piece in enumerate(pieces):
-        form += " " if i else ""
-        if isinstance(piece, ast.JoinedStr):
-            for part in piece.values:
-                if isinstance(part, ast.Constant):
-                    form += str(part.value).replace("%", "%%")
-                else:
-                    assert isinstance(part, ast.FormattedValue)
-                    form += _formatted(cx, part, values)
-        else:
-            form += _value(cx, piece, cx.expression(piece), "", values)
+    form, values = formatted(cx, node, pieces)
     data = form.encode() + b"\0"
-    if any(not (32 <= byte < 127 or byte in b"\n\t") for byte in data[:-1]):
-        cx.fail(node, "the kernel prints ASCII texts only", hint="leave out other characters")
     if not cx.flow.dead and _newer(form):
         cx.unit.requires["printk_formats"] = None
     text = cx.builder.emit("map_value", Ptr("map_value"), [], (cx.unit.rodata_name, cx.unit.literal(data)))
@@ -55,6 +41,26 @@ def print_(cx: Lowering, node: ast.Call, pieces: list[ast.expr]) -> Value:
             cx.builder.emit("store", VOID, [array, value], (8, 8 * i))
         op = cx.call("trace_vprintk", [text, size, array, cx.const(8 * len(values))])
     return IntValue(op, -(1 << 63), (1 << 63) - 1, True)
+
+
+def formatted(cx: Lowering, node: ast.Call, pieces: list[ast.expr]) -> tuple[str, list[Op]]:
+    """Texts, f-strings and integers, joined by spaces, as the kernel prints them: its format, and the values in it."""
+    form = ""
+    values: list[Op] = []
+    for i, piece in enumerate(pieces):
+        form += " " if i else ""
+        if isinstance(piece, ast.JoinedStr):
+            for part in piece.values:
+                if isinstance(part, ast.Constant):
+                    form += str(part.value).replace("%", "%%")
+                else:
+                    assert isinstance(part, ast.FormattedValue)
+                    form += _formatted(cx, part, values)
+        else:
+            form += _value(cx, piece, cx.expression(piece), "", values)
+    if any(not (32 <= byte < 127 or byte in b"\n\t") for byte in form.encode()):
+        cx.fail(node, "the kernel prints ASCII texts only", hint="leave out other characters")
+    return form, values
 
 
 def _newer(form: str) -> bool:

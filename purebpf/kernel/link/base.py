@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Mapping
 
-from purebpf.errors import KernelError, NotLoaded
+from purebpf.errors import Error, KernelError, NotLoaded, Unsupported
 from purebpf.kernel.descriptor import Descriptor
-from purebpf.kernel.errors import EMPTY, failure
+from purebpf.kernel.errors import EMPTY, ENOTSUPP, failure
 from purebpf.kernel.info import LinkInfo, link_info
 from purebpf.kernel.link.options import Options
 from purebpf.kernel.program import KernelProgram
 from purebpf.kernel.syscall import bpf
-from purebpf.tables.enums import Command
+from purebpf.tables.enums import Command, LinkType
+
+REPLACE = 1 << 2  # BPF_F_REPLACE
+NOT_UPDATED = frozenset(
+    (LinkType.RAW_TRACEPOINT, LinkType.TRACING, LinkType.PERF_EVENT, LinkType.KPROBE_MULTI, LinkType.UPROBE_MULTI)
+)
+UPDATING = {
+    errno.EPERM: "Another program is there than the one that is to be replaced, or it may not be.",
+    errno.EINVAL: "The new program is of another type or attach type than the one that is there.",
+    errno.ENOLINK: "The link has been detached.",
+}
 
 
 class KernelLink:
@@ -30,6 +41,7 @@ class KernelLink:
         cleanup: Callable[[], None] | None = None,
     ) -> None:
         self.mechanism = mechanism
+        self.pinned = ""
         self._descriptors = descriptors
         self._detach = detach
         self._cleanup = cleanup
@@ -40,6 +52,65 @@ class KernelLink:
         if not self._descriptors:
             raise NotLoaded(f"This program is attached by {self.mechanism}, which has no link to ask.")
         return link_info(self._descriptors[0])
+
+    @property
+    def details(self) -> dict[str, object]:
+        """What it is attached to and how, by the kernel's names in struct bpf_link_info; less on kernels before Linux 6.6."""
+        from purebpf.kernel.link.details import details
+
+        return details(self._link("tells nothing about itself"))
+
+    @property
+    def target(self) -> str:
+        """What it is attached to, in one text; "" where the kernel does not tell."""
+        from purebpf.kernel.link.details import target
+
+        return target(self.details)
+
+    def pin(self, path: str | os.PathLike[str]) -> str:
+        """Keep it attached under a name in a BPF file system, also when this process ends; the absolute path (Linux 5.7)."""
+        from purebpf.kernel.pinning import pin_object
+
+        self.pinned = pin_object(self._link("cannot be pinned"), path)
+        return self.pinned
+
+    def unpin(self) -> None:
+        """Remove the name that `pin` gave it. It stays attached until it is closed."""
+        from purebpf.kernel.pinning import unpin
+
+        path, self.pinned = self.pinned, ""
+        if not path:
+            raise Error("This link is not pinned.")
+        unpin(path)
+
+    def update(self, program: KernelProgram, old: KernelProgram | None = None) -> None:
+        """Put another program of the same type in the place of this one, at once and without a gap (Linux 5.7). `old`: only if
+        that is the program there. Raises Unsupported for kinds that the kernel does not update: tracing, probes, events."""
+        link = self._link("cannot be updated")
+        fields = {"link_fd": link.number, "new_prog_fd": program.handle}
+        if old is not None:
+            fields |= {"flags": REPLACE, "old_prog_fd": old.handle}
+        answer = bpf(Command.LINK_UPDATE, fields)
+        if answer < 0 and -answer in (errno.EINVAL, errno.EOPNOTSUPP, ENOTSUPP) and self.info.type in NOT_UPDATED:
+            raise Unsupported(
+                f"The kernel does not put another program in the place of one that is attached by {self.mechanism}: attach the "
+                "new one, then close this link."
+            )
+        if answer < 0:
+            raise failure(-answer, f"Updating {link.what}", first=(5, 7), feature="updates of links", reasons=UPDATING)
+
+    def detach(self) -> None:
+        """Take the program off its hook now; whoever else holds the link, or a pin of it, keeps one without effect (Linux 5.9).
+        Links that the kernel cannot detach so are closed, which detaches them if nobody else holds them."""
+        if self._descriptors and not self._descriptors[0].closed:
+            bpf(Command.LINK_DETACH, {"link_fd": self._descriptors[0].number})
+        self.close()
+
+    def _link(self, otherwise: str) -> Descriptor:
+        """The kernel's link. Raises Unsupported where it is attached without one."""
+        if not self._descriptors or not any(word in self.mechanism for word in ("link", "raw tracepoint open")):
+            raise Unsupported(f"This program is attached by {self.mechanism}, no link of the kernel's: it {otherwise}.")
+        return self._descriptors[0]
 
     def close(self) -> None:
         detach, self._detach = self._detach, None

@@ -64,6 +64,15 @@ class IterLink(KernelLink):
         """The same as text."""
         return self.read_bytes().decode("utf-8", "replace")
 
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """All that the program wrote, in pieces of so many bytes."""
+        rest = b""
+        for piece in self.chunks():
+            rest += piece
+            whole = len(rest) - len(rest) % size
+            yield from (rest[at : at + size] for at in range(0, whole, size))
+            rest = rest[whole:]
+
     def __iter__(self) -> Iterator[str]:
         """The lines, without their ends."""
         rest = b""
