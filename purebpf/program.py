@@ -121,7 +121,7 @@ class Program:
 
     def spec(self) -> CollectionSpec:
         """The program and its maps as plain data."""
-        return compile_together([self], Program.compiled)[0]
+        return spec_of(self)
 
     @property
     def loaded(self) -> EngineProgram:
@@ -337,6 +337,11 @@ class Attachment:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def spec_of(*programs: Program) -> CollectionSpec:
+    """Programs that share their maps, and these, as plain data. Nothing is loaded."""
+    return compile_together(programs, Program.compiled)[0]
 
 
 def load(*programs: Program, engine: str = "auto") -> Collection:

@@ -9,6 +9,7 @@ import click
 
 from purebpf.cli.files import programs_of
 from purebpf.compiler.options import Options
+from purebpf.data import replace
 
 if TYPE_CHECKING:
     from purebpf.compiler.pipeline import Compiled
@@ -17,15 +18,25 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
-    "--emit", type=click.Choice(["ir", "asm", "hex", "json"]), default="asm", show_default=True, help="What to print."
+    "--emit", type=click.Choice(["ir", "asm", "hex", "json", "spec"]), default="asm", show_default=True, help="What to print."
 )
-@click.option("--cpu", type=click.IntRange(1, 4), default=Options().cpu, show_default=True, help="Instruction set level.")
-def build(file: Path, emit: str, cpu: int) -> None:
-    """Compile the programs in FILE."""
-    made: dict[str, Compiled] = {}
-    for name, program in programs_of(file).items():
-        program.options = Options(cpu=cpu)
-        made[name] = program.compiled()
+@click.option("--cpu", type=click.IntRange(1, 4), help=f"Instruction set level.  [default: {Options().cpu}]")
+@click.option("--kernel", metavar="VERSION", help="For this kernel and all later ones, such as 5.10.")
+def build(file: Path, emit: str, cpu: int | None, kernel: str | None) -> None:
+    """Compile the programs in FILE.
+
+    `spec` is the programs and their maps as text, to be loaded elsewhere.
+    """
+    programs, options = programs_of(file), chosen(cpu, kernel)
+    for program in programs.values():
+        program.options = options
+    if emit == "spec":
+        from purebpf.portable import dumps
+        from purebpf.program import spec_of
+
+        click.echo(dumps(spec_of(*programs.values())), nl=False)
+        return
+    made: dict[str, Compiled] = {name: program.compiled() for name, program in programs.items()}
     if emit == "json":
         import json
 
@@ -36,6 +47,20 @@ def build(file: Path, emit: str, cpu: int) -> None:
         if emit == "hex" and len(made) > 1:
             click.echo(f"{name} ", nl=False)
         click.echo(show(each))
+
+
+def chosen(cpu: int | None, kernel: str | None) -> Options:
+    """What to compile for. A level goes before what a kernel takes."""
+    options = Options()
+    if kernel is not None:
+        from purebpf.compiler.options import for_kernels
+        from purebpf.tables.since import parse
+
+        try:
+            options = for_kernels(parse(kernel))
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--kernel") from None
+    return options if cpu is None else replace(options, cpu=cpu)
 
 
 def describe(compiled: Compiled) -> dict[str, object]:

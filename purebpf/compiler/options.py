@@ -48,3 +48,11 @@ class Options:
     def within(self, target: Options) -> Options:
         """These, without the features that the target lacks."""
         return replace(self, **{name: getattr(self, name) and getattr(target, name) for name in OPTIONAL})
+
+
+def for_kernels(first: tuple[int, int]) -> Options:
+    """What a kernel such as (5, 10) and every later one takes."""
+    from purebpf.tables.since import feature_since
+
+    cpu = next((level for level in (4, 3, 2) if feature_since(f"cpu{level}") <= first), 1)
+    return Options(cpu, **{name: feature_since(name) <= first for name in OPTIONAL})

@@ -20,6 +20,11 @@ def kfunc_since(name: str) -> str | None:
     return _versions("kfunc").get(name)
 
 
+def feature_since(name: str) -> tuple[int, int]:
+    """Such as (6, 9) for "may_goto", a feature of engines that programs may be compiled for (`compiler/options.py`)."""
+    return parse(_versions("feature")[name])
+
+
 def has(release: str, member: IntEnum) -> bool:
     """Whether a kernel of this release (as `os.uname().release` gives it: "6.1.0-28-amd64") is new enough."""
     return parse(release) >= parse(since(member))

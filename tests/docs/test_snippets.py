@@ -16,10 +16,18 @@ from purebpf.errors import Unsupported
 from purebpf.program import Program, load
 
 ROOT = Path(__file__).parents[2]
-PAGES = [
-    ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("guide", "language", "howto", "debugging", "net", "btf", "stacks", "tracing")),
-]
+NAMES = (
+    "guide",
+    "language",
+    "howto",
+    "debugging",
+    "net",
+    "btf",
+    "portable",
+    "stacks",
+    "tracing",
+)
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 WITHOUT_PROGRAMS = ("btf.md",)
 
 

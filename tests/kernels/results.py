@@ -37,9 +37,17 @@ class Count(TypedDict):
     number: int
 
 
-Event = Start | End | Count | Finish
+class Fact(TypedDict):
+    event: Literal["fact"]
+    what: str
+    text: str
+
+
+Event = Start | End | Count | Fact | Finish
 COUNT = "count "
 """How the name of a property begins by which a test says how many of something it has seen; the value is the number."""
+FACT = "fact "
+"""The same for what a test has found out about the kernel; the value is told as it is, beside that of other kernels."""
 
 
 @dataclass(slots=True)
@@ -51,6 +59,7 @@ class Results:
     outcomes: dict[str, Outcome] = field(default_factory=dict)  # of each test
     texts: dict[str, str] = field(default_factory=dict)  # why a test was skipped or how it failed
     counted: Counter[str] = field(default_factory=Counter)  # what tests have counted
+    facts: dict[str, str] = field(default_factory=dict)  # what tests have found out
     running: str = ""
     finished: bool = False
     seconds: float = 0.0
@@ -71,6 +80,8 @@ class Results:
             self.texts[event["test"]] = event["text"]
         elif event["event"] == "count":
             self.counted[event["what"]] += event["number"]
+        elif event["event"] == "fact":
+            self.facts[event["what"]] = event["text"]
         else:
             self.finish(event)
 

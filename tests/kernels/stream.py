@@ -17,7 +17,7 @@ import pytest
 from purebpf.compiler.diagnostics import UnsupportedProgram
 from purebpf.errors import Unsupported
 from purebpf.kernel.errors import kernel_version
-from tests.kernels.results import COUNT, Count, End, Event, Finish, Outcome, Start
+from tests.kernels.results import COUNT, FACT, Count, End, Event, Fact, Finish, Outcome, Start
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -59,6 +59,8 @@ class Stream:
         for name, value in report.user_properties if report.when == "call" else ():
             if name.startswith(COUNT) and isinstance(value, int):
                 self.write(Count(event="count", what=name.removeprefix(COUNT), number=value))
+            elif name.startswith(FACT):
+                self.write(Fact(event="fact", what=name.removeprefix(FACT), text=str(value)))
         if report.outcome == "failed":
             before = f"{self.text}\n" if self.outcome == "failed" else ""
             self.outcome, self.text = "failed", before + brief(report)

@@ -10,7 +10,8 @@ WORDS: dict[Outcome | None, str] = {"passed": "ok", "skipped": "skip", "failed":
 
 
 def table(runs: Sequence[Results]) -> str:
-    parts = [*map(skips, runs), *map(counts, runs), *map(failures, runs), differences(runs), "\n".join(map(line, runs))]
+    told = [*map(skips, runs), *map(counts, runs), facts(runs), *map(failures, runs), differences(runs)]
+    parts = [*told, "\n".join(map(line, runs))]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -37,6 +38,14 @@ def counts(run: Results) -> str:
     return "\n".join((f"counted in {name(run)}:", *lines)) if lines else ""
 
 
+def facts(runs: Sequence[Results]) -> str:
+    """What tests have found out: fact by kernel."""
+    names = dict.fromkeys(what for run in runs for what in run.facts)
+    if not names:
+        return ""
+    return columns(runs, "found", [(what, [run.facts.get(what, "-") for run in runs]) for what in names])
+
+
 def failures(run: Results) -> str:
     if run.good:
         return ""
@@ -55,11 +64,15 @@ def differences(runs: Sequence[Results]) -> str:
     rows = list(differing(runs))
     if not rows:
         return "All tests had the same outcome in all kernels."
-    lines = [[*map(name, runs)], *([WORDS[outcome] for outcome in outcomes] for _, outcomes in rows)]
-    tests = ["test", *(test for test, _ in rows)]
+    return columns(runs, "test", [(test, [WORDS[outcome] for outcome in outcomes]) for test, outcomes in rows])
+
+
+def columns(runs: Sequence[Results], title: str, rows: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """A column for each kernel, and behind them what each row is about."""
+    lines = [[*map(name, runs)], *(cells for _, cells in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     cells = ("  ".join(f"{cell:>{width}}" for cell, width in zip(one, widths, strict=True)) for one in lines)
-    return "\n".join(f"{one}  {test}" for one, test in zip(cells, tests, strict=True))
+    return "\n".join(f"{one}  {what}" for one, what in zip(cells, [title, *(what for what, _ in rows)], strict=True))
 
 
 def differing(runs: Sequence[Results]) -> Iterator[tuple[str, list[Outcome | None]]]:

@@ -101,7 +101,8 @@ def test_a_kernel_is_named_by_its_own_version() -> None:
 
 def test_the_table_tells_numbers_reasons_and_failures() -> None:
     seen = line(event="count", what="things", number=3)
-    good, bad = finished(*PASSED, seen, seen, *SKIPPED, version=DEBIAN), finished(*PASSED, *FAILED, status=1)
+    fact = line(event="fact", what="its color", text="red")
+    good, bad = finished(*PASSED, seen, seen, fact, *SKIPPED, version=DEBIAN), finished(*PASSED, *FAILED, status=1)
     assert good.good and not bad.good
     words = table([good, bad])
     assert words.splitlines()[-2:] == [
@@ -111,6 +112,7 @@ def test_the_table_tells_numbers_reasons_and_failures() -> None:
     lines = [one.split() for one in words.splitlines()]
     assert ["1", "too", "old"] in lines
     assert ["6", "things"] in lines
+    assert ["6.1.176", "6.1", "found"] in lines and ["red", "-", "its", "color"] in lines
     assert ["it", "broke"] in lines
 
 
@@ -185,6 +187,7 @@ def test_teardown(broken): pass
 def test_both(broken): assert 3 == 4
 def test_counts(record_property):
     record_property("count things", 5)
+    record_property("fact color", "red")
 """
 
 
@@ -200,6 +203,7 @@ def test_the_plugin_tells_what_came_of_each_test(tmp_path: Path) -> None:
     assert results.finished and not results.trouble
     assert results.count("passed") == 2
     assert results.counted == {"things": 5}
+    assert results.facts == {"color": "red"}
     message = "It needs TCX links, which Linux 99.6 brought; this is 5.10."
     assert dict(results.skipped) == {"of this": 1, "of that": 1, "inside": 1, message: 1}
     assert [test.partition("::")[2] for test in results.failed] == [

@@ -7,8 +7,10 @@ from enum import IntEnum
 
 import pytest
 
+from purebpf.compiler.options import OPTIONAL, Options, for_kernels
+from purebpf.kernel.engine import VERSIONS
 from purebpf.tables.enums import AttachType, Command, LinkType, MapType, ProgramType
-from purebpf.tables.since import has, parse, since
+from purebpf.tables.since import feature_since, has, parse, since
 
 
 @pytest.mark.parametrize(
@@ -70,3 +72,15 @@ def test_release_is_compared_as_numbers(release: str, wanted: bool) -> None:
 def test_no_release(release: str) -> None:
     with pytest.raises(ValueError, match="is no kernel release"):
         parse(release)
+
+
+def test_features_of_engines_have_the_versions_that_the_kernel_engine_knows() -> None:
+    assert {name: feature_since(name) for name in VERSIONS} == VERSIONS
+
+
+def test_a_program_for_old_kernels_has_none_of_what_came_later() -> None:
+    assert for_kernels((3, 19)) == Options(1, **dict.fromkeys(OPTIONAL, False))
+    middle = for_kernels((6, 1))
+    assert (middle.cpu, middle.kernel_pointers, middle.bpf_loop) == (3, True, True)
+    assert not (middle.kernel_casts or middle.iter_num or middle.may_goto or middle.dead_registers)
+    assert for_kernels((99, 0)) == Options(4)

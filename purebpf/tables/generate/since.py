@@ -1,5 +1,5 @@
 """Writes `since_rows.py` from `facts/since.tsv`: the first kernel of each program, map, attach and link type and command,
-and of kernel functions."""
+of kernel functions, and of features of the verifier."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CLASSES = {"program": "ProgramType", "map": "MapType", "attach": "AttachType", "
 
 def render() -> str:
     """The whole text of `since_rows.py`. Raises ValueError when a name is missing or too much."""
-    about = "The first kernel that has it, for each member of the enums in `enums.py` and for kernel functions."
+    about = "The first kernel that has it, for members of the enums in `enums.py`, kernel functions and features."
     lines = header("since_rows", about, "facts/since.tsv")
     lines += ["# ruff: noqa: E501", "# fmt: off", "from __future__ import annotations", ""]
     literals = []
@@ -23,6 +23,7 @@ def render() -> str:
         if strange:
             raise ValueError(f"facts/since.tsv and {name} do not agree about {', '.join(sorted(strange))}")
         literals.append(repr((name, tuple(known), tuple(known.values()))))
-    kfuncs = versions("kfunc")
-    literals.append(repr(("kfunc", tuple(kfuncs), tuple(kfuncs.values()))))
+    for kind in ("kfunc", "feature"):
+        found = versions(kind)
+        literals.append(repr((kind, tuple(found), tuple(found.values()))))
     return "\n".join([*lines, *rows("ROWS", "tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]", literals)]) + "\n"
