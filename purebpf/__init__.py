@@ -37,6 +37,22 @@ if TYPE_CHECKING:
     from purebpf.lang.layout import exists, from_bytes, offsetof, sizeof, to_bytes
     from purebpf.lang.locks import SpinLock, Timer, rcu
     from purebpf.lang.maps import Array, DevMap, Hash, LruHash, PerCpuArray, PerCpuHash, PerfEventArray, ProgArray
+    from purebpf.lang.network_contexts import (
+        CgroupDeviceContext,
+        CgroupSkbContext,
+        CgroupSockContext,
+        FlowDissectorContext,
+        LwtContext,
+        NetfilterContext,
+        SkLookupContext,
+        SkMsgContext,
+        SkReuseportContext,
+        SkSkbContext,
+        SockAddrContext,
+        SockOpsContext,
+        SockoptContext,
+        SysctlContext,
+    )
     from purebpf.lang.reading import read_kernel, read_kernel_str, read_user, read_user_str
     from purebpf.lang.records import array, bits, bytes_, chars, struct
     from purebpf.lang.rings import RingBuf
@@ -45,6 +61,26 @@ if TYPE_CHECKING:
     from purebpf.lang.subprograms import global_subprogram
     from purebpf.lang.sums import checksum, checksum_update, jhash
     from purebpf.lang.unions import union
+    from purebpf.networking import (
+        cgroup_device,
+        cgroup_skb,
+        cgroup_sock,
+        cgroup_sock_addr,
+        cgroup_sockopt,
+        cgroup_sysctl,
+        flow_dissector,
+        lwt_in,
+        lwt_out,
+        lwt_seg6local,
+        lwt_xmit,
+        netfilter,
+        sk_lookup,
+        sk_msg,
+        sk_reuseport,
+        sk_skb,
+        sockops,
+        xdp,
+    )
     from purebpf.probes import kprobe, kretprobe, uprobe, uretprobe
     from purebpf.program import (
         Attachment,
@@ -60,7 +96,6 @@ if TYPE_CHECKING:
         tc,
         tp_btf,
         tracepoint,
-        xdp,
     )
 
     bytes, globals = bytes_, globals_  # not in __all__, where they would hide the builtins
@@ -80,6 +115,9 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.layout": "exists from_bytes offsetof sizeof to_bytes",
     "lang.locks": "SpinLock Timer rcu",
     "lang.maps": "Array DevMap Hash LruHash PerCpuArray PerCpuHash PerfEventArray ProgArray",
+    "lang.network_contexts": "CgroupDeviceContext CgroupSkbContext CgroupSockContext FlowDissectorContext LwtContext "
+    "NetfilterContext SkLookupContext SkMsgContext SkReuseportContext SkSkbContext SockAddrContext SockOpsContext "
+    "SockoptContext SysctlContext",
     "lang.reading": "read_kernel read_kernel_str read_user read_user_str",
     "lang.records": "array bits chars struct bytes=bytes_",
     "lang.rings": "RingBuf",
@@ -89,24 +127,31 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.sums": "checksum checksum_update jhash",
     "lang.unions": "union",
     "iterators": "iter",
+    "networking": "cgroup_device cgroup_skb cgroup_sock cgroup_sock_addr cgroup_sockopt cgroup_sysctl flow_dissector lwt_in "
+    "lwt_out lwt_seg6local lwt_xmit netfilter sk_lookup sk_msg sk_reuseport sk_skb sockops xdp",
     "probes": "kprobe kretprobe uprobe uretprobe",
-    "program": "Attachment Program fentry fexit fmod_ret load lsm perf_event raw_tracepoint socket_filter tc tp_btf "
-    "tracepoint xdp",
+    "program": "Attachment Program fentry fexit fmod_ret load lsm perf_event raw_tracepoint socket_filter tc tp_btf tracepoint",
 }
 
 __all__ = [
     "Array",
     "AssemblerError",
     "Attachment",
+    "CgroupDeviceContext",
+    "CgroupSkbContext",
+    "CgroupSockContext",
     "Collection",
     "CompileError",
     "DevMap",
     "Dynptr",
     "Error",
+    "FlowDissectorContext",
     "Hash",
     "IterContext",
     "KernelError",
     "LruHash",
+    "LwtContext",
+    "NetfilterContext",
     "NotLoaded",
     "Packet",
     "PerCpuArray",
@@ -118,9 +163,17 @@ __all__ = [
     "Program",
     "RawTracepointContext",
     "RingBuf",
+    "SkLookupContext",
+    "SkMsgContext",
+    "SkReuseportContext",
+    "SkSkbContext",
+    "SockAddrContext",
+    "SockOpsContext",
     "SocketFilterContext",
+    "SockoptContext",
     "SpinLock",
     "StackTrace",
+    "SysctlContext",
     "TcAction",
     "TcContext",
     "Timer",
@@ -137,6 +190,12 @@ __all__ = [
     "be32",
     "be64",
     "bits",
+    "cgroup_device",
+    "cgroup_skb",
+    "cgroup_sock",
+    "cgroup_sock_addr",
+    "cgroup_sockopt",
+    "cgroup_sysctl",
     "chars",
     "checksum",
     "checksum_update",
@@ -150,6 +209,7 @@ __all__ = [
     "exists",
     "fentry",
     "fexit",
+    "flow_dissector",
     "fmod_ret",
     "from_bytes",
     "get_stack",
@@ -163,6 +223,11 @@ __all__ = [
     "load",
     "loop",
     "lsm",
+    "lwt_in",
+    "lwt_out",
+    "lwt_seg6local",
+    "lwt_xmit",
+    "netfilter",
     "offsetof",
     "perf_event",
     "printk",
@@ -181,7 +246,12 @@ __all__ = [
     "s64",
     "set_default_engine",
     "sizeof",
+    "sk_lookup",
+    "sk_msg",
+    "sk_reuseport",
+    "sk_skb",
     "socket_filter",
+    "sockops",
     "stack",
     "struct",
     "tc",

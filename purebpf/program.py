@@ -197,8 +197,10 @@ class Program:
 
     def attach(self, *target: object, engine: str = "auto", **options: object) -> Attachment:
         """Load it if it is not loaded, and attach it. What to attach to depends on the type: `attach("eth0", mode="generic")`
-        for XDP, `attach("eth0", direction="egress")` for TC, nothing for tracepoints. The result detaches when closed."""
-        names = _TARGETS.get(self.kind.decorator, ())
+        for XDP, `attach("eth0", direction="egress")` for TC, a cgroup's folder, a socket or a socket map, nothing for
+        tracepoints. The result detaches when closed."""
+        cgroup = self.kind.decorator.startswith("cgroup_")
+        names = ("cgroup",) if cgroup else _TARGETS.get(self.kind.decorator, ())
         if len(target) > len(names):
             raise Error(
                 f"a program of type `{self.kind.decorator}` attaches to {' and '.join(names) or 'its hook alone'}, not to "
@@ -239,7 +241,17 @@ def _check_given(packet: object, ctx: object) -> None:
         raise Error(f"`{name}` is bytes, not {given!r}: {name}=bytes(64), or a record's `to_bytes()`{fields}")
 
 
-_TARGETS: dict[str, tuple[str, ...]] = {"xdp": ("interface",), "tc": ("interface",), "socket_filter": ("socket",)}
+_TARGETS: dict[str, tuple[str, ...]] = {
+    "xdp": ("interface",),
+    "tc": ("interface",),
+    "socket_filter": ("socket",),
+    "sk_reuseport": ("socket",),
+    "sk_lookup": ("netns",),
+    "flow_dissector": ("netns",),
+    "sockops": ("cgroup",),
+    **dict.fromkeys(("sk_msg", "sk_skb"), ("map",)),
+    **dict.fromkeys(("lwt_in", "lwt_out", "lwt_xmit", "lwt_seg6local"), ("destination", "interface")),
+}
 
 
 class Attachment:
@@ -350,9 +362,9 @@ def load(*programs: Program, engine: str = "auto") -> Collection:
     return Collection(programs, chosen).load()
 
 
-def _plain(name: str) -> Callable[[Callable[..., Any]], Program]:
+def plain_decorator(kind: ProgramKind) -> Callable[[Callable[..., Any]], Program]:
     """A decorator without arguments."""
-    kind = KINDS[name]
+    name = kind.decorator
 
     def decorate(function: Callable[..., Any]) -> Program:
         if isinstance(function, str):
@@ -388,10 +400,9 @@ def _hooked(name: str) -> Callable[..., Callable[[Callable[..., Any]], Program]]
     return with_hook
 
 
-xdp = _plain("xdp")
-tc = _plain("tc")
-socket_filter = _plain("socket_filter")
-perf_event = _plain("perf_event")
+tc = plain_decorator(KINDS["tc"])
+socket_filter = plain_decorator(KINDS["socket_filter"])
+perf_event = plain_decorator(KINDS["perf_event"])
 tracepoint = _hooked("tracepoint")
 raw_tracepoint = _hooked("raw_tracepoint")
 fentry = _hooked("fentry")

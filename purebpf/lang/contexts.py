@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias, TypeVar
 
+    from purebpf.lang.sockets import SocketCommon
+
     T = TypeVar("T")
 
 XdpAction: TypeAlias = int
@@ -78,9 +80,10 @@ class XdpContext(_KernelOnly):
 
 
 class _SocketBuffer(_KernelOnly):
-    """Fields of `struct __sk_buff` that TC programs and socket filters share."""
+    """Fields of `struct __sk_buff` that programs on socket buffers share; `sk` is the socket it belongs to (Linux 5.1)."""
 
     packet: Packet
+    sk: SocketCommon | None
     len: int
     pkt_type: int
     mark: int

@@ -6,15 +6,17 @@ from purebpf.data import data, replace
 from purebpf.tables.enums import AttachType, ProgramType
 
 SLEEPABLE = 1 << 4  # BPF_F_SLEEPABLE
+FRAGS = 1 << 5  # BPF_F_XDP_HAS_FRAGS
 
 
 @data
 class ProgramKind:
     """`section` is libbpf's name; with `hook` one follows after a slash. `returns` says what a result means (empty: nothing, 0
-    for the kernel), `results` which ones the kernel takes (None: any). `packet`: "direct" (checked access in place), "copy"
-    (read-only through a helper) or "" (none). `attach` is the expected attach type, for kinds that share a program type.
-    `may_sleep`: it can be made `sleepable`, and then may call what sleeps. `row`: the type of what an
-    iterator's program emits."""
+    for the kernel), `results` which ones the kernel takes (None: any). `packet`: "direct" (checked access in place), "read" (as
+    that, without writing), "copy" (read-only through a helper) or "" (none). `attach` is the expected attach type, for kinds
+    that share a program type. `may_sleep`: it can be made `sleepable`, and then may call what sleeps. `frags`: XDP packets may
+    have several pieces. Types of the network and of cgroups are in `network_types.py`.
+    `row`: the type of what an iterator's program emits."""
 
     decorator: str
     type: ProgramType
@@ -28,6 +30,7 @@ class ProgramKind:
     may_sleep: bool = False
     results: tuple[int, int] | None = None
     row: object = None
+    frags: bool = False
 
     def sleeping(self) -> ProgramKind:
         """The same kind, made sleepable."""
@@ -42,7 +45,7 @@ class ProgramKind:
     @property
     def flags(self) -> int:
         """What a program of this kind is loaded with."""
-        return SLEEPABLE if self.sleepable else 0
+        return SLEEPABLE * self.sleepable | FRAGS * self.frags
 
 
 FUNCTION = 'a function of the kernel, such as "tcp_v4_connect"'

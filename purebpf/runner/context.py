@@ -49,6 +49,10 @@ class ProgramContext:
                 return block, field.offset, field_type(field), field.writable
         raise AttributeError(f"the context of a program of type `{runner.kind.decorator}` has no field `{name}`")
 
+    def _sockets(self) -> tuple[str, ...]:
+        table = context_of(self._runner.kind.type)
+        return () if table is None else tuple(field.name for field in table.fields.values() if field.kind == "socket")
+
     def _dynamic_text(self, name: str) -> Fetched | None:
         """A text behind the event's fixed part."""
         from purebpf.lang.tracepoints import event_fields, text_base
@@ -72,6 +76,8 @@ class ProgramContext:
             return ProgramPacket(self._runner)
         if self._runner.kind.type == ProgramType.TRACEPOINT and (text := self._dynamic_text(name)) is not None:
             return text
+        if name in self._sockets():
+            return None  # in the virtual machine no packet has a socket
         block, at, type, writable = self._place(name)
         if at + type.size > len(block.data):
             raise Error(

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from purebpf.data import replace
 from purebpf.errors import Error, KernelError, NotLoaded, Unsupported
 from purebpf.isa.asm import R0, Exit, Mov
 from purebpf.kernel.engine import KernelEngine
@@ -261,6 +260,8 @@ def test_forked_child_leaves_the_parents_filter_alone(kernel: KernelEngine, data
 
 
 def test_type_that_cannot_be_attached_yet_is_unsupported(kernel: KernelEngine) -> None:
-    spec = replace(returning(1, ProgramType.CGROUP_SKB), attach_type=AttachType.CGROUP_INET_INGRESS)
-    with kernel.load_program(spec, {}) as program, pytest.raises(Unsupported, match="cannot be attached yet"):
+    with (
+        kernel.load_program(returning(1, ProgramType.SCHED_ACT), {}) as program,
+        pytest.raises(Unsupported, match="cannot be attached yet"),
+    ):
         kernel.attach(program, {})

@@ -29,13 +29,13 @@ from purebpf.compiler.frontend.values import (
     known,
 )
 from purebpf.compiler.frontend.values import named as type_named
-from purebpf.compiler.ir.ops import BOOL, I32, I64, Op, Ptr
+from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Op, Ptr
 from purebpf.data import replace
 from purebpf.errors import Error
 from purebpf.lang.given import field_type
 from purebpf.lang.reading import TEXT_BYTES
 from purebpf.lang.types import ArrayType, BytesType, CharsType, IntType, Type, type_of
-from purebpf.tables.enums import ProgramType
+from purebpf.tables.enums import AttachType, ProgramType
 
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 MAX_PACKET = 0xFFFF  # the verifier follows packet offsets up to here (MAX_PACKET_OFF, kernel/bpf/verifier.c)
 PACKET_FIELDS = ("data", "data_end", "data_meta")
+POINTERS = ("socket", "flow_keys", "btf")  # kinds of fields that lead to something
+BOUNDS = {ProgramType.CGROUP_SOCKOPT: ("optval", "optval_end")}  # where the bytes begin and end, if not at `data`
 
 
 def attribute(cx: Lowering, node: ast.Attribute, context: Context) -> Value:
@@ -54,6 +56,8 @@ def attribute(cx: Lowering, node: ast.Attribute, context: Context) -> Value:
         return Packet(context)
     if kind.decorator == "iter" and node.attr == "emit":
         return Bound(context, node.attr)
+    if node.attr == "optval" and kind.type in BOUNDS:
+        return Packet(context)
     if kind.type == ProgramType.TRACEPOINT:
         return _tracepoint_field(cx, node, context)
     if kind.type == ProgramType.RAW_TRACEPOINT and node.attr == "args":
@@ -61,6 +65,11 @@ def attribute(cx: Lowering, node: ast.Attribute, context: Context) -> Value:
     field = _field(cx, node, node.attr)
     if not field.readable and not cx.flow.dead:
         cx.fail(node, f"`{node.attr}` cannot be read in a program of type `{kind.decorator}`")
+    _at_this_hook(cx, node, field.read_attach, "read")
+    if field.kind in POINTERS:
+        from purebpf.compiler.frontend import sockets
+
+        return sockets.pointed(cx, node, context, field)
     layout = field_type(field)
     if isinstance(layout, ArrayType):
         return Ref(context.op, field.offset, layout, "ctx", writable=field.writable)
@@ -75,8 +84,25 @@ def _fields(cx: Lowering) -> dict[str, ContextField]:
     return {} if table is None else dict(table.fields)
 
 
+def _at_this_hook(cx: Lowering, node: ast.AST, hooks: frozenset[AttachType], what: str) -> None:
+    """Refuse a field that only programs for other hooks of the type may use."""
+    if not hooks or cx.unit.kind.attach in hooks or cx.flow.dead:
+        return
+    from purebpf.lang.network_types import HOOKS
+
+    kind = cx.unit.kind
+    able = [f'"{name}"' for name, hook in HOOKS.get(kind.decorator, {}).items() if hook.attach in hooks]
+    name = node.attr if isinstance(node, ast.Attribute) else "this"
+    cx.fail(
+        node,
+        f"`{name}` cannot be {what} at this hook of a program of type `{kind.decorator}`",
+        hint=f"it can with: @bpf.{kind.decorator}({' or '.join(able)})" if able else "",
+    )
+
+
 def _field(cx: Lowering, node: ast.AST, name: str) -> ContextField:
-    fields = {n: f for n, f in _fields(cx).items() if n not in PACKET_FIELDS and f.kind == "scalar"}
+    hidden = (*PACKET_FIELDS, *BOUNDS.get(cx.unit.kind.type, ()))
+    fields = {n: f for n, f in _fields(cx).items() if n not in hidden and (f.kind == "scalar" or f.kind in POINTERS)}
     field = fields.get(name) or (_of_another_type(name) if cx.flow.dead else None)
     if field is None:
         if name in PACKET_FIELDS:
@@ -85,9 +111,8 @@ def _field(cx: Lowering, node: ast.AST, name: str) -> ContextField:
                 f"`{name}` is a pointer, which a program does not handle itself",
                 hint="`ctx.packet.at(offset, T)` reads the packet, `len(ctx.packet)` is its size",
             )
-        known = ["packet"] * bool(cx.unit.kind.packet) + sorted(
-            n for n, f in fields.items() if (f.readable or f.writable) and "." not in n
-        )
+        known = ["packet"] * bool(cx.unit.kind.packet) + ["optval"] * (cx.unit.kind.type in BOUNDS)
+        known += sorted(n for n, f in fields.items() if (f.readable or f.writable) and "." not in n)
         cx.fail(
             node,
             f"the context of a program of type `{cx.unit.kind.decorator}` has no field `{name}`",
@@ -99,10 +124,10 @@ def _field(cx: Lowering, node: ast.AST, name: str) -> ContextField:
 
 def _of_another_type(name: str) -> ContextField | None:
     """A field that programs of some type have: what a constant switches off may be meant for those."""
-    from purebpf.lang.program_types import KINDS
+    from purebpf.lang.network_types import all_kinds
     from purebpf.tables.contexts import context as context_of
 
-    tables = (context_of(kind.type) for kind in KINDS.values())
+    tables = (context_of(kind.type) for kind in all_kinds().values())
     found = (table.fields.get(name) for table in tables if table is not None)
     return next((field for field in found if field is not None and field.kind == "scalar"), None)
 
@@ -119,7 +144,16 @@ def assign(cx: Lowering, node: ast.AST, context: Context, name: str, value: Valu
         cx.fail(
             node, f"`{name}` cannot be written in a program of type `{cx.unit.kind.decorator}`", hint=f"fields that can: {able}"
         )
-    memory.store(cx, given, Ref(context.op, field.offset, field_type(field), "ctx"), value)
+    _at_this_hook(cx, node, field.write_attach, "written")
+    place = Ref(context.op, field.offset, field_type(field), "ctx")
+    if field.size in field.write_sizes or cx.flow.dead or isinstance(place.type, ArrayType):
+        return memory.store(cx, given, place, value)
+    # a field that is written whole, though its value fills only the first bytes
+    assert isinstance(place.type, IntType)
+    number = memory.fitted(cx, given, value, place.type.low, place.type.high, str(place.type))
+    op = cx.builder.emit("tobe", I32, [number.op], (place.type.bits,)) if place.type.big else number.op
+    cx.forget()
+    cx.builder.emit("store", VOID, [context.op, op], (min(field.write_sizes), field.offset))
 
 
 def _tracepoint_field(cx: Lowering, node: ast.Attribute, context: Context) -> Value:
@@ -165,7 +199,8 @@ def bases(cx: Lowering, context: Context) -> tuple[Op, Op]:
         start, end = (item for item in known.items if isinstance(item, Ref))
         return start.op, end.op
     table = _fields(cx)
-    imm = [(table[name].size, 0, table[name].offset) for name in ("data", "data_end")]
+    names = BOUNDS.get(cx.unit.kind.type, ("data", "data_end"))
+    imm = [(table[name].size, 0, table[name].offset) for name in names]
     if cx.packet_generation == 0 and context.op.block is cx.fn.entry:
         entry = cx.fn.entry.ops
         for kind, spec in zip(("packet", "packet_end"), imm, strict=True):
@@ -182,8 +217,9 @@ def bases(cx: Lowering, context: Context) -> tuple[Op, Op]:
 
 
 def packet_length(cx: Lowering, node: ast.AST, packet: Packet) -> Value:
-    """`len(ctx.packet)`: an skb's length with its paged part, an XDP frame's linear part."""
-    if cx.unit.kind.type != ProgramType.XDP:
+    """`len(ctx.packet)`: an skb's length with its paged part; where there is none such, what lies in one piece."""
+    fields = _fields(cx)
+    if "len" in fields or BOUNDS.get(cx.unit.kind.type, PACKET_FIELDS)[0] not in fields:
         offset = _field(cx, node, "len").offset
         return memory.load(cx, node, Ref(packet.context.op, offset, IntType(32), "ctx"))
     start, end = bases(cx, packet.context)
@@ -197,8 +233,10 @@ def packet_method(cx: Lowering, node: ast.Call, packet: Packet, name: str) -> Va
 def _packet_methods(cx: Lowering) -> dict[str, Callable[[Lowering, ast.Call, Packet], Value]]:
     from purebpf.compiler.frontend import packets
 
-    methods: dict[str, Callable[[Lowering, ast.Call, Packet], Value]] = {"at": at, "load": packets.load}
-    if cx.unit.kind.packet == "direct" or cx.flow.dead:
+    methods: dict[str, Callable[[Lowering, ast.Call, Packet], Value]] = {"at": at}
+    if cx.flow.dead or packets.has(cx, "load"):
+        methods["load"] = packets.load
+    if cx.flow.dead or (cx.unit.kind.packet == "direct" and packets.has(cx, "store")):
         methods["store"] = packets.store
     if cx.unit.kind.type == ProgramType.XDP or cx.flow.dead:
         methods |= {f"adjust_{part}": _adjust(part) for part in ("head", "tail", "meta")}
@@ -261,11 +299,16 @@ def at(cx: Lowering, node: ast.Call, packet: Packet) -> Value:
     if found is None:
         return NONE
     offset, layout, why = found
-    if cx.unit.kind.packet != "direct":  # or none, where a constant switches this off
+    if not in_place(cx):  # or none, where a constant switches this off
         return copied(cx, node, packet, offset, layout, why)
     if not offset.op.is_const and not cx.unit.options.simple_offsets and any(frame.loops for frame in cx.frames):
         offset = _blurred(cx, offset)
     return direct(cx, node, packet, offset, layout, why)
+
+
+def in_place(cx: Lowering) -> bool:
+    """Whether the packet, or a socket option's value, is read where it lies."""
+    return cx.unit.kind.packet in ("direct", "read") or cx.unit.kind.type in BOUNDS
 
 
 def _blurred(cx: Lowering, offset: IntValue) -> IntValue:
@@ -296,7 +339,8 @@ def direct(
 
         def there() -> Value:
             guarded = cx.builder.emit("guard", Ptr("packet"), [base], ("packet", fixed + layout.size, 0))
-            place = Ref(guarded, fixed, layout, "packet", generation=generation)
+            writable = cx.unit.kind.packet != "read"
+            place = Ref(guarded, fixed, layout, "packet", generation=generation, writable=writable)
             return memory.load(cx, node, place) if take is None else take(place)
 
         return cx.diamond(inside, there, lambda: NONE)

@@ -73,24 +73,17 @@ def allowed(cx: Lowering, node: ast.AST, name: str) -> Helper:
     if cx.flow.dead:
         return found
     if cx.unit.kind.type not in found.programs:
-        from purebpf.lang.program_types import KINDS
+        from purebpf.lang.network_types import all_kinds
 
-        ours = [kind.decorator for kind in KINDS.values() if kind.type in found.programs]
-        others = sorted(t.name.lower() for t in found.programs if t not in {k.type for k in KINDS.values()})
+        kinds = all_kinds().values()
+        ours = [kind.decorator for kind in kinds if kind.type in found.programs]
+        others = sorted(t.name.lower() for t in found.programs if t not in {k.type for k in kinds})
         cx.fail(
             node,
             f"helper `{name}` is not available in a program of type `{cx.unit.kind.decorator}`",
             hint=f"it is in: {', '.join(ours + others) or 'no type'}",
         )
-    if (some := found.attach_types.get(cx.unit.kind.type)) is not None and cx.unit.kind.attach not in (None, *some):
-        from purebpf.lang.program_types import KINDS
-
-        able = ", ".join(kind.decorator for kind in KINDS.values() if kind.attach in some)
-        cx.fail(
-            node,
-            f"helper `{name}` is not available in a program of type `{cx.unit.kind.decorator}`",
-            hint=f"of its relatives these have it: {able or 'none'}",
-        )
+    _at_this_hook(cx, node, found)
     if found.sleeps and not cx.unit.kind.sleepable:
         cx.fail(
             node,
@@ -109,6 +102,24 @@ def allowed(cx: Lowering, node: ast.AST, name: str) -> Helper:
     return found
 
 
+def _at_this_hook(cx: Lowering, node: ast.AST, found: Helper) -> None:
+    """Refuse a helper that only programs for other hooks of the type may call."""
+    kind = cx.unit.kind
+    hooks = found.attach_types.get(kind.type)
+    if hooks is None or kind.attach is None or kind.attach in hooks:
+        return
+    from purebpf.lang.network_types import HOOKS, all_kinds
+
+    of_this = HOOKS.get(kind.decorator, {})
+    if of_this:
+        able = " or ".join(f'"{name}"' for name, hook in of_this.items() if hook.attach in hooks)
+        where, hint = "at this hook of", f"it is with: @bpf.{kind.decorator}({able})" if able else ""
+    else:
+        able = ", ".join(other.decorator for other in all_kinds().values() if other.attach in hooks)
+        where, hint = "in", f"of its relatives these have it: {able or 'none'}"
+    cx.fail(node, f"helper `{found.name}` is not available {where} a program of type `{kind.decorator}`", hint=hint)
+
+
 def gpl_compatible(license: str) -> bool:
     """The kernel's own list (include/linux/license.h)."""
     return license in ("GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL")
@@ -119,6 +130,10 @@ def call(cx: Lowering, node: ast.Call, name: str) -> Value:
     from purebpf.tables.helpers import ArgKind
 
     found = allowed(cx, node, name)
+    if found.result.kind == "socket" and not cx.flow.dead:
+        from purebpf.compiler.frontend import sockets
+
+        sockets.check_result(cx, node, found)
     values = [(a, cx.expression(a)) for a in node.args]
     keywords = {k.arg: (k.value, cx.expression(k.value)) for k in node.keywords if k.arg}
     for keyword in node.keywords:
@@ -210,6 +225,10 @@ def _argument(
             from purebpf.compiler.frontend import kernel
 
             return kernel.lent(cx, at, what, argument.pointee or "", value)
+        case ArgKind.SOCKET:
+            from purebpf.compiler.frontend import sockets
+
+            return sockets.argument(cx, at, what, argument, value)
         case ArgKind.MEM | ArgKind.STRING:
             return _memory(cx, at, what, found.name, argument, value, sizes, index)
     cx.fail(at, f"{what} ({argument.c_type}) cannot be given by a program yet")
@@ -327,6 +346,10 @@ def _result(cx: Lowering, found: Helper, ops: list[Op], declared: MapDeclaration
             shared=is_shared(cx, declared),
         )
         return MaybeRef(op, ref, f"`{found.name}` gives None when there is no such entry")
+    if result.kind == ResultKind.SOCKET:
+        from purebpf.compiler.frontend import sockets
+
+        return sockets.found(cx, found, ops)
     cx.call(found.name, ops, I64)
     return NONE
 

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
 
 
+def has(cx: Lowering, what: str) -> bool:
+    """Whether programs of this type have the helper for `load` or `store`."""
+    from purebpf.tables.helpers import helper
+
+    found = helper(f"{_prefix(cx)}_{what}_bytes")
+    return found is not None and cx.unit.kind.type in found.programs
+
+
 def load(cx: Lowering, node: ast.Call, packet: Packet) -> Value:
     """`ctx.packet.load(offset, T)`: `T | None`, a read-only copy from anywhere in the packet."""
     asked = context.asked(cx, node, "load")
@@ -78,7 +86,7 @@ def part(cx: Lowering, node: ast.Subscript, packet: Packet) -> Value:
         )
     layout, why = BytesType(upper - start), f"the packet may be shorter than {upper} bytes"
     offset = cx.int_const(start)
-    if cx.unit.kind.packet != "direct":
+    if not context.in_place(cx):
         return context.copied(cx, node, packet, offset, layout, why)
     place = memory.temporary(cx, layout, "of the packet")
 

@@ -77,7 +77,7 @@ def _in_range(cx: Lowering, node: ast.expr, value: Value, results: tuple[int, in
     if results == (0, 0):
         cx.fail(node, f"{what} nothing", "the kernel takes 0 only", "leave the value out: `return`")
     found = str(number.low) if number.low == number.high else f"between {number.low} and {number.high}"
-    cx.fail(node, f"{what} {RESULTS[results]}", f"this is {found}", "test or narrow it first")
+    cx.fail(node, f"{what} {cx.unit.kind.returns or RESULTS[results]}", f"this is {found}", "test or narrow it first")
 
 
 def _own_result(cx: Lowering, node: ast.expr, op: Op) -> Op | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from collections.abc import Callable, Mapping
 
 from purebpf.errors import Error, KernelError, NotLoaded, Unsupported
-from purebpf.kernel.descriptor import Descriptor
+from purebpf.kernel.descriptor import LOWEST, Descriptor
 from purebpf.kernel.errors import EMPTY, ENOTSUPP, failure
 from purebpf.kernel.info import LinkInfo, link_info
 from purebpf.kernel.link.options import Options
@@ -26,11 +27,23 @@ UPDATING = {
 }
 
 
+def only_here(detach: Callable[[], None]) -> Callable[[], None]:
+    """Of what has no link: only the process that attached it takes it away, not a child that was forked since."""
+    owner = os.getpid()
+    return lambda: detach() if os.getpid() == owner else None
+
+
+def own(program: KernelProgram) -> Descriptor:
+    """The program, held on to until its link is closed."""
+    return Descriptor(fcntl.fcntl(program.handle, fcntl.F_DUPFD_CLOEXEC, LOWEST), program.descriptor.what)
+
+
 class KernelLink:
     """An attached program. `mechanism` says how it is attached.
 
     Closing detaches, and does nothing the second time. When the interface, socket or event is gone by then, that is no error.
-    `detach` is called before the descriptors are closed, `cleanup` afterwards.
+    `detach` is called before the descriptors are closed, `cleanup` afterwards; `replace` puts another program in its place
+    where that is not the kernel's link's business.
     """
 
     def __init__(
@@ -39,12 +52,14 @@ class KernelLink:
         descriptors: tuple[Descriptor, ...],
         detach: Callable[[], None] | None = None,
         cleanup: Callable[[], None] | None = None,
+        replace: Callable[[KernelProgram], None] | None = None,
     ) -> None:
         self.mechanism = mechanism
         self.pinned = ""
         self._descriptors = descriptors
         self._detach = detach
         self._cleanup = cleanup
+        self._replace = replace
 
     @property
     def info(self) -> LinkInfo:
@@ -86,6 +101,8 @@ class KernelLink:
     def update(self, program: KernelProgram, old: KernelProgram | None = None) -> None:
         """Put another program of the same type in the place of this one, at once and without a gap (Linux 5.7). `old`: only if
         that is the program there. Raises Unsupported for kinds that the kernel does not update: tracing, probes, events."""
+        if self._replace is not None and old is None:
+            return self._replace(program)
         link = self._link("cannot be updated")
         fields = {"link_fd": link.number, "new_prog_fd": program.handle}
         if old is not None:
@@ -105,6 +122,11 @@ class KernelLink:
         if self._descriptors and not self._descriptors[0].closed:
             bpf(Command.LINK_DETACH, {"link_fd": self._descriptors[0].number})
         self.close()
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """The kernel's link. Raises Unsupported where there is none."""
+        return self._link("has no descriptor")
 
     def _link(self, otherwise: str) -> Descriptor:
         """The kernel's link. Raises Unsupported where it is attached without one."""

@@ -15,6 +15,7 @@ from purebpf.tables.enums import AttachType, Command, LinkType
 
 LAYOUT = "bpf_link_info"
 LONGEST = 4096
+SIGNED = ("priority",)  # of 32 bits
 
 
 @data
@@ -95,6 +96,7 @@ def _read(descriptor: Descriptor, told: Told) -> dict[str, object]:
     for name in told.numbers:
         if f"{told.prefix}_{name}" in INTEGERS[LAYOUT]:
             number = read(LAYOUT, raw, f"{told.prefix}_{name}")
+            number -= (name in SIGNED and number >= 1 << 31) << 32
             found[name] = _attach_type(number) if name == "attach_type" else number
     return found
 

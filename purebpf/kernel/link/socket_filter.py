@@ -40,7 +40,7 @@ def attach(program: KernelProgram, given: Mapping[str, object]) -> KernelLink:
     if number < 0:
         raise options.wrong("got a socket that is closed")
     try:
-        _set(number, SO_ATTACH_BPF, program.handle)
+        set_option(number, SO_ATTACH_BPF, program.handle)
     except OSError as error:
         what = f"Attaching {program.descriptor.what} to a socket"
         raise failure(error.errno or errno.EINVAL, what, reasons=REASONS) from error
@@ -56,7 +56,7 @@ def _detacher(filtered: HasFileno) -> Callable[[], None]:
         if number < 0 or os.getpid() != owner:
             return
         try:
-            _set(number, SO_DETACH_FILTER, 0)
+            set_option(number, SO_DETACH_FILTER, 0)
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.EBADF, errno.ENOTSOCK):
                 raise failure(error.errno or errno.EINVAL, "Detaching a socket filter", reasons=REASONS) from error
@@ -64,7 +64,7 @@ def _detacher(filtered: HasFileno) -> Callable[[], None]:
     return detach
 
 
-def _set(number: int, option: int, value: int) -> None:
+def set_option(number: int, option: int, value: int) -> None:
     duplicate = os.dup(number)
     try:
         shared = socket.socket(fileno=duplicate)

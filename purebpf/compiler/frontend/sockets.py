@@ -1,0 +1,77 @@
+"""What fields of a context point to: sockets, the answer of a flow dissector, the kernel's own objects.
+
+A socket's fields are read in place, as a record's: `ctx.sk.family`. The kernel rewrites each access, so that they lie at
+constant places and nothing of it is copied as bytes.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from purebpf.compiler.frontend.values import NONE, Const, Context, MaybeRef, Ref, Value, describe
+from purebpf.compiler.ir.ops import I64, Op, Ptr
+from purebpf.lang.sockets import FLOW_KEYS, SOCKET, SOCKET_COMMON
+from purebpf.tables.enums import ProgramType
+
+if TYPE_CHECKING:
+    from purebpf.compiler.frontend.lower import Lowering
+    from purebpf.tables.contexts import ContextField
+    from purebpf.tables.helpers import Arg, Helper
+
+FULL = frozenset({ProgramType.SOCK_OPS, ProgramType.SK_LOOKUP})  # of contexts that may have none, those whose socket is full
+
+
+def pointed(cx: Lowering, node: ast.Attribute, context: Context, field: ContextField) -> Value:
+    """What a field leads to; None where the kernel says that there may be nothing."""
+    if field.kind == "btf":
+        return _kernel_object(cx, node, context, field)
+    op = cx.builder.emit("load", Ptr("btf", nullable=field.nullable), [context.op], (8, 0, field.offset))
+    if field.kind == "flow_keys":
+        return Ref(op, 0, FLOW_KEYS, "ctx")
+    full = not field.nullable or cx.unit.kind.type in FULL
+    place = Ref(op, 0, SOCKET if full else SOCKET_COMMON, "ctx", writable=False)
+    return MaybeRef(op, place, f"`{ast.unparse(node)}` is None where there is no socket") if field.nullable else place
+
+
+def _kernel_object(cx: Lowering, node: ast.Attribute, context: Context, field: ContextField) -> Value:
+    """An object that the kernel's BTF describes, by a pointer that the verifier knows."""
+    from purebpf.compiler.frontend import kernel
+
+    op = cx.builder.emit("load", I64, [context.op], (8, 0, field.offset))
+    type = kernel.named(cx, node, field.pointee)
+    return kernel.pointing(cx, node, op, type, cx.unit.options.kernel_pointers, nullable=False)
+
+
+def is_socket(value: Value) -> bool:
+    return isinstance(value, Ref) and value.type in (SOCKET, SOCKET_COMMON)
+
+
+def argument(cx: Lowering, at: ast.AST, what: str, wanted: Arg, value: Value) -> Op:
+    """A socket for a helper; None where it takes that."""
+    if value == NONE and wanted.nullable:
+        return cx.const(0)
+    if wanted.releases:
+        cx.fail(at, f"{what} would be given back, but sockets that a program sees are not its own")
+    if not isinstance(value, Ref) or not is_socket(value):
+        said = "None" if isinstance(value, Const) and value == NONE else describe(value)
+        cx.fail(at, f"{what} is a socket, not {said}", hint="the context has one: `ctx.sk`")
+    return value.op
+
+
+def check_result(cx: Lowering, node: ast.AST, helper: Helper) -> None:
+    """Refuse helpers whose socket must be given back, or is of a type without a layout."""
+    if helper.result.acquires:
+        cx.fail(
+            node,
+            f"helper `{helper.name}` cannot be called by a program yet: its socket must be given back",
+            hint="a socket map's `assign(ctx, key)` looks one up, assigns it and gives it back",
+        )
+    if helper.result.pointee != "bpf_sock":
+        cx.fail(node, f"helper `{helper.name}` cannot be called by a program yet: it gives a `{helper.result.pointee}`")
+
+
+def found(cx: Lowering, helper: Helper, ops: list[Op]) -> Value:
+    """The socket that a helper gives, or None."""
+    op = cx.call(helper.name, ops, Ptr("btf", nullable=True))
+    return MaybeRef(op, Ref(op, 0, SOCKET, "ctx", writable=False), f"`{helper.name}` gives None where there is no such socket")

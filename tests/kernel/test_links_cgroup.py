@@ -1,0 +1,606 @@
+"""Programs of cgroups at work: each kind of hook decides about, changes or counts what a child in the cgroup does."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import purebpf as bpf
+from purebpf import u32, u64
+from purebpf.errors import Error, KernelError
+from purebpf.kernel.errors import kernel_version
+from purebpf.kernel.link import cgroup as cgroup_links
+from purebpf.kernel.program import KernelProgram
+from purebpf.tables.enums import LinkType
+from tests.kernel.cgroups import inside, own_cgroup
+
+pytestmark = pytest.mark.kernel
+HERE = "127.0.0.1"
+SO_MARK_OF_TESTS, WANTED = 77, 4242
+
+seen = bpf.Hash[u32, u64](max_entries=64)
+
+
+@bpf.globals
+class state:
+    port: u32 = 0
+    count: u64 = 0
+
+
+@pytest.fixture
+def cgroup() -> Iterator[str]:
+    with own_cgroup() as path:
+        yield path
+
+
+def udp() -> socket.socket:
+    return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+
+def listener(family: int = socket.AF_INET) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.bind(("::1" if family == socket.AF_INET6 else HERE, 0))
+    made.listen()
+    return made
+
+
+# -- packets
+
+
+@bpf.cgroup_skb("egress")
+def no_datagrams_to(ctx: bpf.CgroupSkbContext) -> int:
+    protocol = ctx.packet.at(9, bpf.u8)
+    port = ctx.packet.at(22, bpf.be16)
+    if protocol is None or port is None or protocol != 17:
+        return 1
+    sk = ctx.sk
+    if sk is not None:
+        seen[1] = sk.family
+    if port == state.port:
+        state.count += 1
+        return 0
+    return 1
+
+
+def test_egress_drops_what_it_refuses(cgroup: str) -> None:
+    with udp() as receiver, no_datagrams_to.attach(cgroup) as attached:
+        receiver.bind((HERE, 0))
+        receiver.settimeout(2)
+        address = receiver.getsockname()
+        assert attached.mechanism == ("cgroup link" if kernel_version() >= (5, 7) else "cgroup attach, multi")
+        assert attached.info.type == LinkType.CGROUP
+        details = attached.details
+        assert (details["cgroup_id"], details["attach_type"]) == (os.stat(cgroup).st_ino, "cgroup_inet_egress")
+        state.port = address[1]
+        with pytest.raises(PermissionError):
+            inside(cgroup, lambda: udp().sendto(b"no", address))
+        udp().sendto(b"outside", address)
+        assert receiver.recv(100) == b"outside"
+        state.port = 0
+        inside(cgroup, lambda: udp().sendto(b"yes", address))
+        assert receiver.recv(100) == b"yes"
+        assert state.count == 1
+        assert seen[1] == socket.AF_INET
+
+
+@bpf.cgroup_skb("ingress")
+def deaf(ctx: bpf.CgroupSkbContext) -> int:
+    state.count += 1
+    seen[2] = len(ctx.packet)
+    return 0
+
+
+def test_ingress_sees_the_packet_from_its_network_header(cgroup: str) -> None:
+    def talk() -> bool:
+        with udp() as receiver:
+            receiver.bind((HERE, 0))
+            receiver.settimeout(0.2)
+            udp().sendto(b"12345", receiver.getsockname())
+            try:
+                receiver.recv(100)
+            except TimeoutError:
+                return False
+            return True
+
+    with deaf.attach(cgroup):
+        assert not inside(cgroup, talk)
+        assert (state.count, seen[2]) == (1, 20 + 8 + 5)
+    assert inside(cgroup, talk)
+
+
+# -- sockets
+
+
+@bpf.cgroup_sock("create")
+def marks(ctx: bpf.CgroupSockContext) -> int:
+    if ctx.family == bpf.AF_INET and ctx.type == bpf.SOCK_DGRAM:
+        ctx.mark = SO_MARK_OF_TESTS
+    return ctx.protocol != bpf.IPPROTO_ICMP
+
+
+def test_sockets_are_marked_or_refused_when_they_are_made(cgroup: str) -> None:
+    with marks.attach(cgroup):
+        assert inside(cgroup, lambda: udp().getsockopt(socket.SOL_SOCKET, socket.SO_MARK)) == SO_MARK_OF_TESTS
+        with pytest.raises(PermissionError):
+            inside(cgroup, lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP).close())
+        assert udp().getsockopt(socket.SOL_SOCKET, socket.SO_MARK) == 0
+
+
+@bpf.cgroup_sock("release")
+def released(ctx: bpf.CgroupSockContext) -> int:
+    seen[ctx.family] += 1
+    return 1
+
+
+@pytest.mark.skipif(kernel_version() < (5, 9), reason="this kernel has no hook for it")
+def test_release_sees_sockets_that_are_closed(cgroup: str) -> None:
+    with released.attach(cgroup):
+        inside(cgroup, lambda: [udp().close() for _ in range(3)])
+        assert seen[socket.AF_INET] == 3
+
+
+@bpf.cgroup_sock("post_bind4")
+def bound4(ctx: bpf.CgroupSockContext) -> int:
+    seen[4] = ctx.src_port
+    seen[5] = ctx.src_ip4
+    return ctx.src_port != state.port
+
+
+@bpf.cgroup_sock("post_bind6")
+def bound6(ctx: bpf.CgroupSockContext) -> int:
+    seen[6] = ctx.src_port
+    seen[7] = ctx.src_ip6[3]
+    return 1
+
+
+def test_post_bind_sees_and_refuses_ports(cgroup: str) -> None:
+    def bind(family: int, address: str, port: int = 0) -> int:
+        with socket.socket(family, socket.SOCK_STREAM) as made:
+            made.bind((address, port))
+            return int(made.getsockname()[1])
+
+    with bound4.attach(cgroup):
+        port = inside(cgroup, lambda: bind(socket.AF_INET, HERE))
+        assert (seen[4], seen[5]) == (port, 0x7F000001)
+        state.port = port
+        with pytest.raises(PermissionError):
+            inside(cgroup, lambda: bind(socket.AF_INET, HERE, port))
+    with bound6.attach(cgroup):
+        port = inside(cgroup, lambda: bind(socket.AF_INET6, "::1"))
+        assert (seen[6], seen[7]) == (port, 1)
+
+
+# -- addresses
+
+
+@bpf.cgroup_sock_addr("connect4")
+def connect4(ctx: bpf.SockAddrContext) -> int:
+    if ctx.user_port == WANTED:
+        seen[10] = ctx.user_ip4
+        seen[11] = ctx.sk.family
+        ctx.user_ip4 = 0x7F000001
+        ctx.user_port = state.port
+    return 1
+
+
+@bpf.cgroup_sock_addr("connect6")
+def connect6(ctx: bpf.SockAddrContext) -> int:
+    if ctx.user_port == WANTED:
+        for i in (0, 1, 2):
+            ctx.user_ip6[i] = 0
+        ctx.user_ip6[3] = 1
+        ctx.user_port = state.port
+    return 1
+
+
+@bpf.cgroup_sock_addr("getpeername4")
+def peer4(ctx: bpf.SockAddrContext) -> int:
+    ctx.user_ip4 = 0xC0000201
+    ctx.user_port = WANTED
+    return 1
+
+
+@bpf.cgroup_sock_addr("getpeername6")
+def peer6(ctx: bpf.SockAddrContext) -> int:
+    ctx.user_port = WANTED
+    return 1
+
+
+@bpf.cgroup_sock_addr("getsockname4")
+def name4(ctx: bpf.SockAddrContext) -> int:
+    ctx.user_port = WANTED + 1
+    return 1
+
+
+@bpf.cgroup_sock_addr("getsockname6")
+def name6(ctx: bpf.SockAddrContext) -> int:
+    ctx.user_port = WANTED + 1
+    return 1
+
+
+@pytest.mark.parametrize(
+    ("family", "wanted", "connecting", "peer", "own"),
+    [
+        (socket.AF_INET, "192.0.2.1", connect4, peer4, name4),
+        (socket.AF_INET6, "2001:db8::1", connect6, peer6, name6),
+    ],
+)
+@pytest.mark.skipif(kernel_version() < (5, 8), reason="this kernel has no hooks for getpeername and getsockname")
+def test_connections_go_elsewhere_and_names_hide_it(
+    cgroup: str, family: int, wanted: str, connecting: bpf.Program, peer: bpf.Program, own: bpf.Program
+) -> None:
+    def talk() -> tuple[bytes, tuple[str, int], int]:
+        with socket.socket(family, socket.SOCK_STREAM) as client:
+            client.connect((wanted, WANTED))
+            client.settimeout(2)
+            return client.recv(10), client.getpeername()[:2], client.getsockname()[1]
+
+    with listener(family) as server, bpf.load(connecting, peer, own):
+        server.settimeout(2)
+        state.port = server.getsockname()[1]
+        for program in (connecting, peer, own):
+            program.attach(cgroup)
+        import threading
+
+        def serve() -> None:
+            accepted, _ = server.accept()
+            with accepted:
+                accepted.send(b"hello")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            data, name, mine = inside(cgroup, talk)
+        finally:
+            thread.join()
+        assert (data, name[1], mine) == (b"hello", WANTED, WANTED + 1)
+        if family == socket.AF_INET:
+            assert name[0] == "192.0.2.1"
+            assert (seen[10], seen[11]) == (0xC0000201, socket.AF_INET)
+
+
+@bpf.cgroup_sock_addr("bind4")
+def bind4(ctx: bpf.SockAddrContext) -> int:
+    if ctx.user_port == WANTED:
+        ctx.user_port = state.port
+    return 1
+
+
+@bpf.cgroup_sock_addr("bind6")
+def bind6(ctx: bpf.SockAddrContext) -> int:
+    return ctx.user_port != WANTED
+
+
+def test_binds_are_changed_and_refused(cgroup: str) -> None:
+    def bind(family: int, address: str, port: int) -> int:
+        with socket.socket(family, socket.SOCK_DGRAM) as made:
+            made.bind((address, port))
+            return int(made.getsockname()[1])
+
+    with udp() as free:
+        free.bind((HERE, 0))
+        port = free.getsockname()[1]
+    with bind4.attach(cgroup):
+        state.port = port
+        assert inside(cgroup, lambda: bind(socket.AF_INET, HERE, WANTED)) == port
+    with bind6.attach(cgroup):
+        with pytest.raises(PermissionError):
+            inside(cgroup, lambda: bind(socket.AF_INET6, "::1", WANTED))
+        assert inside(cgroup, lambda: bind(socket.AF_INET6, "::1", WANTED + 7)) == WANTED + 7
+
+
+@bpf.cgroup_sock_addr("sendmsg4")
+def sendmsg4(ctx: bpf.SockAddrContext) -> int:
+    if ctx.user_port == WANTED:
+        ctx.user_ip4 = 0x7F000001
+        ctx.msg_src_ip4 = 0x7F000002
+        ctx.user_port = state.port
+    return 1
+
+
+@bpf.cgroup_sock_addr("sendmsg6")
+def sendmsg6(ctx: bpf.SockAddrContext) -> int:
+    seen[12] = ctx.user_ip6[3]
+    return ctx.user_port != WANTED
+
+
+@bpf.cgroup_sock_addr("recvmsg4")
+def recvmsg4(ctx: bpf.SockAddrContext) -> int:
+    ctx.user_port = WANTED
+    return 1
+
+
+@bpf.cgroup_sock_addr("recvmsg6")
+def recvmsg6(ctx: bpf.SockAddrContext) -> int:
+    ctx.user_port = WANTED
+    return 1
+
+
+def test_datagrams_go_elsewhere_and_come_from_elsewhere(cgroup: str) -> None:
+    with udp() as receiver, sendmsg4.attach(cgroup):
+        receiver.bind((HERE, 0))
+        receiver.settimeout(2)
+        state.port = receiver.getsockname()[1]
+        inside(cgroup, lambda: udp().sendto(b"text", ("192.0.2.7", WANTED)))
+        data, source = receiver.recvfrom(100)
+        assert (data, source[0]) == (b"text", "127.0.0.2")
+
+
+@pytest.mark.parametrize(("family", "program"), [(socket.AF_INET, recvmsg4), (socket.AF_INET6, recvmsg6)])
+def test_recvmsg_changes_where_a_datagram_comes_from(cgroup: str, family: int, program: bpf.Program) -> None:
+    def talk() -> int:
+        address = HERE if family == socket.AF_INET else "::1"
+        with socket.socket(family, socket.SOCK_DGRAM) as receiver, socket.socket(family, socket.SOCK_DGRAM) as sender:
+            receiver.bind((address, 0))
+            receiver.settimeout(2)
+            sender.sendto(b"x", receiver.getsockname())
+            return int(receiver.recvfrom(10)[1][1])
+
+    with program.attach(cgroup):
+        assert inside(cgroup, talk) == WANTED
+    assert inside(cgroup, talk) != WANTED
+
+
+def test_sendmsg6_sees_the_address_and_refuses(cgroup: str) -> None:
+    with sendmsg6.attach(cgroup):
+        with pytest.raises(PermissionError):
+            inside(cgroup, lambda: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).sendto(b"x", ("::1", WANTED)))
+        assert seen[12] == 1
+
+
+# -- Unix sockets
+
+
+@bpf.cgroup_sock_addr("connect_unix")
+def connect_unix(ctx: bpf.SockAddrContext) -> int:
+    seen[13] = ctx.user_family
+    return 0
+
+
+@pytest.mark.skipif(kernel_version() < (6, 7), reason="this kernel has no hooks for Unix sockets")
+def test_connections_of_unix_sockets_are_refused(cgroup: str, tmp_path: Path) -> None:
+    def connect() -> None:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(tmp_path / "server"))
+
+    with socket.socket(socket.AF_UNIX) as server, connect_unix.attach(cgroup):
+        server.bind(str(tmp_path / "server"))
+        server.listen()
+        with pytest.raises(PermissionError):
+            inside(cgroup, connect)
+        assert seen[13] == socket.AF_UNIX
+
+
+UNIX = ("sendmsg_unix", "recvmsg_unix", "getpeername_unix", "getsockname_unix")
+
+
+def counts_unix(ctx: bpf.SockAddrContext) -> int:
+    state.count += 1
+    return 1
+
+
+@pytest.mark.parametrize("hook", UNIX)
+@pytest.mark.skipif(kernel_version() < (6, 7), reason="this kernel has no hooks for Unix sockets")
+def test_unix_sockets_at_every_hook(cgroup: str, tmp_path: Path, hook: str) -> None:
+    def talk() -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as one, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as two:
+            one.bind(str(tmp_path / "one"))
+            two.bind(str(tmp_path / "two"))
+            one.sendto(b"x", str(tmp_path / "two"))
+            two.recvfrom(10)
+            one.getsockname()
+            one.connect(str(tmp_path / "two"))
+            one.getpeername()
+
+    with bpf.cgroup_sock_addr(hook)(counts_unix).attach(cgroup):
+        inside(cgroup, talk)
+        assert state.count >= 1
+
+
+# -- devices, sysctls, options
+
+
+@bpf.cgroup_device
+def no_zero(ctx: bpf.CgroupDeviceContext) -> int:
+    reads = ctx.access_type >> 16 & bpf.BPF_DEVCG_ACC_READ
+    if ctx.access_type & 0xFFFF == bpf.BPF_DEVCG_DEV_CHAR and ctx.major == 1 and ctx.minor == 5 and reads:
+        return 0
+    return 1
+
+
+def test_devices_are_refused(cgroup: str) -> None:
+    if not os.path.exists("/dev/zero"):
+        pytest.skip("there is no /dev/zero")
+    with no_zero.attach(cgroup):
+        with pytest.raises(PermissionError):
+            inside(cgroup, lambda: os.close(os.open("/dev/zero", os.O_RDONLY)))
+        inside(cgroup, lambda: os.close(os.open("/dev/null", os.O_RDONLY)))
+
+
+@bpf.cgroup_sysctl
+def watches(ctx: bpf.SysctlContext) -> int:
+    name = bpf.chars(32)
+    bpf.helpers.sysctl_get_name(ctx, name, 0)
+    if name == "kernel/ostype":
+        seen[20] = ctx.write
+        return 0
+    return 1
+
+
+def test_sysctls_are_refused_by_name(cgroup: str) -> None:
+    def read(name: str) -> str:
+        return Path(f"/proc/sys/kernel/{name}").read_text()
+
+    with watches.attach(cgroup):
+        with pytest.raises(PermissionError):
+            inside(cgroup, lambda: read("ostype"))
+        assert seen[20] == 0
+        assert inside(cgroup, lambda: read("osrelease")) == read("osrelease")
+
+
+@bpf.cgroup_sockopt("getsockopt")
+def get_option(ctx: bpf.SockoptContext) -> int:
+    value = ctx.optval.at(0, u32)
+    if value is not None and ctx.level == bpf.SOL_SOCKET and ctx.optname == bpf.SO_MARK:
+        seen[21] = value
+        place = ctx.optval.at(0, Number)
+        if place is not None:
+            place.value = WANTED
+        ctx.retval = 0
+    return 1
+
+
+@bpf.struct
+class Number:
+    value: u32 = 0
+
+
+@bpf.cgroup_sockopt("setsockopt")
+def set_option(ctx: bpf.SockoptContext) -> int:
+    if ctx.level == bpf.SOL_SOCKET and ctx.optname == bpf.SO_MARK:
+        seen[22] = ctx.optlen
+        return 0
+    return 1
+
+
+def test_socket_options_are_changed_and_refused(cgroup: str) -> None:
+    with get_option.attach(cgroup):
+        assert inside(cgroup, lambda: udp().getsockopt(socket.SOL_SOCKET, socket.SO_MARK)) == WANTED
+        assert seen[21] == 0
+    with set_option.attach(cgroup):
+        with pytest.raises(PermissionError):
+            inside(cgroup, lambda: udp().setsockopt(socket.SOL_SOCKET, socket.SO_MARK, 7))
+        assert seen[22] == 4
+
+
+# -- TCP's life
+
+
+@bpf.sockops
+def watch_tcp(ctx: bpf.SockOpsContext) -> int:
+    if ctx.op == bpf.BPF_SOCK_OPS_TCP_CONNECT_CB:
+        bpf.helpers.sock_ops_cb_flags_set(ctx, bpf.BPF_SOCK_OPS_STATE_CB_FLAG)
+    elif ctx.op == bpf.BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
+        seen[30] = ctx.remote_port
+        sk = ctx.sk
+        if sk is not None:
+            seen[31] = sk.dst_port
+    elif ctx.op == bpf.BPF_SOCK_OPS_STATE_CB:
+        seen[100 + ctx.args[1]] += 1
+    return 1
+
+
+def test_sockops_follow_a_connection(cgroup: str) -> None:
+    def connect(port: int) -> None:
+        with socket.create_connection((HERE, port)):
+            pass
+
+    with listener() as server, watch_tcp.attach(cgroup):
+        port = server.getsockname()[1]
+        inside(cgroup, lambda: connect(port))
+        assert (seen[30], seen[31]) == (port, port)
+        assert seen.get(100 + 1) == 1  # TCP_ESTABLISHED
+
+
+# -- attaching
+
+
+@bpf.cgroup_skb("egress")
+def first_counter(ctx: bpf.CgroupSkbContext) -> int:
+    state.count += 1
+    return 1
+
+
+@bpf.cgroup_skb("egress")
+def second_counter(ctx: bpf.CgroupSkbContext) -> int:
+    state.count += 100
+    return 1
+
+
+def a_datagram() -> int:
+    return udp().sendto(b"x", (HERE, 9))
+
+
+@pytest.mark.parametrize("how", ["link", "multi", "override", "exclusive"])
+def test_programs_are_replaced_in_place(cgroup: str, how: str) -> None:
+    if how == "link" and kernel_version() < (5, 7):
+        pytest.skip("this kernel has no links to cgroups")
+    mode = {} if how == "link" else {"mode": how}
+    with bpf.load(first_counter, second_counter):
+        attached = first_counter.attach(cgroup, **mode)
+        assert attached.mechanism == ("cgroup link" if how == "link" else f"cgroup attach, {how}")
+        inside(cgroup, a_datagram)
+        assert state.count == 1
+        attached.update(second_counter)
+        inside(cgroup, a_datagram)
+        assert state.count == 101
+        attached.close()
+        inside(cgroup, a_datagram)
+        assert state.count == 101
+
+
+@pytest.mark.skipif(kernel_version() < (5, 11), reason="this kernel cannot detach links")
+def test_detaching_leaves_the_program_loaded(cgroup: str) -> None:
+    with bpf.load(first_counter):
+        first_counter.attach(cgroup).detach()
+        inside(cgroup, a_datagram)
+        assert state.count == 0
+
+
+@pytest.mark.skipif(kernel_version() < (6, 17), reason="this kernel runs a cgroup's programs in the order of attaching")
+def test_order_can_be_chosen(cgroup: str) -> None:
+    @bpf.cgroup_skb("egress")
+    def times_ten(ctx: bpf.CgroupSkbContext) -> int:
+        state.count = state.count * 10
+        return 1
+
+    @bpf.cgroup_skb("egress")
+    def plus_one(ctx: bpf.CgroupSkbContext) -> int:
+        state.count += 1
+        return 1
+
+    with bpf.load(times_ten, plus_one):
+        later = times_ten.attach(cgroup)
+        plus_one.attach(cgroup, before=later)
+        state.count = 1
+        inside(cgroup, a_datagram)
+        assert state.count == 20
+
+
+def test_older_way_says_so(cgroup: str) -> None:
+    with bpf.load(first_counter) as loaded:
+        program = loaded.of(first_counter)
+        assert isinstance(program, KernelProgram)
+        with cgroup_links.attach(program, {"cgroup": cgroup}, links=False) as link:
+            assert link.mechanism == "cgroup attach, multi"
+            inside(cgroup, a_datagram)
+            assert state.count == 1
+
+
+def test_a_descriptor_serves_as_well(cgroup: str) -> None:
+    folder = os.open(cgroup, os.O_RDONLY)
+    try:
+        with first_counter.attach(folder):
+            inside(cgroup, a_datagram)
+            assert state.count == 1
+    finally:
+        os.close(folder)
+
+
+def test_what_is_no_cgroup_is_told(cgroup: str, tmp_path: Path) -> None:
+    with pytest.raises(Error, match="needs the option 'cgroup'"):
+        first_counter.attach()
+    with pytest.raises(KernelError, match="Opening the cgroup /nowhere failed: no such file or directory") as missing:
+        first_counter.attach("/nowhere")
+    assert missing.value.errno == errno.ENOENT
+    with pytest.raises(KernelError, match="no cgroup of version 2"):
+        first_counter.attach(tmp_path)
+    with pytest.raises(Error, match=r"got cgroup=1\.5, which is no path"):
+        first_counter.attach(1.5)
+    with pytest.raises(Error, match="it is one of 'multi', 'override', 'exclusive'"):
+        first_counter.attach(cgroup, mode="many")
