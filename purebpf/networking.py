@@ -35,6 +35,8 @@ def xdp(hook: Any = None, /, *, frags: bool = False) -> Any:
     that were redirected there. `frags=True`: it takes packets of several pieces (Linux 5.18).
     """
     kind = KINDS["xdp"]
+    if hook is None and not frags:
+        raise declaring.error("`@bpf.xdp`: missing a required argument", "@bpf.xdp alone, over a function")
     if isinstance(hook, str):
         kind = hooked(kind, _known("xdp", hook, "what to attach to is said in `attach`: @bpf.xdp alone"))
     if frags:
@@ -47,9 +49,9 @@ def xdp(hook: Any = None, /, *, frags: bool = False) -> Any:
 def _known(decorator: str, hook: object, otherwise: str = "") -> str:
     names = HOOKS[decorator]
     if not isinstance(hook, str) or hook not in names:
-        said = f"@bpf.{decorator} takes no argument {hook!r}" if otherwise else f"@bpf.{decorator} has no hook {hook!r}"
-        if otherwise and isinstance(hook, str):
-            said = f"@bpf.{decorator} takes no argument, or one of {', '.join(map(repr, names))}"
+        listed = ", ".join(map(repr, names))
+        said = f"takes no argument, or one of {listed}" if otherwise else f"has no hook {hook!r}"
+        said = f"@bpf.{decorator} {said}"
         raise declaring.error(said, otherwise or f"its hooks are: {', '.join(names)}")
     return hook
 
