@@ -12,7 +12,7 @@ TYPE_CHECKING = False  # as `typing` names it, whose import takes longer than th
 if TYPE_CHECKING:
     from typing import Any
 
-    from purebpf.collection import Collection, set_default_engine, trace_pipe
+    from purebpf.collection import Collection, set_default_btf, set_default_engine, trace_pipe
     from purebpf.errors import AssemblerError, CompileError, Error, KernelError, NotLoaded, Unsupported, VerifierError, VmError
     from purebpf.iterators import iter as iter  # not in __all__, as `bytes`
     from purebpf.lang.atomic import atomic
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from purebpf.lang.data import config, globals_
     from purebpf.lang.dynptrs import Dynptr, dynptr
     from purebpf.lang.idioms import cookie, cpu, current, every, helpers, ktime, license, loop, printk, random, raw, redirect
+    from purebpf.lang.kernel_structs import KernelStruct, KernelUnion, pointer
     from purebpf.lang.kernel_types import enum_value, type_exists
     from purebpf.lang.layout import exists, from_bytes, offsetof, sizeof, to_bytes
     from purebpf.lang.locks import SpinLock, Timer, rcu
@@ -103,7 +104,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _EXPORTS = {  # module: the names it gives, imported when they are first used
-    "collection": "Collection set_default_engine trace_pipe",
+    "collection": "Collection set_default_btf set_default_engine trace_pipe",
     "errors": "AssemblerError CompileError Error KernelError NotLoaded Unsupported VerifierError VmError",
     "lang.atomic": "atomic",
     "lang.contexts": "IterContext Packet PerfEventContext ProbeContext RawTracepointContext SocketFilterContext TcAction "
@@ -111,6 +112,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.data": "config globals=globals_",
     "lang.dynptrs": "Dynptr dynptr",
     "lang.idioms": "cookie cpu current every helpers ktime license loop printk random raw redirect",
+    "lang.kernel_structs": "KernelStruct KernelUnion pointer",
     "lang.kernel_types": "enum_value type_exists",
     "lang.layout": "exists from_bytes offsetof sizeof to_bytes",
     "lang.locks": "SpinLock Timer rcu",
@@ -149,6 +151,8 @@ __all__ = [
     "Hash",
     "IterContext",
     "KernelError",
+    "KernelStruct",
+    "KernelUnion",
     "LruHash",
     "LwtContext",
     "NetfilterContext",
@@ -230,6 +234,7 @@ __all__ = [
     "netfilter",
     "offsetof",
     "perf_event",
+    "pointer",
     "printk",
     "random",
     "raw",
@@ -244,6 +249,7 @@ __all__ = [
     "s16",
     "s32",
     "s64",
+    "set_default_btf",
     "set_default_engine",
     "sizeof",
     "sk_lookup",

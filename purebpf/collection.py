@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 _default_engine = "auto"
+_default_btf = ""
 
 
 def set_default_engine(name: str) -> None:
@@ -33,6 +34,17 @@ def set_default_engine(name: str) -> None:
     global _default_engine
     _known(name)
     _default_engine = name
+
+
+def set_default_btf(path: str) -> None:
+    """The file with the types of another kernel by which programs are compiled from now on in this process, if their options
+    name none; "" for the running kernel's."""
+    global _default_btf
+    _default_btf = path
+
+
+def default_btf() -> str:
+    return _default_btf
 
 
 def _known(name: str) -> None:
@@ -207,7 +219,7 @@ def _target(engine: Engine) -> Options:
     from purebpf.compiler.options import OPTIONAL, Options
 
     cpu = next((level for level in (4, 3, 2) if engine.has(f"cpu{level}")), 1)
-    return Options(cpu, **{name: engine.has(name) for name in OPTIONAL})
+    return Options(cpu, btf=_default_btf, **{name: engine.has(name) for name in OPTIONAL})
 
 
 def _reachable(programs: Iterable[Program], compiled: Callable[[Program], Loadable]) -> list[Program]:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from types import FunctionType
 
-from purebpf.collection import Collection, choose_engine, compile_together
+from purebpf.collection import Collection, choose_engine, compile_together, default_btf
 from purebpf.compiler.options import Options
 from purebpf.data import replace
 from purebpf.errors import CompileError, Error, NotLoaded
@@ -68,7 +68,7 @@ class Program:
         """The compiled program; compiled again only for an engine that does not take it as it was compiled before.
         `debugging`: if that fails, without what serves a debugger only, such as `breakpoint()`. `target`: what the engine takes
         that is to load it. Raises CompileError."""
-        target = target or Options()
+        target = target or Options(btf=default_btf())
         before = (asked for asked, made in self._compiled.items() if made.options.fit(target) and not asked.debugging)
         options = next(before, target) if self.options is None else self.options.within(target)
         for_python = replace(options, debugging=True)
@@ -92,8 +92,8 @@ class Program:
     def loadable(self, engine: Engine, target: Callable[[], Options]) -> Loadable:
         """The program for an engine to load: as an earlier process compiled it, if nothing has changed since, else compiled.
         `target` says what the engine takes. Raises CompileError."""
-        if self._compiled:
-            return self.compiled(target=target())
+        if self._compiled or default_btf() or (self.options is not None and self.options.btf):
+            return self.compiled(target=target())  # what is kept knows nothing of that file
         if engine.identity not in self._kept:
             found = find(self, engine)
             if found is None:

@@ -7,7 +7,7 @@ include/linux/bpf.h). A function may be in a module, and is then named alone or 
 from __future__ import annotations
 
 from purebpf.btf.reader import Btf
-from purebpf.btf.running import module_btf, modules
+from purebpf.btf.running import module_btf, modules, stands_in
 from purebpf.btf.types import Kind
 from purebpf.data import data
 from purebpf.errors import Error
@@ -79,7 +79,7 @@ def _in_symbols(name: str) -> bool:
     """Whether there is a function of that name, whatever BTF says."""
     from purebpf.btf.kallsyms import functions, read_symbols
 
-    return bool(functions(read_symbols(), name))
+    return not stands_in() and bool(functions(read_symbols(), name))
 
 
 def hook_names(btf: Btf, hook: HookKind) -> list[str]:

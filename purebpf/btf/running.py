@@ -7,6 +7,8 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 
@@ -33,9 +35,45 @@ BUILD_ID = 3  # NT_GNU_BUILD_ID
 MODULE = re.compile(r"[\w.-]+", re.ASCII)
 
 
-@lru_cache(maxsize=1)
+_instead: ContextVar[Btf | None] = ContextVar("instead", default=None)
+
+
+@contextmanager
+def instead(path: str) -> Iterator[None]:
+    """Within the block the BTF in a file stands for the running kernel's, which has no modules then: for compiling. "" changes
+    nothing. Raises Error for a file that cannot be read or has none."""
+    if not path:
+        yield
+        return
+    token = _instead.set(_other(path, os.stat(path).st_mtime_ns if os.path.exists(path) else 0))
+    try:
+        yield
+    finally:
+        _instead.reset(token)
+
+
+@lru_cache(maxsize=4)
+def _other(path: str, _changed: int) -> Btf:
+    try:
+        return open_btf(path)
+    except OSError as error:
+        raise Error(f"the BTF to compile for, {path}, cannot be read: {error.strerror}") from error
+
+
+def stands_in() -> bool:
+    """Whether another kernel's BTF stands for the running one's now."""
+    return _instead.get() is not None
+
+
 def kernel_btf() -> Btf:
-    """The running kernel's BTF, opened once. Raises Unsupported when the kernel offers none.
+    """The running kernel's BTF, opened once; the one `instead` of it, within such a block. Raises Unsupported when the kernel
+    offers none."""
+    return _instead.get() or own_btf()
+
+
+@lru_cache(maxsize=1)
+def own_btf() -> Btf:
+    """The running kernel's BTF. Raises Unsupported when the kernel offers none.
 
     Needs Linux 5.4 built with CONFIG_DEBUG_INFO_BTF, or the kernel's own file with its BTF in one of the usual places.
     """
@@ -102,7 +140,7 @@ def module_btf(name: str) -> Btf:
 
 def modules() -> Iterator[str]:
     """The loaded modules that the kernel offers BTF of."""
-    if FOLDER.is_dir():
+    if not stands_in() and FOLDER.is_dir():
         yield from (path.name for path in FOLDER.iterdir() if path.name != VMLINUX.name)
 
 

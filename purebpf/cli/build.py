@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 )
 @click.option("--cpu", type=click.IntRange(1, 4), help=f"Instruction set level.  [default: {Options().cpu}]")
 @click.option("--kernel", metavar="VERSION", help="For this kernel and all later ones, such as 5.10.")
-def build(file: Path, emit: str, cpu: int | None, kernel: str | None) -> None:
+@click.option("--btf", metavar="FILE", default="", help="Compile by the types of the kernel in FILE, not of the running one.")
+def build(file: Path, emit: str, cpu: int | None, kernel: str | None, btf: str) -> None:
     """Compile the programs in FILE.
 
     `spec` is the programs and their maps as text, to be loaded elsewhere.
     """
-    programs, options = programs_of(file), chosen(cpu, kernel)
+    programs, options = programs_of(file), replace(chosen(cpu, kernel), btf=btf)
     for program in programs.values():
         program.options = options
     if emit == "spec":

@@ -36,20 +36,24 @@ RESULTS = {
 )
 @click.option("--python", is_flag=True, help="With --pcap: run the functions themselves, which stop at breakpoints.")
 @click.option("--log", is_flag=True, help="Show the whole log of the kernel's verifier when it rejects a program.")
+@click.option(
+    "--btf", metavar="FILE", default="", help="Compile by the types of the kernel in FILE (default: the running one)."
+)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def run(file: Path, engine: str, pcap: Path | None, python: bool, log: bool, arguments: tuple[str, ...]) -> None:
+def run(file: Path, engine: str, pcap: Path | None, python: bool, log: bool, btf: str, arguments: tuple[str, ...]) -> None:
     """Run FILE.
 
     A file with an `if __name__ == "__main__":` block runs as Python would run it, with ARGUMENTS. With --pcap its programs are
     run on each packet of a capture instead, and the results and maps are shown. A file without such a block has its programs
     attached, and what they print is shown, until Ctrl-C.
     """
-    from purebpf.collection import set_default_engine
+    from purebpf.collection import set_default_btf, set_default_engine
     from purebpf.rejection import FULL_LOG
 
     if python and (pcap is None or engine == "kernel"):
         raise click.UsageError("--python runs a file's programs on the packets of --pcap, on the virtual machine's maps")
     set_default_engine(engine)
+    set_default_btf(btf)
     if log:
         os.environ[FULL_LOG] = "full"
     if pcap is not None:

@@ -15,7 +15,8 @@ class Options:
     the kernel turns them (5.17). `dead_registers` relies on a verifier that forgets what nobody reads any more, which Linux
     6.15 brought. `kernel_pointers` loads through pointers into the kernel that the verifier knows (5.11 for that to the
     current task), `kernel_casts` has it make one of any address (6.2). `big_endian` is the target's byte order. `debugging`
-    leaves out what serves a debugger only: for running the program as Python."""
+    leaves out what serves a debugger only: for running the program as Python. `btf` is a file with the types of another kernel,
+    by which the program is compiled; without one it is the running kernel."""
 
     cpu: int = 3
     may_goto: bool = True
@@ -26,6 +27,7 @@ class Options:
     kernel_casts: bool = True
     big_endian: bool = False
     debugging: bool = False
+    btf: str = ""
 
     @property
     def old_kernels(self) -> bool:
@@ -42,12 +44,15 @@ class Options:
         return (
             self.cpu <= target.cpu
             and self.big_endian == target.big_endian
+            and self.btf == target.btf
             and all(getattr(target, name) or not getattr(self, name) for name in OPTIONAL)
         )
 
     def within(self, target: Options) -> Options:
-        """These, without the features that the target lacks."""
-        return replace(self, **{name: getattr(self, name) and getattr(target, name) for name in OPTIONAL})
+        """These, without the features that the target lacks, by the types that it names if these name none."""
+        return replace(
+            self, btf=self.btf or target.btf, **{name: getattr(self, name) and getattr(target, name) for name in OPTIONAL}
+        )
 
 
 def for_kernels(first: tuple[int, int]) -> Options:

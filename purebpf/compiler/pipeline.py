@@ -128,6 +128,23 @@ def compile_program(
 ) -> Compiled:
     """Compile one program. Raises CompileError with place and hint."""
     options = options or Options()
+    if not options.btf:
+        return _compile(function, kind, hook, license, options, name, maps)
+    from purebpf.btf.running import instead
+
+    with instead(options.btf):
+        return _compile(function, kind, hook, license, options, name, maps)
+
+
+def _compile(
+    function: FunctionType,
+    kind: ProgramKind,
+    hook: str,
+    license: str,
+    options: Options,
+    name: str | None,
+    maps: dict[str, MapDeclaration] | None,
+) -> Compiled:
     given = function, kind, hook, license, options, name, maps
     unit, made = compile_ir(*given)
     try:

@@ -27,7 +27,8 @@ def types_and_relocations(
     functions = function_types(plain, unit.global_, unit.kind.type, collected)
     asked: tuple[CoreRelocation, ...] = ()
     if any(function.cores for function in emitted):
-        asked = relocations(emitted, starts, Trimmer(unit.btf or kernel_btf(), collected.add))
+        btf = unit.declared.btf if unit.declared is not None else unit.btf or kernel_btf()
+        asked = relocations(emitted, starts, Trimmer(btf, collected.add))
     return functions, tuple(collected.types), asked
 
 

@@ -119,6 +119,10 @@ class _Walk:
         return [(word, self.value(attributes[word], words)) for word in words if word in attributes]
 
     def of_class(self, value: type, words: tuple[str, ...]) -> object:
+        if hasattr(value, "__bpf_fields__"):
+            from purebpf.lang.kernel_structs import described
+
+            return "kernel", _name(value), described(value)  # type: ignore[arg-type]
         if _fixed(value):
             return _name(value)
         bases = [self.value(base, words) for base in value.__bases__]

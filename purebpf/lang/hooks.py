@@ -43,7 +43,7 @@ def _typed(kind: ProgramKind, hook: str) -> str | None:
 def _function(name: str) -> str | None:
     """Of a probe's function: BTF, which is read already, knows most of them; the table of symbols all."""
     from purebpf.btf import kallsyms
-    from purebpf.btf.running import kernel_btf
+    from purebpf.btf.running import kernel_btf, stands_in
     from purebpf.btf.targets import is_pattern, target
     from purebpf.btf.types import Kind
 
@@ -56,4 +56,4 @@ def _function(name: str) -> str | None:
         pass
     except Error as error:
         return str(error)
-    return kallsyms.unknown(name)
+    return None if stands_in() else kallsyms.unknown(name)

@@ -63,6 +63,10 @@ def bytes_(n: int) -> Any:
 @declaring.explained("bpf.array", "bpf.array(u32, 4)")
 def array(element: type[T], n: int) -> Any:
     """A field of `n` elements."""
+    if hasattr(element, "__bpf_kernel_type__"):
+        from purebpf.lang.kernel_structs import Elements
+
+        return Elements(element, _count("array(T, n)", n))
     layout = type_of(element)
     if layout is None or (isinstance(element, Specifier) and element.bits):
         raise declaring.error(

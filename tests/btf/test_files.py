@@ -16,7 +16,7 @@ from purebpf.btf.encode import words_of
 from purebpf.btf.files import open_btf
 from purebpf.btf.header import Index
 from purebpf.btf.reader import Btf, BtfError
-from purebpf.btf.running import build_id, kernel_btf, module_btf
+from purebpf.btf.running import build_id, kernel_btf, module_btf, own_btf
 from purebpf.btf.types import Kind, Ptr, Struct, Typedef
 from purebpf.errors import Error, Unsupported
 from tests.btf.elf import elf_file
@@ -175,16 +175,16 @@ def test_cache_that_cannot_be_written_is_no_error(monkeypatch: pytest.MonkeyPatc
 def test_kernel_is_indexed_once(vmlinux: Btf, private: Path) -> None:
     if not build_id():
         pytest.skip("this kernel tells no build ID")
-    kernel_btf.cache_clear()
+    own_btf.cache_clear()
     try:
         first = kernel_btf()
         assert [path.name for path in private.iterdir()] == [f"{build_id()}.index"]
-        kernel_btf.cache_clear()
+        own_btf.cache_clear()
         second = kernel_btf()
         assert list(second.index.places) == list(first.index.places) == list(vmlinux.index.places)
         assert second.type(second.find("task_struct", Kind.STRUCT)) == vmlinux.type(vmlinux.find("task_struct", Kind.STRUCT))
     finally:
-        kernel_btf.cache_clear()
+        own_btf.cache_clear()
 
 
 def test_kernel_of_a_file_is_taken_where_there_is_no_sysfs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -192,11 +192,11 @@ def test_kernel_of_a_file_is_taken_where_there_is_no_sysfs(monkeypatch: pytest.M
     (tmp_path / f"vmlinux-{release}").write_bytes(elf_file({".BTF": RAW}))
     monkeypatch.setattr(running, "VMLINUX", tmp_path / "none")
     monkeypatch.setattr(running, "PLACES", (str(tmp_path / "other-{}"), str(tmp_path / "vmlinux-{}")))
-    kernel_btf.cache_clear()
+    own_btf.cache_clear()
     try:
         assert kernel_btf().find("choice", Kind.ENUM) == 6
     finally:
-        kernel_btf.cache_clear()
+        own_btf.cache_clear()
 
 
 def test_modules_build_on_the_kernel(vmlinux: Btf, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -300,12 +300,12 @@ def test_known_structures_of_the_kernel(vmlinux: Btf) -> None:
 def test_kernel_without_btf_is_unsupported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(running, "VMLINUX", tmp_path / "vmlinux")
     monkeypatch.setattr(running, "PLACES", (str(tmp_path / "boot-{}"),))
-    running.kernel_btf.cache_clear()
+    running.own_btf.cache_clear()
     try:
         with pytest.raises(Unsupported, match=r"This kernel offers no BTF: .* CONFIG_DEBUG_INFO_BTF"):
             kernel_btf()
     finally:
-        running.kernel_btf.cache_clear()
+        running.own_btf.cache_clear()
 
 
 def test_errors_are_of_the_one_tree() -> None:

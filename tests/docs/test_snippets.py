@@ -26,6 +26,7 @@ NAMES = (
     "portable",
     "stacks",
     "tracing",
+    "types",
 )
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 WITHOUT_PROGRAMS = ("btf.md",)

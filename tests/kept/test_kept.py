@@ -72,6 +72,13 @@ part = one if N == 1 else two
 def f(ctx):
     return part()
 """,
+    "declared type of the kernel": """
+class t(bpf.KernelStruct):
+    a: u8 if N == 1 else u16
+@bpf.xdp
+def f(ctx):
+    return bpf.sizeof(t)
+""",
     "class": """
 class limits:
     most = N

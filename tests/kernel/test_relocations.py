@@ -6,7 +6,7 @@ import pytest
 
 from purebpf.btf import running
 from purebpf.btf.relocation import CoreKind, CoreRelocation
-from purebpf.btf.running import kernel_btf
+from purebpf.btf.running import kernel_btf, own_btf
 from purebpf.data import replace
 from purebpf.errors import Error, Unsupported, VerifierError
 from purebpf.isa.asm import DW, R0, R1, R2, Exit, JEq, Label, LoadImm64, LoadMem, Mov, assemble
@@ -89,12 +89,12 @@ def test_a_relocation_that_makes_no_sense_is_an_error(kernel: KernelEngine) -> N
 def test_a_kernel_without_types_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     monkeypatch.setattr(running, "VMLINUX", running.Path(str(tmp_path)) / "vmlinux")
     monkeypatch.setattr(running, "PLACES", (f"{tmp_path}/{{}}",))
-    kernel_btf.cache_clear()
+    own_btf.cache_clear()
     try:
         with pytest.raises(Unsupported, match=r"'careful' asks for the kernel's own types\. This kernel offers no BTF"):
             KernelEngine().load_program(guarded(Program()), {})
     finally:
-        kernel_btf.cache_clear()
+        own_btf.cache_clear()
 
 
 def test_the_virtual_machine_plays_the_kernel_that_the_program_was_compiled_for() -> None:

@@ -47,8 +47,10 @@ def annotation_type(cx: Lowering, node: ast.expr) -> Annotation | None:
         return value
     if value is None or value is tuple:
         return None
+    if isinstance(value, KernelName):
+        return value
     layout = type_of(value)
-    if layout is None and not hasattr(value, "__bpf_context__") and not isinstance(value, KernelName) and not _declares(value):
+    if layout is None and not hasattr(value, "__bpf_context__") and not _declares(value):
         if value is float:
             cx.fail(
                 node, "there are no floating-point numbers in the kernel", hint="scale to integers, for example thousandths"

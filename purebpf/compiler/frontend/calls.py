@@ -100,7 +100,7 @@ def _call_constant(cx: Lowering, node: ast.Call, value: Any) -> Value:
         if isinstance(value, KernelName):
             from purebpf.compiler.frontend import kernel
 
-            return kernel.at(cx, node, value.__bpf_kernel_type__)
+            return kernel.at(cx, node, value)
     if isinstance(value, FunctionType) and value.__module__ in QUERIES and (answer := _query(cx, node, value)) is not None:
         return answer
     handler = _lookup(intrinsics.INTRINSICS, value) or _lookup(BUILTINS, value)

@@ -41,6 +41,7 @@ from purebpf.compiler.frontend.values import (
 from purebpf.compiler.ir.ops import I64, VOID, Function, Op, Ptr
 from purebpf.data import replace
 from purebpf.errors import Error
+from purebpf.lang.kernel_types import KernelName
 
 INLINE_NODES = 150  # a function of at most so many syntax nodes is inlined wherever it is called
 MAX_INLINE_DEPTH = 16
@@ -78,6 +79,8 @@ def frame_for(cx: Lowering, function: FunctionType, source: Source) -> Frame:
                 frame.types[argument.arg] = layout
     if node.returns is not None:
         frame.result = annotation_type(cx, node.returns)
+        if isinstance(frame.result, KernelName):
+            frame.result = None  # what is returned says it itself
     if node.args.vararg or node.args.kwarg:
         cx.fail(node, f"`{node.name}` takes `*` or `**` arguments, which a program cannot have", hint="name the parameters")
     cx.frames.pop()

@@ -10,20 +10,41 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, NoReturn
 
+from purebpf.btf.names import essential_name
 from purebpf.btf.relocation import CoreKind
-from purebpf.btf.types import Array, Const, Enum, Enum64, Int, Member, Ptr, Restrict, Struct, Typedef, TypeTag, Union, Volatile
+from purebpf.btf.types import (
+    Array,
+    Const,
+    Enum,
+    Enum64,
+    Fwd,
+    Int,
+    Member,
+    Ptr,
+    Restrict,
+    Struct,
+    Typedef,
+    TypeTag,
+    Union,
+    Volatile,
+)
 from purebpf.compiler.frontend import helpers, kfuncs, memory
 from purebpf.compiler.frontend.values import U64, Fill, IntValue, KernelRef, Ref, Value, describe, known
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Op
 from purebpf.data import replace
 from purebpf.errors import Error
+from purebpf.lang.declaring import Misdeclared
+from purebpf.lang.kernel_structs import Declared, KernelStruct, KernelUnion
 from purebpf.lang.types import BoolType, CharsType, IntType
 from purebpf.tables.helpers import helper
 
 if TYPE_CHECKING:
     from purebpf.btf.reader import Btf
+    from purebpf.compiler.frontend.kernel_declared import DeclaredTypes
     from purebpf.compiler.frontend.lower import Lowering
+    from purebpf.lang.kernel_types import KernelName
 
+NO_BTF = "name a kernel's BTF with `--btf FILE` (Options(btf=...)), or declare the fields you need: class T(bpf.KernelStruct)"
 NETWORK_ORDER = frozenset({"__be16", "__be32", "__be64"})
 NO_KERNEL_MEMORY = frozenset({"user", "percpu"})  # type tags of pointers that lead elsewhere
 NEVER_NULL = frozenset({"seq_file"})  # an iterator's output
@@ -33,6 +54,11 @@ MODIFIERS = (Typedef.kind, Volatile.kind, Const.kind, Restrict.kind, TypeTag.kin
 
 
 def btf_of(cx: Lowering, node: ast.AST) -> Btf:
+    """The types that the program uses: the kernel's, and those that it declares itself. An error where there are none."""
+    return cx.unit.declared.btf if cx.unit.declared is not None else opened(cx, node)
+
+
+def opened(cx: Lowering, node: ast.AST) -> Btf:
     """The BTF of the kernel that the program is compiled for; an error where there is none."""
     from purebpf.btf.running import kernel_btf
 
@@ -41,12 +67,33 @@ def btf_of(cx: Lowering, node: ast.AST) -> Btf:
     try:
         return kernel_btf()
     except Error as error:
-        cx.fail(node, str(error))
+        cx.fail(node, str(error), hint=NO_BTF)
+
+
+def number_of(cx: Lowering, node: ast.AST, type: KernelName) -> int:
+    """The number of a struct or union that is imported or declared."""
+    if not isinstance(type, Declared):
+        return named(cx, node, type.__bpf_kernel_type__)
+    if type in (KernelStruct, KernelUnion):
+        cx.fail(node, f"bpf.{type.__name__} is no type of the kernel itself", hint="class task_struct(bpf.KernelStruct): ...")
+    try:
+        return declared(cx, node).number(type)
+    except Misdeclared as error:
+        cx.fail(node, error.message, hint=error.hint)
+
+
+def declared(cx: Lowering, node: ast.AST) -> DeclaredTypes:
+    """The types that the program declares itself."""
+    from purebpf.compiler.frontend.kernel_declared import DeclaredTypes
+
+    if cx.unit.declared is None:
+        cx.unit.declared = DeclaredTypes(lambda: opened(cx, node))
+    return cx.unit.declared
 
 
 def named(cx: Lowering, node: ast.AST, name: str) -> int:
     """The number of a struct or union, or of a typedef of one; an error with similar names for what the kernel has not."""
-    btf = btf_of(cx, node)
+    btf = opened(cx, node)
     for number in (*btf.types_named(name, (Struct.kind, Union.kind)), *btf.types_named(name, Typedef.kind)):
         if isinstance(btf.type(btf.resolve(number)), Struct | Union):
             return number
@@ -62,14 +109,22 @@ def _similar(btf: Btf, name: str) -> str:
     return f"similar: {', '.join(near)}" if near else ""
 
 
-def at(cx: Lowering, node: ast.Call, name: str) -> Value:
-    """`task_struct(address)`: what lies at an address."""
+def at(cx: Lowering, node: ast.Call, type: KernelName) -> Value:
+    """`task_struct(address)`: what lies at an address, or another view of an object."""
+    name = type.__bpf_kernel_type__
     if len(node.args) != 1 or node.keywords:
         cx.fail(node, f"`{name}` takes one address", hint=f"{name}(ctx.args[0])")
     value = cx.expression(node.args[0])
     if isinstance(value, KernelRef):
-        return pointing(cx, node, address(cx, value), named(cx, node, name), False)
-    return pointing(cx, node, cx.integer(node.args[0], value, "an address").op, named(cx, node, name), False)
+        return viewed(cx, node, value, type)
+    return pointing(cx, node, cx.integer(node.args[0], value, "an address").op, number_of(cx, node, type), False)
+
+
+def viewed(cx: Lowering, node: ast.AST, ref: KernelRef, type: KernelName) -> KernelRef:
+    """An object as one of another type. If that is the same to the kernel, the verifier still knows the pointer."""
+    number = number_of(cx, node, type)
+    same = len(ref.path) == 1 and essential_name(type.__bpf_kernel_type__) == essential_name(btf_of(cx, node).name(ref.root))
+    return pointing(cx, node, address(cx, ref), number, same and ref.direct, ref.nullable or not same)
 
 
 def pointing(cx: Lowering, node: ast.AST, op: Op, type: int, direct: bool, nullable: bool = True) -> KernelRef:
@@ -84,14 +139,38 @@ def pointing(cx: Lowering, node: ast.AST, op: Op, type: int, direct: bool, nulla
     return KernelRef(op, root, (0,), place, btf.name(root), direct, nullable)
 
 
+def annotated(cx: Lowering, node: ast.AST, ref: KernelRef, type: KernelName) -> KernelRef:
+    """An object that is annotated with a type: as it is, as another declaration of its type has it, or an error."""
+    name, own = type.__bpf_kernel_type__, btf_of(cx, node).name(ref.type)
+    if isinstance(type, Declared):
+        if cx.unit.declared is not None and cx.unit.declared.numbers.get(type) == ref.type:
+            return ref
+    elif name in (own, btf_of(cx, node).name(ref.root)):
+        return ref
+    if essential_name(name) != essential_name(own):
+        cx.fail(node, f"this is {_shown(ref)}, not a `{name}`", hint=f"`{name}(...)` is another view of what lies there")
+    return viewed(cx, node, ref, type)
+
+
 def current_task(cx: Lowering, node: ast.AST) -> Value:
     """`bpf.current.task`: by a pointer that the verifier knows where there is one (Linux 5.11)."""
-    type = named(cx, node, "task_struct")
+    type = _task(cx, node)
     known = helper("get_current_task_btf")
     direct = cx.unit.options.kernel_pointers and known is not None and cx.unit.kind.type in known.programs
     name = "get_current_task_btf" if direct else "get_current_task"
     helpers.allowed(cx, node, name)
     return pointing(cx, node, cx.call(name, []), type, direct, nullable=False)
+
+
+def _task(cx: Lowering, node: ast.AST) -> int:
+    """The type of tasks. Where there is no BTF nothing is known of it: the program has a declaration of its own for that."""
+    from purebpf.btf.running import kernel_btf
+
+    try:
+        kernel_btf()
+    except Error:
+        return declared(cx, node).opaque("task_struct")
+    return named(cx, node, "task_struct")
 
 
 def attribute(cx: Lowering, node: ast.Attribute, ref: KernelRef) -> Value:
@@ -154,6 +233,12 @@ def field_names(btf: Btf, struct: int) -> list[str]:
 
 
 def no_field(cx: Lowering, node: ast.AST, shown: str, struct: int, name: str) -> NoReturn:
+    types = cx.unit.declared
+    if types is not None and struct in types.nameless:
+        opened(cx, node)  # fails, and says why
+    if types is not None and struct in types.numbers.values():
+        hint = f"add it to the declaration: `{name}: u32`"
+        cx.fail(node, f"the declaration of `{shown}` has no field `{name}`", hint=hint)
     cx.fail(node, f"the kernel's `{shown}` has no field `{name}`", hint=_fields(btf_of(cx, node), struct, name))
 
 
@@ -299,7 +384,10 @@ def pointed(cx: Lowering, node: ast.AST, op: Op, found: Ptr, direct: bool, nulla
         one = btf.type(target)
         here = one.name if isinstance(one, TypeTag) else ""
         target = btf.third_word(target)
-    if here in NO_KERNEL_MEMORY or not isinstance(btf.type(btf.resolve(found.type)), Struct | Union):
+    to = btf.type(btf.resolve(found.type))
+    if isinstance(to, Fwd) and cx.unit.declared is not None and found.type >= cx.unit.declared.builder.first:
+        return pointing(cx, node, op, named(cx, node, to.name), direct, nullable)  # a declared pointer to an imported type
+    if here in NO_KERNEL_MEMORY or not isinstance(to, Struct | Union):
         return IntValue(op, 0, U64)
     return pointing(cx, node, op, found.type, direct, nullable)
 

@@ -18,6 +18,7 @@ from purebpf.compiler.frontend import kernel
 from purebpf.compiler.frontend.values import Const, IntValue, Value
 from purebpf.compiler.ir.ops import I64
 from purebpf.lang import kernel_types, layout
+from purebpf.lang.kernel_structs import Declared
 from purebpf.lang.kernel_types import KernelName
 
 if TYPE_CHECKING:
@@ -30,24 +31,26 @@ def _ask(cx: Lowering, kind: CoreKind, root: int, access: str, answer: int, low:
     return IntValue(op, low, high, low < 0, high == 1)
 
 
-def _type(cx: Lowering, node: ast.AST, name: str) -> int:
-    """Any type of this name; 0 if there is none."""
-    btf = kernel.btf_of(cx, node)
+def _type(cx: Lowering, node: ast.AST, type: KernelName) -> int:
+    """A declared type, or any of this name; 0 if there is none."""
+    if isinstance(type, Declared):
+        return kernel.number_of(cx, node, type)
+    name, btf = type.__bpf_kernel_type__, kernel.opened(cx, node)
     for kinds in ((Struct.kind, Union.kind), (Enum.kind, Enum64.kind), (Typedef.kind,), ()):
         if found := btf.types_named(name, kinds):
             return found[0]
     return 0
 
 
-def _exists(cx: Lowering, node: ast.Call, name: str, what: str) -> Value:
+def _exists(cx: Lowering, node: ast.Call, type: KernelName, what: str) -> Value:
     """A field, also one of an inner struct (`"__sk_common.skc_family"`), or an enumerator."""
-    btf, root = kernel.btf_of(cx, node), _type(cx, node, name)
+    root, btf = _type(cx, node, type), kernel.btf_of(cx, node)
     found = btf.type(btf.resolve(root))
     if isinstance(found, Enum | Enum64):
         index = next((i for i, (known, _) in enumerate(found.values) if known == what), None)
         access = f"{MISSING}{what}" if index is None else str(index)
         return _ask(cx, CoreKind.ENUMVAL_EXISTS, root, access, 1, 0, 1)
-    root = kernel.named(cx, node.args[0], name)
+    root = kernel.number_of(cx, node.args[0], type)
     path, here = [0], btf.resolve(root)
     for part in what.split("."):
         way = kernel.member(btf, here, part) if isinstance(btf.type(here), Struct | Union) else None
@@ -59,8 +62,9 @@ def _exists(cx: Lowering, node: ast.Call, name: str, what: str) -> Value:
     return _ask(cx, CoreKind.FIELD_EXISTS, root, kernel.access(tuple(path)), 1, 0, 1)
 
 
-def _offsetof(cx: Lowering, node: ast.Call, name: str, field: str) -> Value:
-    btf, root = kernel.btf_of(cx, node), kernel.named(cx, node.args[0], name)
+def _offsetof(cx: Lowering, node: ast.Call, type: KernelName, field: str) -> Value:
+    root = kernel.number_of(cx, node.args[0], type)
+    btf, name = kernel.btf_of(cx, node), type.__bpf_kernel_type__
     path, here = [0], btf.resolve(root)
     for part in field.split("."):
         way = kernel.member(btf, here, part) if isinstance(btf.type(here), Struct | Union) else None
@@ -72,23 +76,25 @@ def _offsetof(cx: Lowering, node: ast.Call, name: str, field: str) -> Value:
     return _ask(cx, CoreKind.FIELD_BYTE_OFFSET, root, kernel.access(tuple(path)), at, 0, (1 << 31) - 1)
 
 
-def _sizeof(cx: Lowering, node: ast.Call, name: str) -> Value:
-    btf, root = kernel.btf_of(cx, node), _type(cx, node, name)
+def _sizeof(cx: Lowering, node: ast.Call, type: KernelName) -> Value:
+    root, btf = _type(cx, node, type), kernel.btf_of(cx, node)
     if not root:
-        kernel.named(cx, node.args[0], name)
+        kernel.number_of(cx, node.args[0], type)
     return _ask(cx, CoreKind.TYPE_SIZE, root, "0", btf.size_of(root), 0, (1 << 31) - 1)
 
 
-def _type_exists(cx: Lowering, node: ast.Call, name: str) -> Value:
-    if root := _type(cx, node, name):
+def _type_exists(cx: Lowering, node: ast.Call, type: KernelName) -> Value:
+    name = type.__bpf_kernel_type__
+    if root := _type(cx, node, type):
         return _ask(cx, CoreKind.TYPE_EXISTS, root, "0", 1, 0, 1)
     asked = [_ask(cx, CoreKind.TYPE_EXISTS, 0, f"{MISSING}{kind} {name}", 1, 0, 1).op for kind in UNKNOWN]
     either = functools.reduce(lambda one, other: cx.builder.emit("or", I64, [one, other]), asked)
     return IntValue(either, 0, 1, False, True)
 
 
-def _enum_value(cx: Lowering, node: ast.Call, name: str, enumerator: str) -> Value:
-    btf, root = kernel.btf_of(cx, node), _type(cx, node, name)
+def _enum_value(cx: Lowering, node: ast.Call, type: KernelName, enumerator: str) -> Value:
+    root, name = _type(cx, node, type), type.__bpf_kernel_type__
+    btf = kernel.btf_of(cx, node)
     found = btf.type(btf.resolve(root))
     if not isinstance(found, Enum | Enum64):
         cx.fail(node.args[0], f"`{name}` is no enum of this kernel")
@@ -126,4 +132,4 @@ def query(cx: Lowering, node: ast.Call, function: object) -> Value | None:
     if len(values) != takes - 1 or len(words) != takes - 1 or node.keywords:
         wanted = ", ".join(["a type of the kernel", *["a constant text"] * (takes - 1)])
         cx.fail(node, f"`{function.__name__}` takes {wanted}")
-    return lower(cx, node, first.value.__bpf_kernel_type__, *words)
+    return lower(cx, node, first.value, *words)

@@ -35,6 +35,7 @@ from purebpf.tables.enums import MapType
 
 if TYPE_CHECKING:
     from purebpf.btf.reader import Btf
+    from purebpf.compiler.frontend.kernel_declared import DeclaredTypes
     from purebpf.compiler.frontend.scopes import Scope
 
 BPF_F_RDONLY_PROG = 1 << 7
@@ -78,6 +79,7 @@ class Unit:
     active: list[object] = made(list)  # code objects of subprograms being lowered
     call_counts: dict[object, int] = made(dict)
     btf: Btf | None = None  # of the kernel module that it traces, on top of the kernel's
+    declared: DeclaredTypes | None = None  # types of the kernel that the program declares itself, on top of all others
     unions: bool = False  # whether a field of a union was named: fields of different names may share bytes
     scratch: int = 0  # bytes of local memory in a per-CPU map
     warnings: list[str] = made(list)

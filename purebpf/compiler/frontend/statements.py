@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from typing import cast
 
 from purebpf.compiler.frontend import (
     advice,
@@ -29,21 +30,25 @@ from purebpf.compiler.frontend.lower import Lowering, lowers
 from purebpf.compiler.frontend.values import (
     NONE,
     Bound,
+    Conflict,
     Const,
     Fill,
     IntValue,
+    KernelRef,
     ListValue,
     MaybeInt,
     MaybeRef,
     Packet,
     Ref,
     TupleValue,
+    Unset,
     Value,
     describe,
     known,
 )
 from purebpf.compiler.meaning import Annotation
 from purebpf.data import replace
+from purebpf.lang.kernel_types import KernelName
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.types import BoolType, CharsType, IntType, StructType
 from purebpf.tables.enums import MapType
@@ -189,7 +194,9 @@ def bind(cx: Lowering, node: ast.AST, name: str, value: Value, types: Mapping[st
         place = memory.temporary(cx, value.type, name)
         memory.fill(cx, node, place, value)
         value = place
-    if isinstance(wanted, type):
+    if isinstance(wanted, KernelName):
+        value = _as_kernel_type(cx, node, name, value, cast("KernelName", wanted))
+    elif isinstance(wanted, type):
         check_kind(cx, node, f"`{name}`", value, wanted)
     elif isinstance(wanted, IntType | BoolType):
         value = _narrowed(cx, node, value, wanted)
@@ -198,6 +205,18 @@ def bind(cx: Lowering, node: ast.AST, name: str, value: Value, types: Mapping[st
         if kind != wanted and value != NONE and not hasattr(value, "ref"):
             cx.fail(node, f"`{name}` is annotated `{wanted}` and cannot be {describe(value)}")
     cx.flow.names[name] = cx.held(value)
+
+
+def _as_kernel_type(cx: Lowering, node: ast.AST, name: str, value: Value, wanted: KernelName) -> Value:
+    """An object of the kernel by the type of an annotation: another declaration of the same struct is another view of it."""
+    from purebpf.compiler.frontend import kernel
+
+    if isinstance(value, Unset | Conflict):
+        return value
+    if not isinstance(value, KernelRef):
+        hint = f"`{wanted.__name__}(address)` is what lies at an address"
+        cx.fail(node, f"`{name}` is annotated `{wanted.__name__}` and cannot be {describe(value)}", hint=hint)
+    return kernel.annotated(cx, node, value, wanted)
 
 
 def _no_list(cx: Lowering, node: ast.AST, value: Value) -> None:
