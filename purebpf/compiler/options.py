@@ -60,4 +60,4 @@ def for_kernels(first: tuple[int, int]) -> Options:
     from purebpf.tables.since import feature_since
 
     cpu = next((level for level in (4, 3, 2) if feature_since(f"cpu{level}") <= first), 1)
-    return Options(cpu, **{name: feature_since(name) <= first for name in OPTIONAL})
+    return replace(Options(cpu), **{name: feature_since(name) <= first for name in OPTIONAL})
