@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from purebpf.lang.maps import MapDeclaration
     from purebpf.program import Program
 
+IN_FILES = frozenset({"uprobe", "uretprobe", "usdt"})
 MOST = 16  # programs of one function
 FORMATS = ("/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events")
 
@@ -81,9 +82,25 @@ def _made_of(
     """Everything that the compiler was given, as plain data, and the maps in it."""
     outside, maps = made_of(program.function, words, learn)
     options = program.options and repr(program.options)
-    format = _format(program.hook) if program.kind.decorator == "tracepoint" else ""
+    format = _format(program.hook) if program.kind.decorator == "tracepoint" else _file(program)
     hook = program.kind.section, program.hook, _row(program), format
     return (engine.identity, hook, program.license, options, outside), maps
+
+
+def _file(program: Program) -> str:
+    """The file that a program's parameters are described in: which one it is, and which state of it."""
+    code = program.function.__code__
+    if program.kind.decorator not in IN_FILES or code.co_varnames[: code.co_argcount] == ("ctx",):
+        return ""
+    from purebpf.binaries.files import find_binary
+    from purebpf.errors import Error
+
+    try:
+        path = find_binary(program.hook.partition(":")[0])
+        found = os.stat(path)
+    except (Error, OSError):
+        raise Incomparable from None
+    return f"{path} {found.st_dev} {found.st_ino} {found.st_size} {found.st_mtime_ns}"
 
 
 def _row(program: Program) -> str:

@@ -20,6 +20,10 @@ def unknown(kind: ProgramKind, hook: str) -> str | None:
             from purebpf.lang import raw_tracepoints
 
             return raw_tracepoints.unknown(hook)
+        case "uprobe" | "uretprobe":
+            from purebpf.binaries import places
+
+            return places.unknown(hook, kind.attach is not None)
         case "kprobe" | "kretprobe":
             return next(filter(None, map(_function, hook.split(","))), None)
         case "fentry" | "fexit" | "fmod_ret" | "lsm" | "tp_btf" | "iter":

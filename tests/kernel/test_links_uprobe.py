@@ -15,10 +15,10 @@ import pytest
 
 import purebpf as bpf
 from purebpf import u64
+from purebpf.binaries.files import MAGIC, cached, find_binary, symbol_offset
 from purebpf.errors import Error, KernelError
 from purebpf.isa.asm import R0, Exit, Label, Mov, assemble
 from purebpf.kernel import tracefs
-from purebpf.kernel.binaries import MAGIC, cached, find_binary, symbol_offset
 from purebpf.kernel.engine import KernelEngine
 from purebpf.kernel.errors import kernel_version
 from purebpf.kernel.link import probes, uprobe, uprobe_multi

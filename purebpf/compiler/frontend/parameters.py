@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from purebpf.btf.reader import Btf
     from purebpf.compiler.frontend.lower import Lowering
     from purebpf.compiler.frontend.source import Source
+    from purebpf.compiler.frontend.user_parameters import Found, UserSlot
 
 TYPED = frozenset({"fentry", "fexit", "fmod_ret", "lsm", "tp_btf", "iter"})
-AT_THE_END = frozenset({"fexit", "fmod_ret", "lsm", "kretprobe", "uretprobe"})  # those that have `ret`
-PROBES = frozenset({"kprobe", "kretprobe", "uprobe", "uretprobe"})
+AT_THE_END = frozenset({"fexit", "fmod_ret", "lsm", "kretprobe"})  # those that have `ret`
+USER = frozenset({"uprobe", "uretprobe"})  # on functions of processes
+PROBES = frozenset({"kprobe", "kretprobe"})
 RET = "ret"
 MOST = 6  # arguments in registers that have a name without BTF
 # Byte offsets in struct pt_regs of the arguments, and of the result: the calling conventions' registers.
@@ -68,6 +70,8 @@ def bind(cx: Lowering, source: Source) -> None:
     if contexts == names:
         cx.flow.names |= {argument.arg: Context(cx.context) for argument in contexts}
         return
+    if kind.decorator in USER:
+        return _bind_user(cx, source, names, contexts)
     slots = _slots(cx, source)
     for argument in names:
         with cx.at(argument):
@@ -78,6 +82,53 @@ def bind(cx: Lowering, source: Source) -> None:
             else:
                 _unknown(cx, argument, slots)
             statements.bind(cx, argument, argument.arg, value)
+
+
+def _bind_user(cx: Lowering, source: Source, names: list[ast.arg], contexts: list[ast.arg]) -> None:
+    """The parameters of a function of a process."""
+    from purebpf.compiler.frontend import statements, user_parameters
+
+    registers, result = _registers_here(cx, source)
+    try:
+        found = user_parameters.find(cx.unit.kind, cx.unit.hook, registers, result)
+    except Error as error:
+        cx.fail(source.node.decorator_list[0] if source.node.decorator_list else source.node, str(error))
+    assert cx.context is not None
+    for argument in names:
+        with cx.at(argument):
+            if argument in contexts:
+                value: Value = Context(cx.context)
+            elif argument.arg in found.slots:
+                value = _user_value(cx, found.slots[argument.arg])
+            else:
+                _unknown_user(cx, argument, found)
+            statements.bind(cx, argument, argument.arg, value)
+
+
+def _unknown_user(cx: Lowering, argument: ast.arg, found: Found) -> NoReturn:
+    name, hook = argument.arg, cx.unit.hook
+    if name in found.unreadable:
+        cx.fail(argument, f"`{name}` of `{hook}` cannot be read", found.unreadable[name], "leave it out")
+    known = ", ".join(found.slots)
+    if cx.unit.kind.decorator == "uretprobe":
+        hint = "a uretprobe has `ret` only, the result: keep arguments in a map, by thread, in a uprobe"
+    elif name == RET:
+        hint = "the result is there where the function ends: in a uretprobe"
+    elif found.described:
+        hint = f"it has: {known}"
+    else:
+        hint = f"the file has no debugging information for it, so its parameters are: {known}"
+    cx.fail(argument, f"`{hook}` has no parameter `{name}`", hint=hint)
+
+
+def _user_value(cx: Lowering, slot: UserSlot) -> IntValue:
+    assert cx.context is not None
+    whole = cx.builder.emit("load", I64, [cx.context], (8, 0, slot.offset))
+    if slot.type is None or slot.type.kind == "pointer":
+        return IntValue(whole, 0, U64)
+    if slot.type.kind == "bool":
+        return _boolean(cx, whole)
+    return _narrowed(cx, whole, 8 * slot.type.size, slot.type.signed)
 
 
 def _is_context(cx: Lowering, argument: ast.arg) -> bool:
@@ -127,7 +178,7 @@ def _prototype(cx: Lowering) -> tuple[Btf, FuncProto] | None:
     kind, hook = cx.unit.kind, cx.unit.hook
     place: Hook | None
     if kind.decorator in PROBES:
-        plain = kind.attach is None and kind.decorator in ("kprobe", "kretprobe") and "+" not in hook
+        plain = kind.attach is None and "+" not in hook
         place = find_hook(AttachType.TRACE_FENTRY, hook) if plain else None
     elif kind.decorator == "tp_btf":
         place = _tracepoint(hook)
@@ -156,11 +207,16 @@ def _tracepoint(event: str) -> Hook | None:
     return Hook(declared.module, numbers[0]) if numbers else None
 
 
-def _registers(cx: Lowering, source: Source, found: tuple[Btf, FuncProto] | None) -> dict[str, Slot]:
+def _registers_here(cx: Lowering, source: Source) -> tuple[tuple[int, ...], int]:
+    """Where arguments and the result are on this machine."""
     machine = os.uname().machine
     if machine not in REGISTERS or sys.maxsize < 1 << 32:
         cx.fail(source.node, f"where functions have their arguments on {machine} is not known", hint="take the context: `ctx`")
-    registers, result = REGISTERS[machine]
+    return REGISTERS[machine]
+
+
+def _registers(cx: Lowering, source: Source, found: tuple[Btf, FuncProto] | None) -> dict[str, Slot]:
+    registers, result = _registers_here(cx, source)
     if cx.unit.kind.decorator in AT_THE_END:
         return {RET: Slot(result, found[1].returns if found is not None else 0)}
     if found is None:
@@ -189,13 +245,17 @@ def _value(cx: Lowering, node: ast.AST, slot: Slot) -> Value:
             nullable = not direct or not there  # an iterator's first is its own
             return kernel.pointed(cx, node, whole, found, direct, nullable)
         case Int(bool=True):
-            low = cx.builder.emit("and", I32, [whole, cx.const(0xFF)])
-            return IntValue(cx.builder.emit("ne", BOOL, [low, cx.const(0)]), 0, 1, False, True)
+            return _boolean(cx, whole)
         case Int(size=size, signed=signed) | Enum(size=size, signed=signed) | Enum64(size=size, signed=signed) if size <= 8:
             return _narrowed(cx, whole, 8 * size, signed)
         case Struct() | Union() | Typedef():
             cx.fail(node, "a struct that is passed by value cannot be read", hint="leave this parameter out")
     cx.fail(node, f"a parameter of the type {btf.name(slot.type)!r} cannot be read", hint="leave it out")
+
+
+def _boolean(cx: Lowering, whole: Op) -> IntValue:
+    low = cx.builder.emit("and", I32, [whole, cx.const(0xFF)])
+    return IntValue(cx.builder.emit("ne", BOOL, [low, cx.const(0)]), 0, 1, False, True)
 
 
 def _entry(cx: Lowering, node: ast.arg, slot: Slot) -> Value | None:

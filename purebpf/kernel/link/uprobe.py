@@ -41,7 +41,7 @@ def attach(program: KernelProgram, given: Mapping[str, object], links: bool = Tr
     symbol = options.get("symbol") or where
     if not binary or not isinstance(symbol, str | int) or isinstance(symbol, bool) or symbol == "":
         raise options.wrong("needs the options 'binary' and 'symbol', as the program itself names none")
-    from purebpf.kernel.binaries import find_binary
+    from purebpf.binaries.files import find_binary
 
     path = find_binary(binary)
     probe = Probe("uprobe", path, offset_of(path, symbol), returning(program), f"{binary}:{symbol}")
@@ -68,6 +68,6 @@ def offset_of(path: str, symbol: str | int) -> int:
             return int(name, 0) + behind
     except ValueError:
         raise Error(f"{symbol!r} is no place in {path}: write a symbol, 'symbol+offset', or a number.") from None
-    from purebpf.kernel.binaries import symbol_offset
+    from purebpf.binaries.files import symbol_offset
 
     return symbol_offset(path, name) + behind

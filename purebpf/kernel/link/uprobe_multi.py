@@ -39,7 +39,7 @@ REASONS = {
 
 def attach(program: KernelProgram, given: Mapping[str, object]) -> KernelLink:
     """Raises Error for a file that is not there, and for a pattern that fits no function of it."""
-    from purebpf.kernel.binaries import find_binary, matching_offsets
+    from purebpf.binaries.files import find_binary, matching_offsets
 
     options = Options("uprobe multi", given, OPTIONS)
     named, _, where = program.spec.attach_to.rpartition(":")

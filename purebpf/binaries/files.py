@@ -84,22 +84,31 @@ def _text(data: bytes, at: int) -> str:
 
 def symbol_offset(path: str, name: str) -> int:
     """The offset in the file of a function. Raises Error, with similar names, when the file has none of that name."""
-    with _opened(path) as (elf, tables):
+    return _symbol(path, name)[1]
+
+
+def symbol_address(path: str, name: str) -> int:
+    """The address of a function, as the file itself gives it. Raises Error, with similar names, when there is none."""
+    return _symbol(path, name)[0]
+
+
+def _symbol(path: str, name: str) -> tuple[int, int]:
+    with opened(path) as (elf, tables):
         for table in tables:
             for address in _addresses(elf, table, name):
-                if (offset := _in_file(elf, address)) is not None:
-                    return offset
+                if (offset := in_file(elf, address)) is not None:
+                    return address, offset
         raise Error(f"{path} has no function {name!r}{_similar(tables, name)}")
 
 
 def matching_offsets(path: str, pattern: str) -> dict[int, str]:
     """The offsets in the file of all functions that a pattern fits, and a name for each. Raises Error when there is none."""
     found: dict[int, str] = {}
-    with _opened(path) as (elf, tables):
+    with opened(path) as (elf, tables):
         for table in tables:
             for symbol in table.iter_symbols():
                 if fnmatchcase(symbol.name, pattern) and _is_code(symbol):
-                    offset = _in_file(elf, symbol["st_value"])
+                    offset = in_file(elf, symbol["st_value"])
                     if offset is not None:
                         found.setdefault(offset, symbol.name)
         if not found:
@@ -108,16 +117,16 @@ def matching_offsets(path: str, pattern: str) -> dict[int, str]:
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[tuple[Any, list[Any]]]:
+def opened(path: str) -> Iterator[tuple[Any, list[Any]]]:
     """The file and its symbol tables. Raises Error for a file that is no ELF file."""
-    from elftools.common.exceptions import ELFError
+    from elftools.common.exceptions import DWARFError, ELFError
     from elftools.elf.elffile import ELFFile
 
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
             elf: Any = ELFFile(mapped)  # type: ignore[arg-type]
             yield elf, [table for kind in (".dynsym", ".symtab") if (table := elf.get_section_by_name(kind)) is not None]
-    except (ELFError, ValueError, OSError) as error:
+    except (ELFError, DWARFError, ValueError, OSError) as error:
         raise Error(f"{path} cannot be read as an ELF file: {error}.") from error
 
 
@@ -135,7 +144,7 @@ def _addresses(elf: Any, table: Any, name: str) -> Iterator[int]:
             yield symbol["st_value"]
 
 
-def _in_file(elf: Any, address: int) -> int | None:
+def in_file(elf: Any, address: int) -> int | None:
     """Where in the file the code at an address is; None where there is none."""
     for segment in elf.iter_segments("PT_LOAD"):
         if segment["p_flags"] & EXECUTABLE and 0 <= address - segment["p_vaddr"] < segment["p_filesz"]:
