@@ -74,10 +74,10 @@ def choose_engine(name: str = "auto") -> tuple[Engine, str]:
 
 
 def compile_together(
-    programs: Iterable[Program], compiled: Callable[[Program], Loadable]
+    programs: Iterable[Program], compiled: Callable[[Program], Loadable], alone: Iterable[MapDeclaration] = ()
 ) -> tuple[CollectionSpec, dict[str, MapDeclaration], dict[Program, str]]:
     """Programs, compiled each by `compiled`, as one collection: its spec, the declarations behind its maps, each program's name
-    in it (of one name: `_2`, `_3`)."""
+    in it (of one name: `_2`, `_3`). The maps of `alone` are in it whether or not a program uses them."""
     specs: dict[str, ProgramSpec] = {}
     maps: dict[str, Any] = {}
     shared: dict[str, MapDeclaration] = {}
@@ -96,6 +96,14 @@ def compile_together(
         specs[name], names[program] = made.program, name
         maps |= made.maps
         shared |= made.declarations
+    for declaration in alone:
+        if not any(declaration is each for each in shared.values()):
+            map_name, n = declaration.called, 1
+            while map_name in maps:
+                n += 1
+                map_name = f"{declaration.called}_{n}"
+            declaration.name = declaration.name or map_name
+            maps[map_name], shared[map_name] = declaration.describe(map_name), declaration
     variables: dict[str, VariableSpec] = {}
     for map_name, declaration in shared.items():
         from purebpf.lang.data import DataMap
@@ -107,13 +115,16 @@ def compile_together(
 
 
 class Collection:
-    """Programs loaded together. A context manager: leaving it detaches and closes everything."""
+    """Programs and maps loaded together. A context manager: leaving it detaches and closes everything."""
 
-    def __init__(self, programs: Iterable[Program], engine: Engine, debugging: bool = False) -> None:
+    def __init__(
+        self, programs: Iterable[Program], engine: Engine, debugging: bool = False, alone: Iterable[MapDeclaration] = ()
+    ) -> None:
         self.engine = engine
         self.debugging = debugging  # compiled without what serves a debugger only: for running them as Python
         self._target: Options | None = None
         self.programs = _reachable(programs, self.compiled)
+        self.alone = list(alone)  # maps that are wanted whether or not a program uses them
         self.runners: dict[Program, Runner] = {}
         self.spec: CollectionSpec = CollectionSpec()
         self.maps: dict[str, EngineMap] = {}
@@ -149,13 +160,14 @@ class Collection:
         return self._load()
 
     def _load(self) -> Collection:
-        self.spec, declarations, self._names = compile_together(self.programs, self.compiled)
+        self.spec, declarations, self._names = compile_together(self.programs, self.compiled, self.alone)
         try:
             for name, spec in self.spec.maps.items():
                 declaration = declarations.get(name)
                 if declaration is not None and declaration.bound:
                     raise Error(f"map `{name}` is in use by another loaded collection: close that one first")
-                self.maps[name] = self.engine.create_map(spec)
+                existing = declaration.existing if declaration is not None else None
+                self.maps[name] = self.engine.create_map(spec) if existing is None else self.engine.open_map(spec, existing)
                 if declaration is not None:
                     self._bound.append(declaration)
                     declaration.bind(self.maps[name], self.engine)

@@ -55,8 +55,39 @@ class EngineMap(Protocol):
     def next_key(self, key: bytes | None) -> bytes | None:
         """The key after `key` (the first for None), or None at the end."""
 
+    @property
+    def mechanism(self) -> str:
+        """How the last operation on many entries was done, or the last `take`."""
+
+    def take(self, key: bytes) -> bytes | None:
+        """The value of an entry, which is removed, or None."""
+
+    def read_into(self, keys: bytearray | memoryview, values: bytearray | memoryview, room: int, take: bool = False) -> int:
+        """Read entries, joined, into memory for `room` of them, with `take` removing them; how many there were."""
+
+    def update_batch(
+        self, keys: bytes | bytearray | memoryview, values: bytes | bytearray | memoryview, count: int, flags: int = 0
+    ) -> None:
+        """Write `count` entries, joined."""
+
+    def delete_batch(self, keys: bytes | bytearray | memoryview, count: int) -> int:
+        """Delete the entries of `count` keys, joined; how many there were."""
+
     def memory(self) -> memoryview:
-        """The only value of an array as writable memory that programs see too. Release it before the map is closed."""
+        """An array's values as memory that programs see too, each at a multiple of 8 bytes. Release it before the map is
+        closed."""
+
+    def freeze(self) -> None:
+        """From now on user space cannot write the map."""
+
+    def pin(self, path: str) -> None:
+        """Keep the map under a path of a BPF file system when no process has it."""
+
+    def unpin(self, path: str) -> None: ...
+    def move_pin(self, old: str, new: str) -> None: ...
+    @property
+    def info(self) -> object:
+        """What the kernel tells about it."""
 
     def close(self) -> None: ...
 
@@ -109,6 +140,9 @@ class Engine(Protocol):
 
     def create_map(self, spec: MapSpec) -> EngineMap:
         """Create it, write its contents, freeze it if it is to be frozen."""
+
+    def open_map(self, spec: MapSpec, existing: str | int) -> EngineMap:
+        """The map that is pinned at a path, or of an id, if it is as the spec says."""
 
     def load_program(self, spec: ProgramSpec, maps: Mapping[str, EngineMap]) -> EngineProgram: ...
     def attach(self, program: EngineProgram, options: Mapping[str, object]) -> EngineLink:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from purebpf.kernel.info import LinkInfo
     from purebpf.kernel.link.base import KernelLink
     from purebpf.kernel.link.iter import IterLink
+    from purebpf.lang.maps import MapDeclaration
 
 
 class Program:
@@ -356,10 +357,11 @@ def spec_of(*programs: Program) -> CollectionSpec:
     return compile_together(programs, Program.compiled)[0]
 
 
-def load(*programs: Program, engine: str = "auto") -> Collection:
-    """Load programs together, so that they share their maps."""
+def load(*programs: Program | MapDeclaration, engine: str = "auto") -> Collection:
+    """Load programs together, so that they share their maps; and maps that are wanted without a program, too."""
     chosen, _ = choose_engine(engine)
-    return Collection(programs, chosen).load()
+    own = [each for each in programs if isinstance(each, Program)]
+    return Collection(own, chosen, alone=[each for each in programs if not isinstance(each, Program)]).load()
 
 
 def plain_decorator(kind: ProgramKind) -> Callable[[Callable[..., Any]], Program]:

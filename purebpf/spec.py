@@ -31,7 +31,8 @@ class MapTypes:
 class MapSpec:
     """A map to be created. Sizes are bytes. `contents` are (key, value) pairs written before the first program is loaded;
     a map that is `frozen` can afterwards not be written from user space. `types` tells what is inside, where the kernel must
-    know."""
+    know. `extra` is what some types want beside the flags: a Bloom filter its number of hashes, an arena its address. A
+    map with a `pin`, a path in a BPF file system, is the one that is there, or a new one that is from then on."""
 
     name: str
     type: MapType
@@ -42,6 +43,8 @@ class MapSpec:
     contents: tuple[tuple[bytes, bytes], ...] = ()
     frozen: bool = False
     types: MapTypes | None = None
+    extra: int = 0
+    pin: str = ""
 
     @property
     def per_cpu(self) -> bool:

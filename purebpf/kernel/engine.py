@@ -52,8 +52,19 @@ class KernelEngine:
             return True
 
     def create_map(self, spec: MapSpec) -> KernelMap:
-        """Create it, write its contents, freeze it if it is to be frozen. Raises KernelError and Unsupported."""
+        """Create it, write its contents, freeze it if it is to be frozen; or open it, if it is pinned already where it is to
+        be. Raises KernelError and Unsupported."""
+        if spec.pin:
+            from purebpf.kernel.opening import shared_map
+
+            return shared_map(spec, spec.pin)
         return create_map(spec)
+
+    def open_map(self, spec: MapSpec, existing: str | int) -> KernelMap:
+        """The map that is pinned at a path, or of an id. Raises Error when it is not as the spec says."""
+        from purebpf.kernel.opening import existing_map
+
+        return existing_map(spec, existing)
 
     def load_program(self, spec: ProgramSpec, maps: Mapping[str, EngineMap], log_level: int = 0) -> KernelProgram:
         """Raises VerifierError when the verifier rejects it. `log_level` 1 or 2 keeps its log of a success as `log`."""

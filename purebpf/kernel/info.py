@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 
 from purebpf.data import data
 from purebpf.kernel.attr import read, read_bytes, read_name
@@ -36,7 +37,8 @@ class ProgramInfo:
 
 @data
 class MapInfo:
-    """Sizes are bytes, those of one CPU's value for a per-CPU map."""
+    """Sizes are bytes, those of one CPU's value for a per-CPU map; `memory` is what the kernel charges for it, about. `btf_id`
+    is 0 for a map whose types nobody told."""
 
     id: int
     type: int
@@ -45,6 +47,10 @@ class MapInfo:
     value_size: int
     max_entries: int
     flags: int
+    frozen: bool = False
+    extra: int = 0
+    btf_id: int = 0
+    memory: int = 0
 
 
 @data
@@ -62,6 +68,18 @@ def read_info(descriptor: Descriptor, structure: str) -> bytes:
     if answer < 0:
         raise failure(-answer, f"Reading the info of {descriptor.what}", first=(4, 13), feature="BPF_OBJ_GET_INFO_BY_FD")
     return ctypes.string_at(buffer, size)
+
+
+def fdinfo(descriptor: Descriptor) -> dict[str, str]:
+    """What /proc tells about a descriptor of ours, by name."""
+    with open(f"/proc/self/fdinfo/{descriptor.number}") as file:
+        return {name: value.strip() for name, _, value in (line.partition(":") for line in file)}
+
+
+def object_type(descriptor: Descriptor) -> str:
+    """ "map", "program" or "link"."""
+    told = os.readlink(f"/proc/self/fd/{descriptor.number}").rpartition("bpf")[2].strip("-_ []")
+    return {"prog": "program"}.get(told, told)
 
 
 def program_info(descriptor: Descriptor) -> ProgramInfo:
@@ -87,6 +105,7 @@ def program_info(descriptor: Descriptor) -> ProgramInfo:
 def map_info(descriptor: Descriptor) -> MapInfo:
     layout = "bpf_map_info"
     data = read_info(descriptor, layout)
+    told = fdinfo(descriptor)
     return MapInfo(
         id=read(layout, data, "id"),
         type=read(layout, data, "type"),
@@ -95,6 +114,10 @@ def map_info(descriptor: Descriptor) -> MapInfo:
         value_size=read(layout, data, "value_size"),
         max_entries=read(layout, data, "max_entries"),
         flags=read(layout, data, "map_flags"),
+        frozen=told.get("frozen") == "1",
+        extra=read(layout, data, "map_extra"),
+        btf_id=read(layout, data, "btf_id"),
+        memory=int(told.get("memlock", "0")),
     )
 
 

@@ -1,8 +1,7 @@
-"""Maps in the kernel: create, look up, update, delete and walk, one entry at a time (bpf(2), kernel/bpf/syscall.c)."""
+"""Maps in the kernel: create, look up, update, delete and walk (bpf(2), kernel/bpf/syscall.c)."""
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import mmap
 import sys
@@ -12,18 +11,21 @@ from purebpf.data import replace
 from purebpf.errors import Error
 from purebpf.kernel import cpus, privileges
 from purebpf.kernel.descriptor import Descriptor
-from purebpf.kernel.errors import failure, minimum
+from purebpf.kernel.element import Slot, quick_call, told_call
+from purebpf.kernel.errors import ENOTSUPP, failure, minimum
 from purebpf.kernel.info import MapInfo, map_info
 from purebpf.kernel.memlock import with_memlock
 from purebpf.kernel.names import with_name
-from purebpf.kernel.syscall import bpf, bpf_call
+from purebpf.kernel.syscall import bpf
 from purebpf.spec import MapSpec
-from purebpf.tables.attr import INTEGERS, SIZES
 from purebpf.tables.enums import Command, MapType
 
 BY_CPU = frozenset({MapType.PERF_EVENT_ARRAY, MapType.CPUMAP})
 BPF_F_RDONLY_PROG, BPF_F_MMAPABLE = 1 << 7, 1 << 10
-SPARES = 8  # working memory kept for the next operations; more threads than that at once get their own for a while
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from purebpf.kernel.batch import Buffer
+
 
 CREATE_REASONS = {
     errno.EINVAL: "Key size, value size, number of entries or flags do not fit this type of map, or there is no such type.",
@@ -40,29 +42,31 @@ UPDATE_REASONS = {
     errno.ENODEV: "The value names a network interface that does not exist.",
     errno.EBUSY: "The entry is being changed by a program at this moment.",
 }
+UPDATE_REASONS_OF = {
+    MapType.QUEUE: {errno.E2BIG: "The queue is full; with BPF_EXIST the oldest value makes room."},
+    MapType.STACK: {errno.E2BIG: "The stack is full; with BPF_EXIST the oldest value makes room."},
+    MapType.LPM_TRIE: {
+        errno.ENOSPC: "The trie is full.",
+        errno.EINVAL: "The prefix is longer than the data of a key, or the flags are unknown.",
+    },
+    MapType.ARRAY_OF_MAPS: {errno.EINVAL: "Inner maps must be of the type and sizes of the one the outer map was made with."},
+    MapType.HASH_OF_MAPS: {errno.EINVAL: "Inner maps must be of the type and sizes of the one the outer map was made with."},
+}
+LOOKUP_REASONS = {
+    errno.EPERM: "User space may not read the map (BPF_F_WRONLY).",
+    errno.EOPNOTSUPP: "Maps of this type cannot be read by user space.",
+    ENOTSUPP: "Maps of this type cannot be read by user space.",
+}
+WALK_REASONS = {
+    errno.EINVAL: "Maps of this type have no keys to walk over.",
+    errno.EOPNOTSUPP: "Maps of this type cannot be walked over.",
+    ENOTSUPP: "Maps of this type cannot be walked over.",
+    errno.EPERM: "User space may not read the map (BPF_F_WRONLY).",
+}
 DELETE_REASONS = {
     errno.EINVAL: "Entries of an array cannot be deleted, only overwritten.",
     errno.EPERM: "The map is frozen or read-only from user space.",
 }
-
-
-class Slot:
-    """An attribute with its key and value memory. Not shared while in use."""
-
-    __slots__ = ("address", "attribute", "flags", "key", "next_key", "value", "value_pointer")
-
-    def __init__(self, descriptor: int, key_size: int, value_size: int) -> None:
-        layout = INTEGERS["ELEM"]
-        self.attribute = ctypes.create_string_buffer(SIZES["ELEM"])
-        self.address = ctypes.addressof(self.attribute)
-        self.key = ctypes.create_string_buffer(max(key_size, 1))
-        self.next_key = ctypes.create_string_buffer(max(key_size, 1))
-        self.value = ctypes.create_string_buffer(max(value_size, 1))
-        ctypes.c_uint32.from_buffer(self.attribute, layout["map_fd"][0]).value = descriptor
-        ctypes.c_uint64.from_buffer(self.attribute, layout["key"][0]).value = ctypes.addressof(self.key)
-        self.value_pointer = ctypes.c_uint64.from_buffer(self.attribute, layout["value"][0])
-        self.value_pointer.value = ctypes.addressof(self.value)
-        self.flags = ctypes.c_uint64.from_buffer(self.attribute, layout["flags"][0])
 
 
 class KernelMap:
@@ -75,23 +79,32 @@ class KernelMap:
         self.spec = spec
         self.descriptor = descriptor
         self.value_bytes = (spec.value_size + 7) // 8 * 8 * cpus.possible() if spec.per_cpu else spec.value_size
-        self._spare: list[Slot] = []
+        self.mechanism = ""  # how the last operation on many entries, or the last taking of one, was done
+        self._spare: list[Slot] | _Closed = []
         self._mapped: mmap.mmap | None = None
-        self._call = bpf_call()
+        self._quick = quick_call()
 
-    def _take(self) -> Slot:
+    def _slot(self) -> Slot:
         # pop and append are atomic: neither a second thread nor a signal handler can get a slot that is in use.
-        number = self.descriptor.number
         try:
             return self._spare.pop()
         except IndexError:
-            return Slot(number, self.spec.key_size, self.value_bytes)
+            return Slot(self.descriptor.number, self.spec.key_size, self.value_bytes)
 
-    def _give_back(self, slot: Slot) -> None:
-        if len(self._spare) < SPARES:
+    def _with_key(self, key: bytes) -> Slot:
+        """A slot with this key in it."""
+        slot = self._slot()
+        try:
+            slot.key[:] = key
+        except (ValueError, TypeError):
             self._spare.append(slot)
+            self._check("key", key, self.spec.key_size)
+            raise
+        return slot
 
-    def _check(self, what: str, data: bytes, size: int) -> None:
+    def _check(self, what: str, data: bytes | Buffer, size: int) -> None:
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"A {what} of the map {self.spec.name!r} is bytes, not {data!r}.")
         if len(data) != size:
             per_cpu = f" ({self.spec.value_size} rounded up to 8, for each of {cpus.possible()} CPUs)"
             detail = per_cpu if what == "value" and self.spec.per_cpu else ""
@@ -99,66 +112,93 @@ class KernelMap:
 
     def lookup(self, key: bytes) -> bytes | None:
         """The value, or None when there is no such key. Raises KernelError, with EOPNOTSUPP for a map that cannot be read."""
-        self._check("key", key, self.spec.key_size)
-        slot = self._take()
-        ctypes.memmove(slot.key, key, len(key))
-        slot.flags.value = 0
-        answer = self._call(int(Command.MAP_LOOKUP_ELEM), slot.address, len(slot.attribute))
-        value = slot.value.raw[: self.value_bytes] if answer == 0 else None
-        self._give_back(slot)
-        if answer == 0 or answer == -errno.ENOENT:
+        slot = self._with_key(key)
+        if self._quick(*slot.lookup) == 0:
+            value = slot.value.raw
+            self._spare.append(slot)
             return value
-        raise failure(-answer, f"Looking up a key in {self.descriptor.what}")
+        answer = told_call(slot.lookup)
+        value = slot.value.raw
+        self._spare.append(slot)
+        if answer < 0 and answer != -errno.ENOENT:
+            raise failure(-answer, f"Looking up a key in {self.descriptor.what}", reasons=LOOKUP_REASONS)
+        return value if answer == 0 else None
 
     def update(self, key: bytes, value: bytes, flags: int = 0) -> None:
         """Write an entry. `flags`: 0 either way, BPF_NOEXIST (1) only a new one, BPF_EXIST (2) only one that is there.
 
         Raises KernelError, with EEXIST or ENOENT by those flags and E2BIG when the map is full.
         """
-        self._check("key", key, self.spec.key_size)
-        self._check("value", value, self.value_bytes)
-        slot = self._take()
-        ctypes.memmove(slot.key, key, len(key))
-        ctypes.memmove(slot.value, value, len(value))
+        if len(value) != self.value_bytes:
+            self._check("value", value, self.value_bytes)
+        slot = self._with_key(key)
+        slot.value.raw = value
         slot.flags.value = flags
-        answer = self._call(int(Command.MAP_UPDATE_ELEM), slot.address, len(slot.attribute))
-        self._give_back(slot)
+        answer = told_call(slot.update)
+        self._spare.append(slot)
         if answer < 0:
             reasons = {number: text.format(entries=self.spec.max_entries) for number, text in UPDATE_REASONS.items()}
-            raise failure(-answer, f"Updating {self.descriptor.what}", reasons=reasons)
+            raise failure(
+                -answer, f"Updating {self.descriptor.what}", reasons=reasons | UPDATE_REASONS_OF.get(self.spec.type, {})
+            )
 
     def delete(self, key: bytes) -> bool:
         """True if there was such a key. Raises KernelError, with EINVAL for an array."""
-        self._check("key", key, self.spec.key_size)
-        slot = self._take()
-        ctypes.memmove(slot.key, key, len(key))
-        slot.flags.value = 0
-        answer = self._call(int(Command.MAP_DELETE_ELEM), slot.address, INTEGERS["ELEM"]["value"][0])
-        self._give_back(slot)
+        slot = self._with_key(key)
+        answer = told_call(slot.delete)
+        self._spare.append(slot)
         if answer == 0 or answer == -errno.ENOENT:
             return answer == 0
         raise failure(-answer, f"Deleting a key from {self.descriptor.what}", reasons=DELETE_REASONS)
 
+    def take(self, key: bytes) -> bytes | None:
+        """The value of an entry, which is removed with the same call (Linux 5.14; queues and stacks 4.20), or None. Before that
+        by a lookup and a deletion, between which a program may write the entry; `mechanism` says which."""
+        slot = self._with_key(key)
+        answer = told_call(slot.take)
+        value = slot.value.raw if answer == 0 else None
+        self._spare.append(slot)
+        self.mechanism = "lookup and delete"
+        if answer == 0 or answer == -errno.ENOENT:
+            return value
+        if answer not in (-errno.EINVAL, -errno.EOPNOTSUPP, -ENOTSUPP) or not self.spec.key_size:
+            raise failure(-answer, f"Taking an entry out of {self.descriptor.what}", reasons=DELETE_REASONS)
+        self.mechanism = "lookup, then delete"
+        value = self.lookup(key)
+        return value if value is not None and self.delete(key) else None
+
     def next_key(self, key: bytes | None) -> bytes | None:
         """The key after `key` (the first for None), None at the end. If `key` is gone, a hash starts again from the first."""
-        if key is not None:
-            self._check("key", key, self.spec.key_size)
-        slot = self._take()
-        pointer = ctypes.c_uint64.from_buffer(slot.attribute, INTEGERS["ELEM"]["key"][0])
-        if key is None:
-            pointer.value = 0
-        else:
-            ctypes.memmove(slot.key, key, len(key))
-        slot.flags.value = 0
-        slot.value_pointer.value = ctypes.addressof(slot.next_key)
-        answer = self._call(int(Command.MAP_GET_NEXT_KEY), slot.address, INTEGERS["ELEM"]["flags"][0])
+        slot = self._slot() if key is None else self._with_key(key)
+        answer = told_call(slot.first if key is None else slot.next)
         found = slot.next_key.raw[: self.spec.key_size] if answer == 0 else None
-        slot.value_pointer.value = ctypes.addressof(slot.value)
-        pointer.value = ctypes.addressof(slot.key)
-        self._give_back(slot)
+        self._spare.append(slot)
         if answer == 0 or answer == -errno.ENOENT:
             return found
-        raise failure(-answer, f"Walking the keys of {self.descriptor.what}")
+        raise failure(-answer, f"Walking the keys of {self.descriptor.what}", reasons=WALK_REASONS)
+
+    def read_into(self, keys: Buffer, values: Buffer, room: int, take: bool = False) -> int:
+        """Read entries, joined, into memory for `room` of them, with `take` removing them; how many there were."""
+        from purebpf.kernel import batch
+
+        done, self.mechanism = batch.read(self, keys, values, room, take)
+        return done
+
+    def update_batch(self, keys: bytes | Buffer, values: bytes | Buffer, count: int, flags: int = 0) -> None:
+        """Write `count` entries, joined."""
+        self._check("batch of keys", keys, count * self.spec.key_size)
+        self._check("batch of values", values, count * self.value_bytes)
+        from purebpf.kernel import batch
+
+        self.mechanism = batch.update(self, keys, values, count, flags)
+
+    def delete_batch(self, keys: bytes | Buffer, count: int) -> int:
+        """Delete the entries of `count` keys, joined; how many there were."""
+        self._check("batch of keys", keys, count * self.spec.key_size)
+        from purebpf.kernel import batch
+
+        found, self.mechanism = batch.delete(self, keys, count)
+        return found
 
     def keys(self) -> Iterator[bytes]:
         """All keys; ends after max_entries even if programs keep adding."""
@@ -174,24 +214,48 @@ class KernelMap:
         return map_info(self.descriptor)
 
     def memory(self) -> memoryview:
-        """The only value of an array as writable memory, which programs see too (Linux 5.5). Release it before closing the map.
+        """An array's values as memory that programs see too (Linux 5.5), each at a multiple of 8 bytes; read-only if the map is
+        frozen. Release it before closing the map.
 
         The map must have been created with BPF_F_MMAPABLE. Raises KernelError.
         """
+        used = (
+            self.spec.value_size if self.spec.max_entries == 1 else (self.spec.value_size + 7) // 8 * 8 * self.spec.max_entries
+        )
         if self._mapped is None:
-            size = -(-self.spec.value_size // mmap.PAGESIZE) * mmap.PAGESIZE
-            try:
-                self._mapped = mmap.mmap(self.descriptor.number, size)
-            except OSError as error:
-                raise failure(error.errno or 0, f"Mapping {self.descriptor.what} into memory", first=(5, 5)) from None
-        return memoryview(self._mapped)[: self.spec.value_size]
+            self._mapped = map_memory(self.descriptor, -(-used // mmap.PAGESIZE) * mmap.PAGESIZE, self.spec.flags)
+        return memoryview(self._mapped)[:used]
+
+    def freeze(self) -> None:
+        """From now on the map cannot be written from user space. Linux 5.2. Raises KernelError, with EBUSY while its memory is
+        shared."""
+        freeze(self)
+
+    def pin(self, path: str) -> None:
+        """Keep the map under a path of a BPF file system (Linux 4.4) when no process has it. Raises KernelError and Error."""
+        from purebpf.kernel.pins import pin
+
+        pin(self.descriptor, path)
+
+    def unpin(self, path: str) -> None:
+        """Take that name away. Raises Error where there is none."""
+        from purebpf.kernel.pins import unpin
+
+        unpin(path)
+
+    def move_pin(self, old: str, new: str) -> None:
+        """Rename a pin, in one step, if the new name is free. Raises KernelError."""
+        from purebpf.kernel.pins import move
+
+        move(old, new)
 
     def close(self) -> None:
         """Give up this process's reference; the map lives on while a program uses it."""
-        if self._mapped is not None:
-            self._mapped.close()
-            self._mapped = None
+        self._spare = _Closed()
         self.descriptor.close()
+        if self._mapped is not None:
+            mapped, self._mapped = self._mapped, None
+            mapped.close()
 
     def __enter__(self) -> KernelMap:
         return self
@@ -200,13 +264,39 @@ class KernelMap:
         self.close()
 
 
+class _Closed(list[Slot]):
+    """Instead of the spare slots of a map that is closed: keeps none."""
+
+    def append(self, slot: Slot) -> None:
+        pass
+
+
+def map_memory(descriptor: Descriptor, size: int, flags: int) -> mmap.mmap:
+    """Memory of a map in this process. Of a frozen one it can only be read."""
+    try:
+        try:
+            return mmap.mmap(descriptor.number, size)
+        except PermissionError:
+            return mmap.mmap(descriptor.number, size, prot=mmap.PROT_READ)
+    except OSError as error:
+        what = f"Mapping {descriptor.what} into memory"
+        reasons = {} if flags & BPF_F_MMAPABLE else {errno.EINVAL: "It was not created for that (BPF_F_MMAPABLE).", 524: ""}
+        raise failure(error.errno or 0, what, first=(5, 5), reasons=reasons) from None
+
+
+def adjusted(spec: MapSpec) -> MapSpec:
+    """With the sizes that only this machine knows."""
+    if spec.type in BY_CPU and not spec.max_entries:
+        return replace(spec, max_entries=cpus.identifiers())
+    return spec
+
+
 def create_map(spec: MapSpec) -> KernelMap:
     """Create the map, write its contents, freeze it if it is to be frozen. Raises KernelError and Unsupported.
 
     A perf event array or CPU map with 0 entries gets one for every CPU.
     """
-    if spec.type in BY_CPU and not spec.max_entries:
-        spec = replace(spec, max_entries=cpus.identifiers())
+    spec = adjusted(spec)
     what = f"the map {spec.name!r} ({spec.type.name.lower()})"
     fields: dict[str, int | bytes] = {
         "map_type": int(spec.type),
@@ -214,6 +304,7 @@ def create_map(spec: MapSpec) -> KernelMap:
         "value_size": spec.value_size,
         "max_entries": spec.max_entries,
         "map_flags": spec.flags,
+        "map_extra": spec.extra,
     }
 
     def attempt(name: bytes) -> int:

@@ -28,7 +28,7 @@ from purebpf.lang.types import (
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
 
-_RESERVED = ("to_bytes", "from_bytes")
+_RESERVED = ("to_bytes", "from_bytes", "dtype")
 
 
 class Specifier:
@@ -317,6 +317,17 @@ def _from_bytes(cls: Any, data: bytes) -> Any:
     return layout.decode(bytes(data[: layout.size]))
 
 
+class Dtype:
+    """The class attribute `dtype`: NumPy's structured type of the same layout, which `numpy.dtype(Record)` finds."""
+
+    __slots__ = ()
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        from purebpf.lang.dtypes import dtype_of
+
+        return dtype_of(owner.__bpf_type__)
+
+
 _METHODS: dict[str, Any] = {
     "__init__": _init,
     "__repr__": _repr,
@@ -324,6 +335,7 @@ _METHODS: dict[str, Any] = {
     "__hash__": _hash,
     "to_bytes": _to_bytes,
     "from_bytes": classmethod(_from_bytes),
+    "dtype": Dtype(),
 }
 
 if not TYPE_CHECKING:

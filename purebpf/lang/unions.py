@@ -11,7 +11,7 @@ from typing import Any, TypeVar, dataclass_transform
 from purebpf.data import replace
 from purebpf.lang import declaring
 from purebpf.lang.data import RecordView, put, refuse_kept, value_at
-from purebpf.lang.records import lay_out, record_class, refuse_plain
+from purebpf.lang.records import Dtype, lay_out, record_class, refuse_plain
 from purebpf.lang.types import Field, StructType
 
 C = TypeVar("C", bound=type)
@@ -132,4 +132,5 @@ _METHODS: dict[str, Any] = {
     "__hash__": lambda self: hash(self.to_bytes()),
     "to_bytes": _to_bytes,
     "from_bytes": classmethod(_from_bytes),
+    "dtype": Dtype(),
 }

@@ -96,9 +96,10 @@ class Array(Indexed):
             yield self.machine.bytes(index, 4), self.value_address(index, cpu)
 
     def memory(self) -> memoryview:
-        if self.spec.max_entries != 1 or self.spec.per_cpu or self.frozen:
+        if self.spec.per_cpu:
             return super().memory()
-        return self.value(0, 0)
+        used = self.spec.value_size if self.spec.max_entries == 1 else len(self.blocks[0])
+        return self.blocks[0][:used].toreadonly() if self.frozen else self.blocks[0][:used]
 
     def direct(self, offset: int) -> int:
         if self.spec.max_entries != 1 or self.spec.per_cpu:

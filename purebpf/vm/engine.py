@@ -97,6 +97,12 @@ class VmEngine:
         with self.machine.lock:
             return create(self.machine, spec)
 
+    def open_map(self, spec: MapSpec, existing: str | int) -> NoReturn:
+        """There are no maps but those of this process: raises Unsupported."""
+        raise Unsupported(
+            f"The map {spec.name!r} is to be one that exists ({existing}); the virtual machine has none, the kernel has."
+        )
+
     def load_program(self, spec: ProgramSpec, maps: Mapping[str, EngineMap]) -> VmProgram:
         """Check it and make it ready. Raises VmError for what is no program, Error for a map that is not given."""
         with self.machine.lock:

@@ -50,6 +50,7 @@ class VmMap:
         self.spec = spec
         self.frozen = False
         self.closed = False
+        self.mechanism = "virtual machine"
         self.users = 0  # loaded programs that refer to it
         self.stride = (spec.value_size + 7) // 8 * 8
         self.cpus = machine.cpus if spec.per_cpu else 1
@@ -101,9 +102,62 @@ class VmMap:
             self._permit(BPF_F_WRONLY, f"Walking the keys of {self.what}")
             return self._answer(lambda: self.following(key), f"Walking the keys of {self.what}")
 
+    def take(self, key: bytes) -> bytes | None:
+        """The value of an entry, which is removed, or None. Raises KernelError."""
+        with self.machine.lock:
+            value = self.lookup(key)
+            if value is not None:
+                self.delete(key)
+            return value
+
+    def read_into(self, keys: bytearray | memoryview, values: bytearray | memoryview, room: int, take: bool = False) -> int:
+        """Read entries, joined, into memory for `room` of them, with `take` removing them; how many there were."""
+        key_view, value_view = memoryview(keys).cast("B"), memoryview(values).cast("B")
+        key_size, value_size, done = self.spec.key_size, self.value_bytes, 0
+        with self.machine.lock:
+            for key in list(self.keys())[:room]:
+                value = self.take(key) if take else self.lookup(key)
+                if value is not None:
+                    key_view[done * key_size : (done + 1) * key_size] = key
+                    value_view[done * value_size : (done + 1) * value_size] = value
+                    done += 1
+        return done
+
+    def update_batch(
+        self, keys: bytes | bytearray | memoryview, values: bytes | bytearray | memoryview, count: int, flags: int = 0
+    ) -> None:
+        """Write `count` entries, joined."""
+        self._check("batch of keys", bytes(keys), count * self.spec.key_size)
+        self._check("batch of values", bytes(values), count * self.value_bytes)
+        for index in range(count):
+            key = bytes(keys[index * self.spec.key_size : (index + 1) * self.spec.key_size])
+            try:
+                self.update(key, bytes(values[index * self.value_bytes : (index + 1) * self.value_bytes]), flags)
+            except KernelError as error:
+                raise KernelError(error.errno or 0, f"{error.message} {index} of {count} entries were written.") from None
+
+    def delete_batch(self, keys: bytes | bytearray | memoryview, count: int) -> int:
+        """Delete the entries of `count` keys, joined; how many there were."""
+        size = self.spec.key_size
+        self._check("batch of keys", bytes(keys), count * size)
+        return sum(self.delete(bytes(keys[index * size : (index + 1) * size])) for index in range(count))
+
+    def pin(self, path: str) -> None:
+        raise Unsupported(f"{self.what} is in the virtual machine, which ends with this process: only the kernel keeps maps.")
+
+    def unpin(self, path: str) -> None:
+        self.pin(path)
+
+    def move_pin(self, old: str, new: str) -> None:
+        self.pin(new)
+
+    @property
+    def info(self) -> object:
+        raise Unsupported(f"{self.what} is in the virtual machine; only the kernel tells about its maps.")
+
     def memory(self) -> memoryview:
-        """The only value of an array as writable memory that programs see too. Raises Error for any other map."""
-        raise Error(f"{self.what} has no memory to share; an array with one entry has".capitalize())
+        """An array's values as memory that programs see too, each at a multiple of 8 bytes. Raises Error for any other map."""
+        raise Error(f"{self.what} has no memory to share; an array has".capitalize())
 
     def freeze(self) -> None:
         """From now on the map cannot be written from user space."""
@@ -281,6 +335,10 @@ def create(machine: Machine, spec: MapSpec) -> VmMap:
             "the kernel has them all."
         )
     what = f"Creating the map {spec.name!r} ({spec.type.name.lower()})"
+    if spec.pin:
+        raise Unsupported(
+            f"The map {spec.name!r} is to be pinned at {spec.pin}; the virtual machine keeps no maps, the kernel does."
+        )
     number = problem(spec, shape)
     if number:
         sizes = (

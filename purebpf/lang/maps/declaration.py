@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from purebpf.engine import Engine, EngineMap
-from purebpf.errors import NotLoaded
+from purebpf.errors import Error, NotLoaded
 from purebpf.lang import declaring
 from purebpf.lang.types import IntType, KernelType, Type, kept_fields, type_of
 from purebpf.spec import MapSpec
@@ -80,13 +80,16 @@ class MapDeclaration:
         ]
         return f"bpf.{cls.__name__}{shape}({', '.join(f'{name}=...' for name in needed)})"
 
-    def __init__(self, max_entries: int, *, name: str | None = None, flags: int = 0) -> None:
+    def __init__(self, max_entries: int, *, name: str | None = None, flags: int = 0, pin: str = "") -> None:
+        """`pin`: a path in a BPF file system by which programs that are loaded apart, in any process, share the map."""
         if isinstance(max_entries, bool) or not isinstance(max_entries, int) or not 0 < max_entries < 1 << 32:
             raise declaring.error(f"max_entries must be a positive 32-bit integer, not {max_entries!r}", self._usage())
         self.place = declaring.here()  # where it is declared
         self.max_entries = max_entries
         self.name = name
         self.flags = flags
+        self.pin_path = pin
+        self.existing: str | int | None = None  # see `reuse`
         self._live: EngineMap | None = None
         self._engine: Engine | None = None
 
@@ -123,7 +126,7 @@ class MapDeclaration:
         """The map as plain data, under the name it has in its collection."""
         key, value = self.key_type, self.value_type
         if not (kept := kept_fields(value)) and not kept_fields(key):
-            return MapSpec(name, self.kind, key.size, value.size, self.max_entries, self.flags)
+            return MapSpec(name, self.kind, key.size, value.size, self.max_entries, self.flags, pin=self.pin_path)
         for field in kept_fields(key) or kept:
             allowed = KEEPERS[field.type.name] if isinstance(field.type, KernelType) and not kept_fields(key) else ()
             if self.kind not in allowed:
@@ -133,7 +136,41 @@ class MapDeclaration:
         from purebpf.lang.map_types import map_types
 
         types = map_types(key, value)
-        return MapSpec(name, self.kind, key.size, value.size, self.max_entries, self.flags, types=types)
+        return MapSpec(name, self.kind, key.size, value.size, self.max_entries, self.flags, types=types, pin=self.pin_path)
+
+    def reuse(self, existing: str | int | None) -> None:
+        """From the next load on be a map that exists already: the one pinned at a path, or of an id (None: a new one again). It
+        must have the same type, sizes and flags."""
+        if self.bound:
+            raise Error(f"map `{self.name}` is loaded: say what to reuse before that")
+        self.existing = existing
+
+    def pin(self, path: str) -> None:
+        """Keep the map under a path of a BPF file system, such as /sys/fs/bpf/counts, when this process ends. User space
+        only."""
+        self.live.pin(path)
+
+    def unpin(self, path: str) -> None:
+        """Take that name away."""
+        self.live.unpin(path)
+
+    def move_pin(self, old: str, new: str) -> None:
+        """Rename a pin, in one step, if the new name is free."""
+        self.live.move_pin(old, new)
+
+    def freeze(self) -> None:
+        """From now on user space cannot write the map, programs can (Linux 5.2)."""
+        self.live.freeze()
+
+    @property
+    def info(self) -> Any:
+        """What the kernel tells about the live map: its id, sizes, flags, whether it is frozen, its memory."""
+        return self.live.info
+
+    @property
+    def mechanism(self) -> str:
+        """How the last operation on many entries was done ("batch", "one entry at a time"), or the last that took one out."""
+        return self.live.mechanism
 
     def bind(self, live: EngineMap | None, engine: Engine | None) -> None:
         """Connect the declaration with a live map, or disconnect it (None)."""
@@ -149,11 +186,15 @@ class MapDeclaration:
             raise self.not_loaded()
         return self._live
 
+    @property
+    def called(self) -> str:
+        """Its name, or that of the variable that holds it."""
+        names = self.place[2].items()
+        return self.name or next((name for name, value in names if value is self), type(self).__name__)
+
     def not_loaded(self) -> NotLoaded:
         """The error for a use before it is loaded."""
-        names = self.place[2].items()
-        name = self.name or next((name for name, value in names if value is self), type(self).__name__)
-        return NotLoaded(f"map `{name}` is not loaded: load, run or attach a program that uses it first")
+        return NotLoaded(f"map `{self.called}` is not loaded: load, run or attach a program that uses it first")
 
     @property
     def engine(self) -> Engine:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Generic
+from typing import Any, Generic
 
+from purebpf.errors import Error
 from purebpf.lang.maps.keyed import K, KeyedMap, V
 from purebpf.lang.maps.percpu import PerCpuMap
 from purebpf.tables.enums import MapType
+
+BPF_F_MMAPABLE = 1 << 10
 
 
 class _Indexed:
@@ -37,9 +40,19 @@ class PerCpuHash(PerCpuMap[K, V]):
 
 
 class Array(_Indexed, KeyedMap[int, V], Generic[V]):
-    """An array of values (BPF_MAP_TYPE_ARRAY, Linux 3.19)."""
+    """An array of values (BPF_MAP_TYPE_ARRAY, Linux 3.19). With `flags=bpf.BPF_F_MMAPABLE` (Linux 5.5) `view()` gives its
+    memory, which programs read and write too."""
 
     kind = MapType.ARRAY
+
+    def view(self) -> Any:
+        """The values as a NumPy array that is the map's own memory: no system call reads or writes it. User space only. Let go
+        of it before the map is closed."""
+        from purebpf.lang.maps.numbers import view
+
+        if not self.flags & BPF_F_MMAPABLE:
+            raise Error(f"`{self.name}` is not shared as memory: declare it with `flags=bpf.BPF_F_MMAPABLE`")
+        return view(self)
 
 
 class PerCpuArray(_Indexed, PerCpuMap[int, V], Generic[V]):

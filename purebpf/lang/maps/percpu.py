@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from purebpf.lang.maps.keyed import K, KeyedMap, V
+from purebpf.lang.packing import Decoder
 from purebpf.tables.enums import MapType
 
 
@@ -49,10 +50,13 @@ class PerCpuMap(KeyedMap[K, V]):
 
         def values(self) -> Iterator[Any]: ...
 
-    def _decode(self, data: bytes) -> Any:
+    def _unpacker(self, one: Decoder) -> Decoder:
         size = self.value_type.size
         step = -(-size // 8) * 8
-        return PerCpuValue(self.value_type.decode(data[i : i + size]) for i in range(0, len(data), step))
+        return lambda data: PerCpuValue(one(data[i : i + size]) for i in range(0, len(data), step))
+
+    def _zeros(self) -> bytes:
+        return bytes(-(-self.value_type.size // 8) * 8 * self.engine.possible_cpus)
 
     def _encode(self, value: Any) -> bytes:
         """A list gives each CPU its value, anything else is written for every CPU."""
@@ -61,7 +65,7 @@ class PerCpuMap(KeyedMap[K, V]):
         if len(values) != cpus:
             raise ValueError(f"a per-CPU value is a list of {cpus} values (one per possible CPU), not {len(values)}")
         step = -(-self.value_type.size // 8) * 8
-        return b"".join(self.value_type.encode(item).ljust(step, b"\0") for item in values)
+        return b"".join(self._fitted("value", self.value_type, item).ljust(step, b"\0") for item in values)
 
     def sums(self) -> dict[K, Any]:
         """Every key with the sum of its values over all CPUs; for arrays, keys whose sum is zero everywhere are left out."""

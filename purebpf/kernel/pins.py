@@ -1,0 +1,83 @@
+"""Pins: names in a BPF file system that keep maps, programs and links alive without a process (BPF_OBJ_PIN, Linux 4.4).
+
+A BPF file system is usually mounted at /sys/fs/bpf.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+
+from purebpf.errors import Error
+from purebpf.kernel.descriptor import Descriptor
+from purebpf.kernel.errors import failure
+from purebpf.kernel.syscall import address, bpf, room
+from purebpf.kernel.syscall import pin as kept_at
+from purebpf.tables.enums import Command
+
+BPF_FS_MAGIC = 0xCAFE4A11  # include/uapi/linux/magic.h
+RENAME_NOREPLACE = 1
+CWD = -100  # AT_FDCWD
+MOUNT = "mount -t bpf bpf /sys/fs/bpf"
+PIN_REASONS = {
+    errno.EEXIST: "There is something of that name already; unpin it first.",
+    errno.ENOENT: "The folder does not exist.",
+    errno.EACCES: "This process may not write there.",
+}
+
+
+def on_bpffs(folder: str) -> bool:
+    """Whether a folder that exists lies in a BPF file system (statfs(2))."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    answer = room(256)
+    if libc.statfs(os.fsencode(folder), answer) != 0:
+        return False
+    return ctypes.c_long.from_buffer(answer).value & 0xFFFF_FFFF == BPF_FS_MAGIC
+
+
+def _checked(path: str, what: str) -> str:
+    """The path, absolute, in a folder of a BPF file system. Raises Error."""
+    path = os.path.abspath(path)
+    folder = os.path.dirname(path)
+    if os.path.isdir(folder) and not on_bpffs(folder):
+        raise Error(f"{what} can be pinned in a BPF file system only, and {folder} is none: `{MOUNT}` makes one.")
+    return path
+
+
+def pin(descriptor: Descriptor, path: str) -> None:
+    """Give a map, program or link a name. Raises KernelError, with EEXIST when the name is taken; Error outside of a BPF file
+    system."""
+    path = _checked(path, descriptor.what)
+    held = kept_at(os.fsencode(path) + b"\0")
+    answer = bpf(Command.OBJ_PIN, {"pathname": address(held), "bpf_fd": descriptor.number})
+    if answer < 0:
+        raise failure(-answer, f"Pinning {descriptor.what} at {path}", reasons=PIN_REASONS, first=(4, 4), feature="pins")
+
+
+def unpin(path: str) -> None:
+    """Take a name away; what it named goes when nobody else has it. Raises Error where there is none."""
+    try:
+        os.unlink(_checked(path, path))
+    except FileNotFoundError:
+        raise Error(f"There is no pin {path}.") from None
+
+
+def move(old: str, new: str) -> None:
+    """Rename a pin, in one step, if the new name is free (renameat2(2), Linux 3.15). Raises KernelError."""
+    old, new = _checked(old, old), _checked(new, new)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(CWD, os.fsencode(old), CWD, os.fsencode(new), RENAME_NOREPLACE) != 0:
+        raise failure(ctypes.get_errno(), f"Renaming the pin {old} to {new}", reasons=PIN_REASONS)
+
+
+def opened(path: str, what: str) -> Descriptor | None:
+    """What a path names; None when there is no such name. Raises KernelError."""
+    held = kept_at(os.fsencode(os.path.abspath(path)) + b"\0")
+    answer = bpf(Command.OBJ_GET, {"pathname": address(held)})
+    if answer == -errno.ENOENT:
+        return None
+    if answer < 0:
+        reasons = {errno.EINVAL: "It is nothing that is pinned.", errno.EACCES: "This process may not read it."}
+        raise failure(-answer, f"Opening the pin {path}", reasons=reasons)
+    return Descriptor(answer, what)
