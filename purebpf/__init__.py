@@ -37,7 +37,23 @@ if TYPE_CHECKING:
     from purebpf.lang.kernel_types import enum_value, type_exists
     from purebpf.lang.layout import exists, from_bytes, offsetof, sizeof, to_bytes
     from purebpf.lang.locks import SpinLock, Timer, rcu
-    from purebpf.lang.maps import Array, DevMap, Hash, LruHash, PerCpuArray, PerCpuHash, PerfEventArray, ProgArray
+    from purebpf.lang.maps import (
+        Array,
+        CgroupArray,
+        CpuMap,
+        DevMap,
+        DevMapHash,
+        Hash,
+        LruHash,
+        PerCpuArray,
+        PerCpuHash,
+        PerfEventArray,
+        ProgArray,
+        ReusePortSockArray,
+        SockHash,
+        SockMap,
+        XskMap,
+    )
     from purebpf.lang.network_contexts import (
         CgroupDeviceContext,
         CgroupSkbContext,
@@ -116,7 +132,8 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.kernel_types": "enum_value type_exists",
     "lang.layout": "exists from_bytes offsetof sizeof to_bytes",
     "lang.locks": "SpinLock Timer rcu",
-    "lang.maps": "Array DevMap Hash LruHash PerCpuArray PerCpuHash PerfEventArray ProgArray",
+    "lang.maps": "Array CgroupArray CpuMap DevMap DevMapHash Hash LruHash PerCpuArray PerCpuHash PerfEventArray ProgArray "
+    "ReusePortSockArray SockHash SockMap XskMap",
     "lang.network_contexts": "CgroupDeviceContext CgroupSkbContext CgroupSockContext FlowDissectorContext LwtContext "
     "NetfilterContext SkLookupContext SkMsgContext SkReuseportContext SkSkbContext SockAddrContext SockOpsContext "
     "SockoptContext SysctlContext",
@@ -139,12 +156,15 @@ __all__ = [
     "Array",
     "AssemblerError",
     "Attachment",
+    "CgroupArray",
     "CgroupDeviceContext",
     "CgroupSkbContext",
     "CgroupSockContext",
     "Collection",
     "CompileError",
+    "CpuMap",
     "DevMap",
+    "DevMapHash",
     "Dynptr",
     "Error",
     "FlowDissectorContext",
@@ -166,12 +186,15 @@ __all__ = [
     "ProgArray",
     "Program",
     "RawTracepointContext",
+    "ReusePortSockArray",
     "RingBuf",
     "SkLookupContext",
     "SkMsgContext",
     "SkReuseportContext",
     "SkSkbContext",
     "SockAddrContext",
+    "SockHash",
+    "SockMap",
     "SockOpsContext",
     "SocketFilterContext",
     "SockoptContext",
@@ -188,6 +211,7 @@ __all__ = [
     "VmError",
     "XdpAction",
     "XdpContext",
+    "XskMap",
     "array",
     "atomic",
     "be16",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from purebpf.lang.maps import DevMap, KeyedMap, MapDeclaration, PerfEventArray, ProgArray
+from purebpf.lang.maps import KeyedMap, MapDeclaration, PerfEventArray, ProgArray, Targets
 from purebpf.lang.stacks import StackTrace
 from purebpf.runner.names import stands_for_kind
 from purebpf.runner.views import Block, copied, encoded, load
@@ -151,6 +151,8 @@ class Keyed(ProgramMap):
 
 
 class Devices(ProgramMap):
+    """What packets are redirected to."""
+
     def redirect(self, index: int, flags: int = 0) -> int:
         return self._runner.signed(redirect_map(self._runner.machine, self.live.address, index, flags))
 
@@ -171,8 +173,8 @@ class Events(ProgramMap):
         return int(call("perf_event_output", self._runner.context, self, flags, data))
 
 
-@stands_for_kind(DevMap)
-def devices(runner: Runner, declaration: DevMap) -> Devices:
+@stands_for_kind(Targets)
+def devices(runner: Runner, declaration: Targets) -> Devices:
     return Devices(runner, declaration)
 
 

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from purebpf.compiler.frontend.values import Bound, Const, Context, Fill, IntValue, Packet, Ref, Value
-from purebpf.lang.maps import DevMap, MapDeclaration, PerfEventArray, ProgArray
+from purebpf.lang.maps import Held, MapDeclaration, PerfEventArray, ProgArray
 from purebpf.lang.rings import RingBuf
 from purebpf.lang.types import ArrayType, BytesType, CharsType, IntType, StructType
 from purebpf.tables.enums import MapType
@@ -124,7 +124,7 @@ def method(node: ast.Call, receiver: Value, name: str) -> str:
 
 
 def _of_a_map(declaration: MapDeclaration, where: str, name: str, given: list[str]) -> str:
-    if isinstance(declaration, RingBuf | PerfEventArray | ProgArray | DevMap):
+    if isinstance(declaration, RingBuf | PerfEventArray | ProgArray | Held):
         return _send(declaration, where, ", ".join(given) or "record") if name in SENT else ""
     if declaration.kind in ARRAYS and name in ("pop", "clear", "remove", "delete_elem", "discard"):
         return f"all entries of an array always exist: `{where}[{given[0] if given else 'i'}] = 0`"

@@ -5,19 +5,24 @@ The declaration describes itself as a `MapSpec`; `collection.py` binds it to the
 """
 
 from purebpf.lang.maps.declaration import KEY32, MapDeclaration
-from purebpf.lang.maps.devices import DevMap
+from purebpf.lang.maps.devices import CpuMap, DevMap, DevMapHash, Held, Targets, XskMap
 from purebpf.lang.maps.events import EventMap, PerfEventArray
 from purebpf.lang.maps.keyed import KeyedMap
 from purebpf.lang.maps.kinds import Array, Hash, LruHash, PerCpuArray, PerCpuHash
 from purebpf.lang.maps.percpu import PerCpuMap, PerCpuValue
 from purebpf.lang.maps.programs import ProgArray
+from purebpf.lang.maps.sockets import CgroupArray, ReusePortSockArray, Sockets, SockHash, SockMap, StreamSockets
 
 __all__ = [
     "KEY32",
     "Array",
+    "CgroupArray",
+    "CpuMap",
     "DevMap",
+    "DevMapHash",
     "EventMap",
     "Hash",
+    "Held",
     "KeyedMap",
     "LruHash",
     "MapDeclaration",
@@ -27,4 +32,11 @@ __all__ = [
     "PerCpuValue",
     "PerfEventArray",
     "ProgArray",
+    "ReusePortSockArray",
+    "SockHash",
+    "SockMap",
+    "Sockets",
+    "StreamSockets",
+    "Targets",
+    "XskMap",
 ]

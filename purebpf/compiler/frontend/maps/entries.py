@@ -25,7 +25,7 @@ from purebpf.compiler.frontend.values import (
 from purebpf.compiler.ir.ops import BOOL, Op, Ptr
 from purebpf.data import replace
 from purebpf.errors import Error
-from purebpf.lang.maps import DevMap, KeyedMap, MapDeclaration, PerfEventArray
+from purebpf.lang.maps import Held, KeyedMap, MapDeclaration, PerfEventArray
 from purebpf.lang.rings import RingBuf
 from purebpf.lang.stacks import StackTrace
 from purebpf.lang.types import StructType
@@ -41,7 +41,7 @@ NUMBER, THERE = " number", " there"  # of a looked up entry: what `get` gave for
 
 def keyed(cx: Lowering, node: ast.AST, declaration: MapDeclaration, doing: str) -> None:
     typed(cx, node, declaration)
-    if not isinstance(declaration, KeyedMap) or isinstance(declaration, DevMap):
+    if not isinstance(declaration, KeyedMap) or isinstance(declaration, Held):
         cx.fail(node, f"{with_article(type(declaration).__name__)} cannot be {doing} in a program", hint=abilities(declaration))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend import instead, memory, rings
 from purebpf.compiler.frontend.helpers import allowed, map_op, readable
+from purebpf.compiler.frontend.maps import held
 from purebpf.compiler.frontend.maps.entries import (
     ARRAYS,
     abilities,
@@ -25,7 +26,16 @@ from purebpf.compiler.frontend.values import (
     describe,
     with_article,
 )
-from purebpf.lang.maps import DevMap, KeyedMap, MapDeclaration, PerfEventArray, ProgArray
+from purebpf.lang.maps import (
+    CgroupArray,
+    KeyedMap,
+    MapDeclaration,
+    PerfEventArray,
+    ProgArray,
+    Sockets,
+    StreamSockets,
+    Targets,
+)
 from purebpf.lang.rings import RingBuf
 from purebpf.lang.types import StructType
 
@@ -33,16 +43,6 @@ if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
 
 BPF_F_CURRENT_CPU = 0xFFFFFFFF
-
-
-def _redirect(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
-    """`devices.redirect(index, flags=0)`: the result to return; the low bits of `flags` are returned when there is no such
-    device."""
-    index, *rest = arguments(cx, node, declaration, "redirect", ("index", "flags"), 1)
-    allowed(cx, node, "redirect_map")
-    flags = cx.integer(*rest[0]).op if rest else cx.const(0)
-    op = cx.call("redirect_map", [map_op(cx, node, declaration), cx.integer(*index).op, flags])
-    return IntValue(op, -(1 << 63), (1 << 63) - 1, True)
 
 
 def _tail_call(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
@@ -100,8 +100,15 @@ KEYED_METHODS: dict[str, Method] = {"get": get, "set": set_, "delete": delete, "
 
 def methods_of(declaration: MapDeclaration) -> dict[str, Method]:
     match declaration:
-        case DevMap():
-            return {"redirect": _redirect}
+        case Targets():
+            return {"redirect": held.redirect_packet}
+        case StreamSockets():
+            more = {"redirect": held.redirect_data, "add": held.add, "assign": held.assign, "delete": held.delete}
+            return {"select": held.select, **more}
+        case Sockets():
+            return {"select": held.select}
+        case CgroupArray():
+            return {"holds_current": held.holds_current, "holds_packet": held.holds_packet}
         case ProgArray():
             return {"tail_call": _tail_call}
         case PerfEventArray():
