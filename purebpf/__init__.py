@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from purebpf.lang.idioms import cookie, cpu, current, every, helpers, ktime, license, loop, printk, random, raw, redirect
     from purebpf.lang.kernel_structs import KernelStruct, KernelUnion, pointer
     from purebpf.lang.kernel_types import enum_value, type_exists
+    from purebpf.lang.kfuncs import kfunc_exists, kfuncs
     from purebpf.lang.layout import exists, from_bytes, offsetof, sizeof, to_bytes
     from purebpf.lang.locks import SpinLock, Timer, rcu
     from purebpf.lang.maps import (
@@ -129,6 +130,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.dynptrs": "Dynptr dynptr",
     "lang.idioms": "cookie cpu current every helpers ktime license loop printk random raw redirect",
     "lang.kernel_structs": "KernelStruct KernelUnion pointer",
+    "lang.kfuncs": "kfunc_exists kfuncs",
     "lang.kernel_types": "enum_value type_exists",
     "lang.layout": "exists from_bytes offsetof sizeof to_bytes",
     "lang.locks": "SpinLock Timer rcu",
@@ -244,6 +246,8 @@ __all__ = [
     "global_subprogram",
     "helpers",
     "jhash",
+    "kfunc_exists",
+    "kfuncs",
     "kprobe",
     "kretprobe",
     "ktime",

@@ -44,3 +44,13 @@ class Instruction:
     def slots(self) -> int:
         """How many 8-byte slots it takes in a program: 2 for a wide load, else 1."""
         return 2 if self.opcode == WIDE_LOAD else 1
+
+
+BTF_ID = 3  # BPF_PSEUDO_BTF_ID
+
+
+def asks(instruction: Instruction) -> str:
+    """The kernel function of which a wide load asks whether it is there (its symbol is the name behind a `?`); "" if none."""
+    if instruction.opcode != WIDE_LOAD or instruction.src != BTF_ID or not str(instruction.symbol).startswith("?"):
+        return ""
+    return str(instruction.symbol)[1:]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from purebpf.data import replace
 from purebpf.errors import Error, KernelError, VerifierError
 from purebpf.isa.codec import encode
-from purebpf.isa.instruction import Instruction
+from purebpf.isa.instruction import Instruction, asks
 from purebpf.isa.opcodes import CALL_KFUNC, CALL_OPCODE
 from purebpf.kernel import debug_info, verifier
 from purebpf.kernel.descriptor import Descriptor
@@ -25,6 +25,7 @@ from purebpf.tables.enums import ProgramType
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from purebpf.engine import EngineMap, RunResult
+    from purebpf.kernel.kfuncs import Kfuncs
 
 BY_INDEX = {5: 1, 6: 2}  # BPF_PSEUDO_MAP_IDX and _IDX_VALUE refer to fd_array; here a descriptor takes the index's place
 BY_TYPE = frozenset({ProgramType.TRACING, ProgramType.LSM})
@@ -96,7 +97,8 @@ def load_program(spec: ProgramSpec, maps: Mapping[str, EngineMap], log_level: in
         from purebpf.kernel.relocations import for_this_kernel
 
         instructions = for_this_kernel(spec)
-    code = encode([_resolved(i, spec, maps) for i in instructions], sys.byteorder)
+    calls = _kfuncs(spec)
+    code = encode([_resolved(i, spec, maps, calls) for i in instructions], sys.byteorder)
     pinned, license = pin(code), pin(spec.license.encode())
     fields: verifier.Fields = {
         "prog_type": int(spec.type),
@@ -120,12 +122,18 @@ def load_program(spec: ProgramSpec, maps: Mapping[str, EngineMap], log_level: in
             raise lacking
     told, _held = debug_info.tell(spec, what, fields)
     module = _hook(spec, fields)
+    if calls is not None:
+        calls.tell(fields)
     try:
         answer = with_name(spec.name, attempt)
     finally:
         told.close()
         module.close()
+        if calls is not None:
+            calls.close()
     if answer < 0:
+        if calls is not None and calls.reached(log):
+            raise calls.missing()
         raise _rejected(-answer, spec, what, log)
     return KernelProgram(spec, Descriptor(answer, what), log if log_level else "")
 
@@ -144,13 +152,26 @@ def _hook(spec: ProgramSpec, fields: verifier.Fields) -> Descriptor:
     return module
 
 
-def _resolved(instruction: Instruction, spec: ProgramSpec, maps: Mapping[str, EngineMap]) -> Instruction:
+def _kfuncs(spec: ProgramSpec) -> Kfuncs | None:
+    """The kernel functions that it names; None for a program without."""
+    if not any(_names_kfunc(instruction) for instruction in spec.instructions):
+        return None
+    from purebpf.kernel.kfuncs import Kfuncs
+
+    return Kfuncs(spec)
+
+
+def _names_kfunc(instruction: Instruction) -> bool:
+    if instruction.symbol is None:
+        return False
+    return (instruction.opcode, instruction.src) == (CALL_OPCODE, CALL_KFUNC) or bool(asks(instruction))
+
+
+def _resolved(instruction: Instruction, spec: ProgramSpec, maps: Mapping[str, EngineMap], calls: Kfuncs | None) -> Instruction:
     """The instruction with the map's descriptor, or the kernel function's number, in place of its name."""
     name = instruction.symbol
-    if (instruction.opcode, instruction.src) == (CALL_OPCODE, CALL_KFUNC) and instruction.symbol is not None:
-        from purebpf.kernel import kfuncs
-
-        return kfuncs.numbered(instruction, spec)
+    if calls is not None and _names_kfunc(instruction):
+        return calls.resolved(instruction)
     if name is None or instruction.slots == 1 or instruction.src not in MAP_SOURCES:
         return instruction
     if name not in maps:

@@ -26,6 +26,7 @@ from purebpf.runner import (  # noqa: F401 (some register themselves)
     calls,
     dynptrs,
     idioms,
+    kfuncs,
     locks,
     maps,
     names,

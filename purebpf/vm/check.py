@@ -10,7 +10,7 @@ from purebpf.isa import opcodes as op
 from purebpf.isa.codec import is_unresolved
 from purebpf.isa.disassembler import format_instruction
 from purebpf.isa.forms import form_of
-from purebpf.isa.instruction import WIDE_LOAD, Instruction
+from purebpf.isa.instruction import WIDE_LOAD, Instruction, asks
 from purebpf.vm.flow import ENDS, called, target, writes
 
 FRAME_POINTER = 1 << op.LAST_REGISTER
@@ -66,6 +66,6 @@ def find_problem(code: list[Instruction | None], slot: int, instruction: Instruc
             return f"goes to {destination}, the second half of a wide load"
     if instruction.opcode == op.GOTOX_OPCODE:
         return "jumps by an instruction array map, which the virtual machine does not have"
-    if instruction.opcode == WIDE_LOAD and instruction.src == op.PSEUDO_BTF_ID:
+    if instruction.opcode == WIDE_LOAD and instruction.src == op.PSEUDO_BTF_ID and not asks(instruction):
         return "refers to a variable of the kernel; there are none in the virtual machine"
     return None

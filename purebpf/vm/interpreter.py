@@ -13,7 +13,7 @@ from types import CodeType, FrameType
 from purebpf.errors import Error, Unsupported, VmError
 from purebpf.isa import opcodes as op
 from purebpf.isa.codec import signed32
-from purebpf.isa.instruction import WIDE_LOAD, Instruction
+from purebpf.isa.instruction import WIDE_LOAD, Instruction, asks
 from purebpf.vm import flow as control
 from purebpf.vm import kfuncs
 from purebpf.vm.check import check, place
@@ -64,6 +64,8 @@ class Code:
             if name is None or instruction is None:
                 continue
             if name not in kfuncs.functions():
+                if kfuncs.asks_in_vain(self.code):
+                    continue  # never reached, or told then
                 raise Unsupported(
                     f"I{place(self.name, slot, instruction)[1:]} calls the kernel function {name}, which the virtual machine "
                     f"does not have; run it in the kernel. It has {', '.join(sorted(kfuncs.functions()))}."
@@ -81,6 +83,8 @@ class Code:
                 found[slot] = instruction.imm
             elif instruction.src == op.PSEUDO_FUNC:
                 found[slot] = self.address(slot + 1 + signed32(instruction.imm))
+            elif name := asks(instruction):
+                found[slot] = int(name in kfuncs.functions())
             else:
                 try:
                     found[slot] = map_address(instruction)
@@ -123,6 +127,7 @@ class Code:
             "tail_call": lambda context, map, index: machine.tail_call(map, index),
             "callx": self.call_register,
             "no_helper": no_helper,
+            "no_kfunc": no_kfunc,
             MARK: self,
         }
         known = functions()
@@ -183,6 +188,10 @@ def given_register(values: dict[str, int], number: int) -> int:
         return values[f"r{number}"]
     except KeyError:
         raise Fault(f"gives r{number} to a function, but the register has no value here") from None
+
+
+def no_kfunc(name: str) -> None:
+    raise VmError(f"The kernel function {name} is called, which the virtual machine does not have.")
 
 
 def no_helper(number: int) -> None:

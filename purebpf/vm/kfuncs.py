@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib import import_module
 
-from purebpf.isa.instruction import Instruction
+from purebpf.isa.instruction import Instruction, asks
 from purebpf.isa.opcodes import CALL_KFUNC, CALL_OPCODE
 
 MODULES = ("lock_helpers", "dynptr_helpers", "iterators")
@@ -23,6 +23,11 @@ def called(instruction: Instruction) -> str | None:
     if (instruction.opcode, instruction.src) != (CALL_OPCODE, CALL_KFUNC):
         return None
     return instruction.symbol or f"number {instruction.imm}"
+
+
+def asks_in_vain(code: Iterable[Instruction | None]) -> bool:
+    """Whether a program asks for a kernel function that is not here, and so can do without some."""
+    return any(instruction is not None and (name := asks(instruction)) and name not in functions() for instruction in code)
 
 
 @cache

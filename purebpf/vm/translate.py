@@ -222,7 +222,8 @@ class Writer:
             self.add(f"vm.left = left; r0 = f{callee}({given}); left = vm.left")
         elif (kfunc := kfuncs.called(instruction)) is not None:
             given = ", ".join(("vm", *(f"r{number}" for number in range(1, kfuncs.registers(kfunc) + 1))))
-            self.add(f"r0 = k_{kfunc}({given}) & {templates.M}")
+            there = kfunc in kfuncs.functions()  # else it is never called: the program asks for it first
+            self.add(f"r0 = k_{kfunc}({given}) & {templates.M}" if there else f"no_kfunc({kfunc!r})")
         else:
             self.helper(instruction.imm)
 

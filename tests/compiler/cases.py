@@ -1,6 +1,7 @@
 """Golden cases in text files.
 
-A file has a preamble (before the first case) that is put before each case's source. A case is `[case name]`, source lines, and
+A file has a preamble (before the first case) that is put before each case's source; in it may be said what the kernel at hand
+must have (`# needs the kernel function bpf_throw`). A case is `[case name]`, source lines, and
 one section `[error]`, `[warning]`, `[asm]` or `[ir]` with what the compiler says to it. `python -m tests.compiler.test_cases`
 writes the sections anew: read the difference before you commit it.
 """
@@ -14,6 +15,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from purebpf.btf.running import kernel_btf
+from purebpf.btf.types import Kind
 from purebpf.compiler.frontend import source as frontend_source
 from purebpf.errors import Error
 from purebpf.isa import disassemble
@@ -21,6 +24,7 @@ from purebpf.program import Program
 
 FOLDER = Path(__file__).parent / "golden_cases"
 HEADER = re.compile(r"^\[case (\S+)\]\n", re.M)
+NEEDS = re.compile(r"^# needs the kernel function (\w+)$", re.M)
 SECTION = re.compile(r"^\[(error|warning|asm|ir)\]\n", re.M)
 
 
@@ -42,6 +46,18 @@ def read_cases() -> list[Case]:
             source, kind, expected = SECTION.split(body)
             found.append(Case(file, name, preamble, source, kind, expected.rstrip("\n")))
     return found
+
+
+def lacks(case: Case) -> str:
+    """What a case needs of the kernel at hand and does not find; "" if it can be checked here."""
+    wanted = NEEDS.search(case.preamble)
+    if wanted is None:
+        return ""
+    try:
+        there = kernel_btf().types_named(wanted[1], Kind.FUNC)
+    except Error as error:
+        return str(error)
+    return "" if there else f"this kernel has no function {wanted[1]}"
 
 
 def write_cases(cases: dict[Case, str]) -> None:

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.compiler.cases import Case, outcome, read_cases, write_cases
+from tests.compiler.cases import Case, lacks, outcome, read_cases, write_cases
 
 CASES = read_cases()
 
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{case.file.stem}/{case.name}" for case in CASES])
 def test_case(case: Case, tmp_path: Path) -> None:
+    if why := lacks(case):
+        pytest.skip(why)
     assert outcome(case, tmp_path) == case.expected
 
 
@@ -27,7 +29,7 @@ def test_names_are_unique() -> None:
 
 def update(folder: Path) -> None:
     """Write all expectations anew."""
-    write_cases({case: outcome(case, folder) for case in CASES})
+    write_cases({case: case.expected if lacks(case) else outcome(case, folder) for case in CASES})
 
 
 if __name__ == "__main__":

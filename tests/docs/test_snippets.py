@@ -1,4 +1,5 @@
-"""Every Python snippet in the documentation runs as a module; each program in it loads into the virtual machine.
+"""Every Python snippet in the documentation runs as a module; each program in it loads into the virtual machine, or where it is
+about the kernel's own functions into the kernel.
 
 Pages about something else than programs have none."""
 
@@ -13,6 +14,7 @@ import pytest
 
 from purebpf.btf.running import kernel_btf
 from purebpf.errors import Unsupported
+from purebpf.kernel.probe import permitted
 from purebpf.program import Program, load
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +25,7 @@ NAMES = (
     "debugging",
     "net",
     "btf",
+    "kfuncs",
     "portable",
     "stacks",
     "tracing",
@@ -30,6 +33,7 @@ NAMES = (
 )
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 WITHOUT_PROGRAMS = ("btf.md",)
+OF_THE_KERNEL = ("kfuncs.md",)  # what is in them no other engine has
 
 
 def snippets() -> list[tuple[str, str]]:
@@ -52,6 +56,14 @@ def require_kernel_btf() -> None:
         pytest.skip(str(error))
 
 
+def refused() -> str | None:
+    """Why the programs about the kernel's newest functions cannot be tried here."""
+    require_kernel_btf()
+    if not kernel_btf().types_named("bpf_task_from_vpid"):
+        return "this kernel does not have the functions that the page is about"
+    return permitted()
+
+
 @pytest.mark.parametrize("where, code", snippets(), ids=[where for where, _ in snippets()])
 def test_snippet(where: str, code: str, tmp_path: Path) -> None:
     name = "snippet_" + re.sub(r"\W", "_", where)
@@ -69,7 +81,13 @@ def test_snippet(where: str, code: str, tmp_path: Path) -> None:
             return
         programs = [value for value in vars(module).values() if isinstance(value, Program)]
         assert programs, f"{where} defines no program"
-        with load(*programs, engine="vm"):
-            pass
+        if not where.startswith(OF_THE_KERNEL):
+            with load(*programs, engine="vm"):
+                pass
+        elif (why := refused()) is None:
+            with load(*programs, engine="kernel"):
+                pass
+        else:
+            pytest.skip(why)
     finally:
         del sys.modules[name]

@@ -11,7 +11,7 @@ import pytest
 from purebpf.btf.running import VMLINUX, kernel_btf
 from purebpf.tables import constants, enums
 from purebpf.tables.enums import ProgramType
-from purebpf.tables.generate import attr, contexts, helpers, measured, since
+from purebpf.tables.generate import attr, contexts, helpers, kfuncs, measured, since
 from purebpf.tables.generate import constants as constants_generator
 from purebpf.tables.generate import enums as enums_generator
 from purebpf.tables.generate.__main__ import HEADERS, HERE, libc
@@ -30,7 +30,12 @@ needs_btf = pytest.mark.skipif(not VMLINUX.exists(), reason=f"this kernel offers
 
 @pytest.mark.parametrize(
     ("table", "render"),
-    [("helper_rows", helpers.render), ("context_rows", contexts.render), ("since_rows", since.render)],
+    [
+        ("helper_rows", helpers.render),
+        ("context_rows", contexts.render),
+        ("since_rows", since.render),
+        ("kfunc_rows", kfuncs.render),
+    ],
 )
 def test_table_is_what_the_generator_makes_of_the_facts(table: str, render: object) -> None:
     assert callable(render)

@@ -15,6 +15,7 @@ from purebpf.compiler.frontend.values import Const, KernelRef, Value, describe, 
 from purebpf.errors import Error
 from purebpf.lang.declaring import Misdeclared
 from purebpf.lang.idioms import HelperName
+from purebpf.lang.kfuncs import KfuncName
 from purebpf.lang.maps import MapDeclaration
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def check_operand(cx: Lowering, node: ast.AST, value: Value) -> None:
             cx.fail(node, f"`{shown}` is a map, not a number", hint=f"`{shown}.get(key)` gives a value of it")
         case Const(enum.Enum() as member) if not isinstance(member, int):
             cx.fail(node, f"`{shown}` is {with_article(type(member).__name__)}, not a number", hint=not_a_number(value))
-        case Const(FunctionType() | HelperName()) if not isinstance(node, ast.Call):
+        case Const(FunctionType() | HelperName() | KfuncName()) if not isinstance(node, ast.Call):
             cx.fail(node, f"`{shown}` is a function", hint=f"call it: `{shown}()`")
 
 

@@ -45,6 +45,7 @@ from purebpf.compiler.frontend.values import (
 from purebpf.data import replace
 from purebpf.lang.idioms import HelperName
 from purebpf.lang.kernel_types import KernelName
+from purebpf.lang.kfuncs import KfuncName
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.types import BytesType, CharsType, IntType, KernelType, StructType, type_of
 
@@ -91,6 +92,10 @@ def _identity(cx: Lowering, node: ast.Call) -> Value:
 def _call_constant(cx: Lowering, node: ast.Call, value: Any) -> Value:
     if isinstance(value, HelperName):
         return helpers.call(cx, node, value.name)
+    if isinstance(value, KfuncName):
+        from purebpf.compiler.frontend import kfunc_calls
+
+        return kfunc_calls.call(cx, node, value.name)
     if isinstance(value, type):
         layout = type_of(value)
         if isinstance(layout, StructType):

@@ -9,11 +9,12 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend import containers, equality, maps, memory, text
+from purebpf.compiler.frontend import containers, equality, maps, memory, references, text
 from purebpf.compiler.frontend.comparing import OPPOSITE, PYTHON, SWAPPED, Split, learn, split_compare
 from purebpf.compiler.frontend.flow import Flow, as_int
 from purebpf.compiler.frontend.values import (
     NONE,
+    Absent,
     Bound,
     Const,
     Fill,
@@ -95,7 +96,7 @@ def truth(cx: Lowering, node: ast.expr, value: Value, name: str | None = None) -
     match value:
         case Const(MapDeclaration()):
             cx.fail(node, "a map cannot be a condition", "its size is not known to a program", "test a key: `if k in m:`")
-        case Const(None):
+        case Const(None | Absent()):
             return None, cx.current
         case Const(v):
             return cx.branch(cx.builder.const(int(cx.python(node, lambda: bool(v))), BOOL))
@@ -136,6 +137,8 @@ def present(cx: Lowering, value: MaybeRef | MaybeInt | KernelRef, name: str | No
             return cx.branch(cx.builder.const(1, BOOL))
         yes, no = cx.branch(cx.builder.emit("ne", BOOL, [value.op, cx.const(0)]))
         _settle(yes, value, replace(value, nullable=False), name)
+        if references.absent(no, value.op):
+            _settle(no, value, NONE, name)
         return yes, no
     if isinstance(value, MaybeInt):
         yes, no = cx.branch(value.present)

@@ -46,6 +46,7 @@ from purebpf.compiler.frontend.values import (
 from purebpf.data import replace
 from purebpf.lang import idioms
 from purebpf.lang.data import ArrayView, RecordView
+from purebpf.lang.kfuncs import KfuncName, kfuncs
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.rings import RingBuf
 from purebpf.lang.types import StructType, type_of
@@ -201,6 +202,8 @@ def _python_attribute(cx: Lowering, node: ast.Attribute, value: Any) -> Value:
 
             unknown(cx, node, node.attr)
         return Const(idioms.HelperName(node.attr))
+    if value is kfuncs:
+        return Const(KfuncName(node.attr))
     if isinstance(value, int | str | bytes | tuple) and not hasattr(type(value), "__members__"):
         found = getattr(value, node.attr, None)
         if found is not None and not callable(found):  # a field of a named tuple

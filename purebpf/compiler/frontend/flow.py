@@ -103,6 +103,11 @@ def unify(builder: Builder, name: str, a: Value, b: Value) -> tuple[Value, Value
             return bad, bad, bad
         shape = IntValue(x.op, low, high, (x.signed or y.signed or low < 0), x.boolean and y.boolean)
         return shape, x, y
+    if (a == NONE and isinstance(b, KernelRef)) or (b == NONE and isinstance(a, KernelRef)):
+        there = a if isinstance(a, KernelRef) else b
+        assert isinstance(there, KernelRef)
+        nothing = replace(there, op=builder.const(0), nullable=True)
+        return replace(there, nullable=True), nothing if a == NONE else there, nothing if b == NONE else there
     maybe = _unify_maybe(builder, a, b, x, y)
     if maybe is not None:
         return maybe
@@ -116,7 +121,8 @@ def unify(builder: Builder, name: str, a: Value, b: Value) -> tuple[Value, Value
     if isinstance(a, Ref) and isinstance(b, Ref) and _can_be_either(a, b):
         return _either(a, b), a, b
     if isinstance(a, KernelRef) and isinstance(b, KernelRef) and (a.root, a.path) == (b.root, b.path):
-        return replace(a, direct=a.direct and b.direct, nullable=a.nullable or b.nullable), a, b
+        trust = a.trust if a.trust == b.trust else "rcu" if a.trust and b.trust else ""
+        return replace(a, direct=a.direct and b.direct, nullable=a.nullable or b.nullable, trust=trust), a, b
     if isinstance(a, TupleValue) and isinstance(b, TupleValue) and len(a.items) == len(b.items):
         triples = [unify(builder, name, i, j) for i, j in zip(a.items, b.items, strict=True)]
         bad_item = next((t[0] for t in triples if isinstance(t[0], Unset | Conflict)), None)

@@ -18,6 +18,7 @@ from purebpf.compiler.frontend import (  # noqa: F401 (loops and patterns regist
     owned,
     patterns,
     promises,
+    references,
     statements,
     subprograms,
 )
@@ -140,6 +141,8 @@ def finish(cx: Lowering, frame: Frame, returns: str) -> None:
         usual = next((v for v in results if known(v) is not None), Const(0) if results or returns else NONE)
         live += [(flow, usual, frame.source.node.body[-1]) for flow in cx.never if not flow.dead]
     some = [(flow, value, node) for flow, value, node in live if value != NONE]
+    for flow, _, node in live:
+        references.check_end(cx, flow, node)
     for flow, value, node in live:
         if value == NONE and (some or returns):
             where = node if node is not frame.source.node else frame.source.node.body[-1]

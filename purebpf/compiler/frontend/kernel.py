@@ -28,7 +28,7 @@ from purebpf.btf.types import (
     Union,
     Volatile,
 )
-from purebpf.compiler.frontend import helpers, kfuncs, memory
+from purebpf.compiler.frontend import helpers, kfuncs, memory, trust
 from purebpf.compiler.frontend.values import U64, Fill, IntValue, KernelRef, Ref, Value, describe, known
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Op
 from purebpf.data import replace
@@ -124,10 +124,17 @@ def viewed(cx: Lowering, node: ast.AST, ref: KernelRef, type: KernelName) -> Ker
     """An object as one of another type. If that is the same to the kernel, the verifier still knows the pointer."""
     number = number_of(cx, node, type)
     same = len(ref.path) == 1 and essential_name(type.__bpf_kernel_type__) == essential_name(btf_of(cx, node).name(ref.root))
-    return pointing(cx, node, address(cx, ref), number, same and ref.direct, ref.nullable or not same)
+    return pointing(
+        cx, node, address(cx, ref), number, same and ref.direct, ref.nullable or not same, ref.trust if same else ""
+    )
 
 
-def pointing(cx: Lowering, node: ast.AST, op: Op, type: int, direct: bool, nullable: bool = True) -> KernelRef:
+def is_struct(cx: Lowering, node: ast.AST, type: int) -> bool:
+    btf = btf_of(cx, node)
+    return isinstance(btf.type(btf.resolve(type)), Struct | Union)
+
+
+def pointing(cx: Lowering, node: ast.AST, op: Op, type: int, direct: bool, nullable: bool = True, trust: str = "") -> KernelRef:
     """The object of a type that a pointer leads to; `direct` if the verifier knows of what type it is."""
     btf = btf_of(cx, node)
     root = type
@@ -136,7 +143,7 @@ def pointing(cx: Lowering, node: ast.AST, op: Op, type: int, direct: bool, nulla
     place = btf.resolve(root)
     if btf.name(place):
         root = place
-    return KernelRef(op, root, (0,), place, btf.name(root), direct, nullable)
+    return KernelRef(op, root, (0,), place, btf.name(root), direct, nullable, trust)
 
 
 def annotated(cx: Lowering, node: ast.AST, ref: KernelRef, type: KernelName) -> KernelRef:
@@ -159,7 +166,7 @@ def current_task(cx: Lowering, node: ast.AST) -> Value:
     direct = cx.unit.options.kernel_pointers and known is not None and cx.unit.kind.type in known.programs
     name = "get_current_task_btf" if direct else "get_current_task"
     helpers.allowed(cx, node, name)
-    return pointing(cx, node, cx.call(name, []), type, direct, nullable=False)
+    return pointing(cx, node, cx.call(name, []), type, direct, nullable=False, trust="trusted" if direct else "")
 
 
 def _task(cx: Lowering, node: ast.AST) -> int:
@@ -373,10 +380,12 @@ def _array(cx: Lowering, ref: KernelRef, found: Array) -> Value:
 def _pointer(cx: Lowering, node: ast.AST, ref: KernelRef, found: Ptr, shared: bool) -> Value:
     value = _scalar(cx, node, ref, IntType(64))
     assert isinstance(value, IntValue)
-    return pointed(cx, node, value.op, found, ref.direct and not shared)
+    btf, direct = btf_of(cx, node), ref.direct and not shared
+    believed = trust.walked(cx, btf, ref, found) if direct else ""
+    return pointed(cx, node, value.op, found, direct, not (believed and trust.never_null(btf, ref)), believed)
 
 
-def pointed(cx: Lowering, node: ast.AST, op: Op, found: Ptr, direct: bool, nullable: bool = True) -> Value:
+def pointed(cx: Lowering, node: ast.AST, op: Op, found: Ptr, direct: bool, nullable: bool = True, trust: str = "") -> Value:
     """What a pointer in the kernel leads to: an object of the kernel, or else an address."""
     btf = btf_of(cx, node)
     target, here = found.type, ""
@@ -389,7 +398,7 @@ def pointed(cx: Lowering, node: ast.AST, op: Op, found: Ptr, direct: bool, nulla
         return pointing(cx, node, op, named(cx, node, to.name), direct, nullable)  # a declared pointer to an imported type
     if here in NO_KERNEL_MEMORY or not isinstance(to, Struct | Union):
         return IntValue(op, 0, U64)
-    return pointing(cx, node, op, found.type, direct, nullable)
+    return pointing(cx, node, op, found.type, direct, nullable, trust)
 
 
 def _scalar(cx: Lowering, node: ast.AST, ref: KernelRef, layout: IntType | BoolType) -> Value:

@@ -17,6 +17,7 @@ from purebpf.compiler.frontend import (
     counted,
     iteration,
     meetings,
+    references,
     scopes,
     starts,
     statements,
@@ -36,6 +37,7 @@ from purebpf.compiler.frontend.values import (
     U64,
     Conflict,
     Const,
+    Held,
     IntValue,
     LocalFunction,
     MaybeInt,
@@ -75,6 +77,7 @@ class Parts:
     iterator: Op | None = None
     ended: bool = True  # whether it is a condition or a known number that ends it, not a number that the verifier may forget
     counter: str = ""  # the hidden variable that counts the trips of a `for`
+    held: dict[Op, Held] = made(dict)  # what its trips begin with, of references that the kernel wants back
     callable: bool = True  # whether the parts can be lowered in a function of their own
 
 
@@ -231,6 +234,7 @@ def run(cx: Lowering, node: ast.While | ast.For, loop: Parts, orelse: list[ast.s
     else:
         cx.fail(node, "the types of this loop's variables do not settle", hint="annotate them: `n: u64 = 0`")
     for flow in ends:
+        references.check_trip(loop.held, names, flow)
         if not flow.dead:
             flow.block.ops.append(
                 Op("jump", VOID, [], (), cx.builder.loc, [Target(header, _arguments(cx, names, flow))], flow.block)
@@ -299,6 +303,8 @@ def _attempt(
     for flow in (start, spent):
         flow.names.update(names)
         flow.state = {key: value for key, value in flow.state.items() if _holds_in_a_loop(key)}
+        references.at_header(entry, names, flow)
+    loop.held = references.held(start)
     cx.go(start)
     if (iterator := loop.iterator) is not None:
         spent = budgets.next_trip(cx, node, iterator)

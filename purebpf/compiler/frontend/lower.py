@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from purebpf.compiler.diagnostics import Place, ProgramError, render
-from purebpf.compiler.frontend import debugging, meetings
+from purebpf.compiler.frontend import debugging, meetings, references
 from purebpf.compiler.frontend.advice import not_a_number
 from purebpf.compiler.frontend.flow import Flow, as_int, join
 from purebpf.compiler.frontend.source import Source
@@ -310,7 +310,9 @@ class Lowering:
 
     def join(self, *flows: Flow | None) -> Flow | None:
         alive = [flow for flow in flows if flow is not None]
-        return join(self.builder, alive, partial(meetings.brought, self), partial(meetings.copied, self))
+        result = join(self.builder, alive, partial(meetings.brought, self), partial(meetings.copied, self))
+        references.meet(alive, result)
+        return result
 
     def moved(self, flow: Flow, ref: Ref) -> Ref:
         """The same place with its constant offset inside the pointer, computed at the end of `flow`."""

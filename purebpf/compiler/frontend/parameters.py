@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from purebpf.compiler.frontend.user_parameters import Found, UserSlot
 
 TYPED = frozenset({"fentry", "fexit", "fmod_ret", "lsm", "tp_btf", "iter"})
+TRUSTED = frozenset({"lsm", "tp_btf", "iter"})  # whose arguments the verifier trusts (prog_args_trusted)
 AT_THE_END = frozenset({"fexit", "fmod_ret", "lsm", "kretprobe"})  # those that have `ret`
 USER = frozenset({"uprobe", "uretprobe"})  # on functions of processes
 PROBES = frozenset({"kprobe", "kretprobe"})
@@ -243,7 +244,8 @@ def _value(cx: Lowering, node: ast.AST, slot: Slot) -> Value:
             direct = cx.unit.kind.decorator in TYPED and cx.unit.options.kernel_pointers
             there = cx.unit.kind.decorator in ("fentry", "fexit") or (cx.unit.kind.decorator == "iter" and not slot.offset)
             nullable = not direct or not there  # an iterator's first is its own
-            return kernel.pointed(cx, node, whole, found, direct, nullable)
+            trusted = direct and cx.unit.kind.decorator in TRUSTED
+            return kernel.pointed(cx, node, whole, found, direct, nullable, "trusted" if trusted else "")
         case Int(bool=True):
             return _boolean(cx, whole)
         case Int(size=size, signed=signed) | Enum(size=size, signed=signed) | Enum64(size=size, signed=signed) if size <= 8:

@@ -10,6 +10,7 @@ import ast
 from collections.abc import Callable
 from typing import NoReturn
 
+from purebpf.compiler.frontend import references
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.lower import Lowering, lowers
 from purebpf.compiler.frontend.values import Bound, Const, Ref, Value
@@ -71,10 +72,11 @@ def leave_loop(cx: Lowering) -> None:
 
 def never(cx: Lowering, flow: Flow) -> None:
     """A way that is never taken, but that the verifier follows: it ends the program."""
-    if cx.scopes:
+    if cx.scopes or references.held(flow):
         here = cx.current
         cx.go(flow)
         leave(cx)
+        references.release_all(cx)
         flow = cx.flow
         cx.go(here)
     cx.never.append(flow)

@@ -10,6 +10,7 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
+from purebpf.compiler.diagnostics import Place
 from purebpf.compiler.ir.ops import Op, Ptr
 from purebpf.data import data, replace
 from purebpf.lang.types import CharsType, Type
@@ -100,7 +101,8 @@ class KernelRef(Value):
     """A place in the kernel's memory: `op` is the address of a `root`, the place is reached from there by `path` (see
     `btf.trim.Access`), and holds a `type`; both are numbers of the kernel's BTF, the second behind typedefs. `name` is for
     messages. `direct` says that the verifier knows of what type `op` is, so that the program may load from it; `nullable` that
-    `op` may be 0."""
+    `op` may be 0. `trust` is how far the verifier trusts that the object lives: "trusted", "rcu" (while RCU is held), or ""
+    (not at all), which decides what kernel functions take it."""
 
     op: Op
     root: int
@@ -109,6 +111,18 @@ class KernelRef(Value):
     name: str
     direct: bool
     nullable: bool
+    trust: str = ""
+
+
+@data
+class Held(Value):
+    """A reference that the program has to give back: `op` is the object, `shown` the call at `place` that gave it, `release`
+    the kernel function that takes it back."""
+
+    op: Op
+    place: Place
+    shown: str
+    release: str
 
 
 @data
@@ -175,7 +189,12 @@ class Conflict(Value):
     hint: str = ""
 
 
+class Absent(int):
+    """False, of what is not there at all: what is behind a test of it is not even looked at."""
+
+
 NONE = Const(None)
+ABSENT = Absent(0)
 
 
 def kind_of_either(op: Op) -> Ptr:

@@ -299,6 +299,11 @@ class Interpreter:
     def kfunc(self, op: Op, frame: Frame) -> Value:
         return self.env.kfunc(op.imm[0], [read(frame, arg) for arg in op.args])
 
+    def kfunc_there(self, op: Op, frame: Frame) -> Value:
+        from purebpf.compiler.ir.models import KFUNCS
+
+        return int(op.imm[0] in KFUNCS)
+
     def callsub(self, op: Op, frame: Frame) -> Value | None:
         return self._call(self._callee(op.imm[0]), [read(frame, arg) for arg in op.args], frame.depth + 1)
 
@@ -406,6 +411,7 @@ HANDLERS: dict[str, Callable[[Interpreter, Op, Frame], Value | None]] = {
             "call",
             "callsub",
             "kfunc",
+            "kfunc_there",
             "core",
             "core_add",
             "core_load",

@@ -114,6 +114,7 @@ OPS: dict[str, OpInfo] = {
     "call": OpInfo(-1, _R | _W, ("helper",), "a helper by name"),
     "callsub": OpInfo(-1, _R | _W, ("function",), "a subprogram by name"),
     "kfunc": OpInfo(-1, _R | _W, ("kfunc",), "a kernel function by name"),
+    "kfunc_there": OpInfo(0, _P, ("kfunc",), "whether the kernel it will run on has a kernel function"),
     "jump": OpInfo(0, _T, (), "go to the only target"),
     "br": OpInfo(1, _T, (), "go to the first target when the operand is not 0, else to the second"),
     "may_goto": OpInfo(0, _T, (), "go to the first target, or to the second when the kernel's loop budget is used up"),

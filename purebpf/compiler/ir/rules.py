@@ -260,6 +260,10 @@ def _core(op: Op, here: Surroundings) -> None:
     _want(op.type == I64, f"the result is an i64, not {op.type}")
 
 
+def _there(op: Op, here: Surroundings) -> None:
+    _want(op.type == BOOL, f"the result is a bool, not {op.type}")
+
+
 def _func(op: Op, here: Surroundings) -> None:
     _want(op.type == Ptr("func"), f"the result is a ptr func, not {op.type}")
     if here.module is not None:
@@ -380,6 +384,7 @@ RULES: dict[str, Rule] = {
     "call": _call,
     "callsub": _callsub,
     "kfunc": _call,
+    "kfunc_there": _there,
     **dict.fromkeys(("jump", "may_goto", "unreachable"), _jump),
     "br": _br,
     "ret": _ret,

@@ -52,6 +52,7 @@ from purebpf.isa.opcodes import (
     MODE_MEMSX,
     MOV,
     NEG,
+    PSEUDO_BTF_ID,
     PSEUDO_FUNC,
     PSEUDO_MAP_FD,
     PSEUDO_MAP_VALUE,
@@ -412,6 +413,10 @@ class _Selector:
 
     def op_kfunc(self, op: Op) -> None:
         self.call(op, Inst(CALL_OPCODE, pseudo=CALL_KFUNC, symbol=op.imm[0]))
+
+    def op_kfunc_there(self, op: Op) -> None:
+        target = self.reg_of(op)
+        self.emit(Inst(WIDE_LOAD, target, pseudo=PSEUDO_BTF_ID, symbol=f"?{op.imm[0]}", defs=(target,)))
 
     def call(self, op: Op, inst: Inst) -> None:
         for number, arg in enumerate(op.args, 1):

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from purebpf.btf.running import kernel_btf
-from purebpf.tables.generate import attr, constants, contexts, enums, helpers, measured, since
+from purebpf.tables.generate import attr, constants, contexts, enums, helpers, kfuncs, measured, since
 from purebpf.tables.generate.kernelbtf import KernelBtf
 
 HERE = Path(__file__).resolve().parent.parent
@@ -23,6 +23,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "enums": lambda headers: enums.render(KernelBtf()),
     "helper_rows": lambda headers: helpers.render(),
     "context_rows": lambda headers: contexts.render(),
+    "kfunc_rows": lambda headers: kfuncs.render(),
     "since_rows": lambda headers: since.render(),
     "attr": lambda headers: attr.render(kernel_btf()),
     "constant_rows": lambda headers: constants.render(headers, libc(), KernelBtf()),

@@ -97,6 +97,7 @@ start:
   %frame: ptr stack = alloca size=8 align=8 name=frame      @2:4
   %f: ptr func = func add
   store %frame, 0 size=8                                    @2:4
+  %there: bool = kfunc_there bpf_rcu_read_lock              @3:4
   kfunc bpf_rcu_read_lock                                   @3:4
   %n: i64 = call loop 5, %f, %frame, 0                      @3:4
   kfunc bpf_rcu_read_unlock                                 @3:4

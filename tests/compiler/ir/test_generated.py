@@ -45,5 +45,5 @@ def test_generation_is_repeatable_and_reaches_all_integer_ops() -> None:
     assert format_module(random_module(7)) == format_module(random_module(7)) != format_module(random_module(8))
     kinds = {op.kind for seed in range(100) for fn in random_module(seed).functions for op in fn.ops()}
     assert set(OPS) - kinds == {
-        "param", "func", "kfunc", "map", "map_value", "may_goto", "unreachable", "core", "core_add", "core_load",
+        "param", "func", "kfunc", "kfunc_there", "map", "map_value", "may_goto", "unreachable", "core", "core_add", "core_load",
     }  # fmt: skip

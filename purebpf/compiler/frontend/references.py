@@ -1,0 +1,140 @@
+"""References that the kernel wants back: `task = bpf.kfuncs.bpf_task_from_pid(1)`, `bpf.kfuncs.bpf_task_release(task)`.
+
+What is held is kept in a flow's state, by the object's op. Where a test has found None nothing is held; where ways meet all
+must hold the same, under one name. On the end of the program nothing may be left: the error is at the line that took it.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, NoReturn
+
+from purebpf.compiler.diagnostics import ProgramError
+from purebpf.compiler.frontend.values import NONE, Held, KernelRef, Unset, Value
+from purebpf.compiler.ir.ops import BOOL, VOID, Op
+from purebpf.data import replace
+
+if TYPE_CHECKING:
+    from purebpf.compiler.frontend.flow import Flow
+    from purebpf.compiler.frontend.lower import Lowering
+
+
+def _key(op: Op) -> str:
+    return f"reference {id(op)}"
+
+
+def held(flow: Flow) -> dict[Op, Held]:
+    """What is held in a flow."""
+    return {value.op: value for value in flow.state.values() if isinstance(value, Held)}
+
+
+def hold(cx: Lowering, node: ast.AST, op: Op, release: str) -> None:
+    """From here on the program has this reference."""
+    shown = ast.unparse(node) if isinstance(node, ast.expr) else "this"
+    cx.flow.state[_key(op)] = Held(op, cx.place(node), shown, release)
+
+
+def is_held(cx: Lowering, op: Op) -> bool:
+    return _key(op) in cx.flow.state
+
+
+def absent(flow: Flow, op: Op) -> bool:
+    """A test has found that there is nothing; whether it was of a reference."""
+    return flow.state.pop(_key(op), None) is not None
+
+
+def give_up(cx: Lowering, op: Op, why: str) -> None:
+    """The kernel has taken it back: no name stands for it any more."""
+    cx.flow.state.pop(_key(op), None)
+    for name, value in cx.flow.names.items():
+        if _op(value) is op:
+            cx.flow.names[name] = Unset(name, why)
+
+
+def check_end(cx: Lowering, flow: Flow, node: ast.AST, where: str = "") -> None:
+    """At the end of the program, or where it may end: nothing may be held."""
+    if flow.dead:
+        return
+    for one in held(flow).values():
+        line = getattr(node, "end_lineno", 0) if isinstance(node, ast.FunctionDef) else getattr(node, "lineno", 0)
+        _kept(
+            one,
+            where or f"still held where the program ends, in line {line + cx.place(node).line - getattr(node, 'lineno', 0)}",
+        )
+
+
+def _kept(one: Held, where: str) -> NoReturn:
+    hint = f"`bpf.kfuncs.{one.release}(...)` gives it back" if one.release else "give it back"
+    raise ProgramError(f"the reference that `{one.shown}` gives is not given back", one.place, where, f"{hint}, on every way")
+
+
+def release_all(cx: Lowering) -> None:
+    """On a way that is never taken, but that the verifier follows: give all back."""
+    for one in held(cx.flow).values():
+        cx.flow.state.pop(_key(one.op))
+        cx.when(cx.builder.emit("ne", BOOL, [one.op, cx.const(0)]), lambda one=one: _release(cx, one))  # type: ignore[misc]
+
+
+def _release(cx: Lowering, one: Held) -> None:
+    from purebpf.compiler.frontend import kfuncs
+
+    kfuncs.call(cx, cx.here, one.release, [one.op], VOID)
+
+
+def _op(value: Value | None) -> Op | None:
+    return value.op if isinstance(value, KernelRef) else None
+
+
+def _is_nothing(value: Value | None) -> bool:
+    return value == NONE or (isinstance(value, KernelRef) and value.op.is_const)
+
+
+def meet(flows: list[Flow], result: Flow | None) -> None:
+    """Where ways join: what all hold stays; what each holds under one name is that name's from here on."""
+    alive = [flow for flow in flows if not flow.dead] or flows
+    tables = [held(flow) for flow in alive]
+    if result is None or len(alive) < 2 or not any(tables):
+        return
+    left = [{op: one for op, one in table.items() if not all(op in other for other in tables)} for table in tables]
+    for name, value in result.names.items():
+        op = _op(value)
+        if op is None or result.block is not op.block or op.kind != "param":
+            continue
+        given = [flow.names.get(name) for flow in alive]
+        ops = [_op(one) for one in given]
+        owners = [table[one] for table, one in zip(left, ops, strict=True) if one in table]
+        if owners and all(one in table or _is_nothing(v) for table, one, v in zip(left, ops, given, strict=True)):
+            result.state[_key(op)] = replace(owners[0], op=op)
+            for table, one in zip(left, ops, strict=True):
+                table.pop(one, None)  # type: ignore[arg-type]
+    for table in left:
+        for other in table.values():
+            _kept(other, "held on one of the ways that meet behind this, and not on another")
+
+
+def at_header(entry: Flow, names: dict[str, Value], flow: Flow) -> None:
+    """At the head of a loop: what comes in under a name that the loop changes is that name's."""
+    for name, value in names.items():
+        op, given = _op(value), _op(entry.names.get(name))
+        if op is not None and given is not None and op is not given and (one := flow.state.pop(_key(given), None)):
+            assert isinstance(one, Held)
+            flow.state[_key(op)] = replace(one, op=op)
+
+
+def check_trip(before: dict[Op, Held], names: dict[str, Value], flow: Flow) -> None:
+    """At the end of a loop's trip the program must hold what it held at its start."""
+    if flow.dead:
+        return
+    now, then = held(flow), dict(before)
+    for name, value in names.items():
+        op, given = _op(value), _op(flow.names.get(name))
+        if op in then and given in now:
+            del then[op], now[given]
+        elif op in then and _is_nothing(flow.names.get(name)):
+            del then[op]
+    for op in [op for op in now if op in then]:
+        del now[op], then[op]
+    for one in now.values():
+        _kept(one, "still held where the loop around it goes on to its next trip")
+    for one in then.values():
+        _kept(one, "held before a loop, but given back inside of it, which may go on to another trip")

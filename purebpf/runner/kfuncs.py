@@ -1,0 +1,39 @@
+"""Functions of the kernel, which are not there when a program runs as Python."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from purebpf.errors import Unsupported
+from purebpf.lang import kfuncs
+from purebpf.runner.names import stands_for, stands_for_kind
+
+if TYPE_CHECKING:
+    from purebpf.runner.session import Runner
+
+
+@stands_for(kfuncs.kfunc_exists)
+def kfunc_exists(runner: Runner, _: Any) -> Any:
+    return lambda name: False
+
+
+class Kfuncs:
+    """`bpf.kfuncs`."""
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*_: Any, **__: Any) -> NoReturn:
+            raise Unsupported(
+                f"{name}: the virtual machine, on which Python runs programs, does not have it."
+            )
+
+        return call
+
+
+@stands_for_kind(kfuncs.Kfuncs)
+def all_of_them(runner: Runner, _: Any) -> Kfuncs:
+    return Kfuncs()
+
+
+@stands_for_kind(kfuncs.KfuncName)
+def one(runner: Runner, named: kfuncs.KfuncName) -> Any:
+    return getattr(Kfuncs(), named.name)
