@@ -20,18 +20,20 @@ if TYPE_CHECKING:
 
 @data
 class MapTypes:
-    """BTF of a map's key and value, which the kernel wants for locks and timers: types by number from 1 on, and the numbers."""
+    """What a map holds: BTF as it is loaded, and the numbers of the key's and the value's type in it; the key is 0 for a data
+    section. `required`: the kernel must know, as for locks and timers; else the map is created without where it will not."""
 
-    types: tuple[Type, ...]
+    btf: bytes
     key: int
     value: int
+    required: bool = False
 
 
 @data
 class MapSpec:
     """A map to be created. Sizes are bytes. `contents` are (key, value) pairs written before the first program is loaded;
-    a map that is `frozen` can afterwards not be written from user space. `types` tells what is inside, where the kernel must
-    know. `extra` is what some types want beside the flags: a Bloom filter its number of hashes, an arena its address. A
+    a map that is `frozen` can afterwards not be written from user space. `types` tells what is inside.
+    `extra` is what some types want beside the flags: a Bloom filter its number of hashes, an arena its address. A
     map with a `pin`, a path in a BPF file system, is the one that is there, or a new one that is from then on."""
 
     name: str

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from purebpf.btf import types as btf
 from purebpf.compiler.signatures import ParameterType, Signature, context_struct
-from purebpf.lang.map_types import Collector
+from purebpf.lang.btf_types import Collector
 from purebpf.lang.types import BoolType, IntType, StructType
 from purebpf.spec import FunctionSpec
 from purebpf.tables.enums import ProgramType

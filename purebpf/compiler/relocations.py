@@ -11,7 +11,7 @@ from purebpf.btf.types import Type
 from purebpf.compiler.frontend.lower import Unit
 from purebpf.compiler.function_types import function_types
 from purebpf.compiler.target.layout import Emitted
-from purebpf.lang.map_types import Collector
+from purebpf.lang.btf_types import Collector
 from purebpf.spec import FunctionSpec
 
 ENUMERATORS = (CoreKind.ENUMVAL_EXISTS, CoreKind.ENUMVAL_VALUE)

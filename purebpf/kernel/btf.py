@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import sys
 
 from purebpf.errors import Error
 from purebpf.kernel.attr import pack as pack_attr
@@ -12,7 +11,6 @@ from purebpf.kernel.descriptor import Descriptor
 from purebpf.kernel.errors import failure
 from purebpf.kernel.memlock import with_memlock
 from purebpf.kernel.syscall import address, bpf, bpf_buffer, pin, room
-from purebpf.spec import MapTypes
 from purebpf.tables.attr import SIZES
 from purebpf.tables.enums import Command
 
@@ -37,16 +35,6 @@ def load_btf(data: bytes, what: str, exactly: bool = False) -> Descriptor:
 def _load(data: bytes) -> int:
     pinned = pin(data)
     return with_memlock(lambda: bpf(Command.BTF_LOAD, {"btf": address(pinned), "btf_size": len(data)}))
-
-
-def types_of(types: MapTypes) -> bytes:
-    """A map's types, their numbers as they are."""
-    from purebpf.btf.builder import BtfBuilder
-
-    builder = BtfBuilder(sys.byteorder)
-    for number, type in enumerate(types.types, 1):
-        assert builder.add(type) == number
-    return builder.encode()
 
 
 def module_btf(name: str) -> Descriptor:

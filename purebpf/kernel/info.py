@@ -37,8 +37,8 @@ class ProgramInfo:
 
 @data
 class MapInfo:
-    """Sizes are bytes, those of one CPU's value for a per-CPU map; `memory` is what the kernel charges for it, about. `btf_id`
-    is 0 for a map whose types nobody told."""
+    """Sizes are bytes, those of one CPU's value for a per-CPU map; `memory` is what the kernel charges for it, about. `btf_id` is
+    the BTF of its types (0: it has none), `btf_key` and `btf_value` their numbers in it (Linux 4.18)."""
 
     id: int
     type: int
@@ -51,6 +51,8 @@ class MapInfo:
     extra: int = 0
     btf_id: int = 0
     memory: int = 0
+    btf_key: int = 0
+    btf_value: int = 0
 
 
 @data
@@ -118,6 +120,8 @@ def map_info(descriptor: Descriptor) -> MapInfo:
         extra=read(layout, data, "map_extra"),
         btf_id=read(layout, data, "btf_id"),
         memory=int(told.get("memlock", "0")),
+        btf_key=read(layout, data, "btf_key_type_id"),
+        btf_value=read(layout, data, "btf_value_type_id"),
     )
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 
 from purebpf.data import replace
-from purebpf.errors import Error
+from purebpf.errors import Error, KernelError
 from purebpf.kernel import cpus, privileges
 from purebpf.kernel.descriptor import Descriptor
 from purebpf.kernel.element import Slot, quick_call, told_call
@@ -313,6 +313,9 @@ def create_map(spec: MapSpec) -> KernelMap:
     types = _types(spec, what, fields)
     try:
         answer = with_name(spec.name, attempt)
+        if answer < 0 and "btf_fd" in fields and spec.types is not None and not spec.types.required:
+            fields |= {"btf_fd": 0, "btf_key_type_id": 0, "btf_value_type_id": 0}
+            answer = with_name(spec.name, attempt)
     finally:
         types.close()
     if answer < 0:
@@ -338,12 +341,18 @@ def create_map(spec: MapSpec) -> KernelMap:
 
 
 def _types(spec: MapSpec, what: str, fields: dict[str, int | bytes]) -> Descriptor:
-    """Have the fields tell what is inside (Linux 4.18), where the kernel must know, as long as the result is open."""
+    """Have the fields tell what is inside (Linux 4.18), as long as the result is open. A kernel that does not take the types
+    gets none, unless it must know them: `KernelMap.info.btf_id` is 0 then."""
     if spec.types is None:
         return Descriptor.none()
-    from purebpf.kernel.btf import load_btf, types_of
+    from purebpf.kernel.btf import load_btf
 
-    btf = load_btf(types_of(spec.types), what)
+    try:
+        btf = load_btf(spec.types.btf, what, exactly=not spec.types.required)
+    except KernelError:
+        if spec.types.required:
+            raise
+        return Descriptor.none()
     fields |= {"btf_fd": btf.number, "btf_key_type_id": spec.types.key, "btf_value_type_id": spec.types.value}
     return btf
 

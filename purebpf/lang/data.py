@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar, dataclass_transform, overload
 from purebpf.engine import Engine, EngineMap
 from purebpf.errors import Error, NotLoaded
 from purebpf.lang import declaring
+from purebpf.lang.map_types import section_types
 from purebpf.lang.maps import KEY32, MapDeclaration
 from purebpf.lang.records import lay_out
 from purebpf.lang.types import ArrayType, Field, KernelType, StructType, Type, encode_bits, kept_fields
@@ -97,7 +98,9 @@ class DataMap(MapDeclaration):
     def describe(self, name: str) -> MapSpec:
         contents = ((KEY32.encode(0), bytes(self.initial)),)
         frozen = bool(self.flags & BPF_F_RDONLY_PROG)
-        return MapSpec(name, self.kind, 4, self.layout.size, 1, self.flags, contents, frozen)
+        section = ".rodata" if frozen else ".data" if any(self.initial) else ".bss"
+        types = section_types(section, self.layout)
+        return MapSpec(name, self.kind, 4, self.layout.size, 1, self.flags, contents, frozen, types)
 
     def variables(self, name: str) -> dict[str, VariableSpec]:
         """Its fields, as data."""

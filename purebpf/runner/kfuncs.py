@@ -22,9 +22,7 @@ class Kfuncs:
 
     def __getattr__(self, name: str) -> Any:
         def call(*_: Any, **__: Any) -> NoReturn:
-            raise Unsupported(
-                f"{name}: the virtual machine, on which Python runs programs, does not have it."
-            )
+            raise Unsupported(f"{name}: the virtual machine, on which Python runs programs, does not have it.")
 
         return call
 

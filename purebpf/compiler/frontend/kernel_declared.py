@@ -15,8 +15,8 @@ from purebpf.btf.builder import BtfBuilder
 from purebpf.btf.reader import Btf
 from purebpf.btf.types import Array, Enum, Fwd, Int, Kind, Member, Ptr, Struct, Typedef, Union
 from purebpf.btf.types import Type as BtfType
+from purebpf.lang.btf_types import NAMES
 from purebpf.lang.kernel_structs import Declared, KernelField, all_fields_of
-from purebpf.lang.map_types import NAMES
 from purebpf.lang.types import ArrayType, BoolType, BytesType, CharsType, IntType, Type
 
 FIRST = 1 << 22  # the kernel takes BTF of up to 2**20 types

@@ -124,18 +124,19 @@ class MapDeclaration:
 
     def describe(self, name: str) -> MapSpec:
         """The map as plain data, under the name it has in its collection."""
+        from purebpf.lang.map_types import map_types
+
         key, value = self.key_type, self.value_type
         if not (kept := kept_fields(value)) and not kept_fields(key):
-            return MapSpec(name, self.kind, key.size, value.size, self.max_entries, self.flags, pin=self.pin_path)
+            types = map_types(self.kind, key, value)
+            return MapSpec(name, self.kind, key.size, value.size, self.max_entries, self.flags, types=types, pin=self.pin_path)
         for field in kept_fields(key) or kept:
             allowed = KEEPERS[field.type.name] if isinstance(field.type, KernelType) and not kept_fields(key) else ()
             if self.kind not in allowed:
                 where = "a key" if kept_fields(key) else f"{type(self).__name__}"
                 what = f"`{name}`: {where} cannot hold `{field.type}`"
                 raise declaring.error(what, "a value in Hash and Array can", self.place)
-        from purebpf.lang.map_types import map_types
-
-        types = map_types(key, value)
+        types = map_types(self.kind, key, value, required=True)
         return MapSpec(name, self.kind, key.size, value.size, self.max_entries, self.flags, types=types, pin=self.pin_path)
 
     def reuse(self, existing: str | int | None) -> None:
