@@ -37,8 +37,8 @@ class ProgramInfo:
 
 @data
 class MapInfo:
-    """Sizes are bytes, those of one CPU's value for a per-CPU map; `memory` is what the kernel charges for it, about. `btf_id` is
-    the BTF of its types (0: it has none), `btf_key` and `btf_value` their numbers in it (Linux 4.18)."""
+    """Sizes are bytes, those of one CPU's value for a per-CPU map; `memory` is what the kernel charges for it, about. `btf_id`
+    is the BTF of its types (0: it has none), `btf_key` and `btf_value` their numbers in it (Linux 4.18)."""
 
     id: int
     type: int
