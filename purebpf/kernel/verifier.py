@@ -17,6 +17,8 @@ LONGEST = FIRST_LOG * GROWTH**3  # 32 MiB; a program that is too complex fills g
 INSTRUCTION = ": ("  # in the line of one: its number, its opcode
 VERDICT = 4  # the log level of refusals and statistics without instructions
 LARGEST_LOG = 0xFFFF_FFFF >> 2  # bpf_verifier_log_attr_valid
+KEEPS_END = (6, 4)  # of a log that is too long, where older kernels keep its beginning
+END = 512 << 10  # of a log of a million instructions: enough to see where they are
 TELLS_SIZE = sum(INTEGERS["PROG_LOAD"]["log_true_size"])
 
 STATES_AT_LEVEL_1 = (5, 17)  # before it, level 1 tells states only where paths meet
@@ -40,6 +42,8 @@ def load(fields: Fields, log_level: int = 0) -> tuple[int, str]:
         # itself, which the log tells.
         if answer >= 0 or answer in (-errno.EPERM, -errno.ENOSYS, -errno.EMFILE, -errno.ENFILE):
             return answer, ""
+        if answer == -errno.E2BIG:
+            return answer, _end(fields)
     answer, log = _told(fields, log_level or 1)
     short = INSTRUCTION in log and len(log) < FIRST_LOG
     if not log_level and answer < 0 and short and kernel_version() < STATES_AT_LEVEL_1:
@@ -59,6 +63,16 @@ def _told(fields: Fields, level: int) -> tuple[int, str]:
         if not wanted and size >= LONGEST and level != VERDICT:
             return _told(fields, VERDICT)
         size = min(wanted if wanted > size else size * GROWTH, LARGEST_LOG)
+
+
+def _end(fields: Fields) -> str:
+    """The last words on a program that takes the verifier too many instructions. It walks through all of them each time that it
+    is asked, and tells gigabytes: so this asks once."""
+    keeps = kernel_version() >= KEEPS_END
+    log = room(END)
+    answer, _ = _with_log(fields, log, END, 1 if keeps else VERDICT)
+    text = log.value.decode("utf-8", "replace")
+    return text.partition("\n")[2] if answer == -errno.ENOSPC else text  # its first line may have lost its beginning
 
 
 def _with_log(fields: Fields, log: Pinned, log_size: int, level: int) -> tuple[int, int]:

@@ -14,9 +14,10 @@ from purebpf.compiler.ir.environment import FULL_ARRAYS, Environment
 from purebpf.compiler.ir.interp import Interpreter
 from purebpf.compiler.ir.memory import IrRuntimeError, Pointer
 from purebpf.compiler.ir.ops import Module
+from purebpf.compiler.loadable import Loadable
 from purebpf.compiler.options import Options
 from purebpf.compiler.passes.cfg import remove_unreachable
-from purebpf.compiler.pipeline import PASSES, Compiled
+from purebpf.compiler.pipeline import PASSES
 from purebpf.engine import Engine, EngineMap
 from purebpf.program import Program
 from purebpf.spec import MapSpec
@@ -59,7 +60,7 @@ def read_map(engine: Engine, live: EngineMap) -> dict[bytes, bytes]:
     return entries
 
 
-def run_engine(made: Compiled, engine: Engine, inputs: list[bytes]) -> Outcome:
+def run_engine(made: Loadable, engine: Engine, inputs: list[bytes]) -> Outcome:
     maps: dict[str, EngineMap] = {}
     loaded = None
     try:

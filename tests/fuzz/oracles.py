@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from purebpf.compiler.ir.check import check
 from purebpf.compiler.ir.memory import IrRuntimeError
 from purebpf.compiler.ir.ops import Module
+from purebpf.compiler.loadable import Loadable
 from purebpf.compiler.options import Options
-from purebpf.compiler.pipeline import compile_program
+from purebpf.compiler.pipeline import Compiled, compile_program
 from purebpf.data import replace
 from purebpf.engine import Engine
 from purebpf.errors import CompileError, Error, VerifierError
+from purebpf.program import Program
 from tests.fuzz.machines import Outcome, after_each_pass, compare, load_module, run_engine, run_ir, run_python
 from tests.fuzz.model import Model
 
@@ -91,23 +93,31 @@ def attempt(failed: Callable[[str, str, str], Failure], name: str, run: Callable
     return failed("wrong", name, difference) if difference else None
 
 
-def examine(
-    source: str,
-    seed: int,
-    engines: list[Engine],
-    cpu: int | None = None,
-    strict: bool = False,
-    oracles: tuple[str, ...] = ("ir", "engines"),
-    target: Options | None = None,
-) -> Failure | None:
-    """Compile and run one program on these oracles; the first thing that is not as it should be. `strict` raises Overflow where
-    a program's meaning rests on ranges that the model does not know. `target` says what the engines take, if not all."""
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A program and all that is to be known of it but what engines make of it."""
+
+    source: str
+    seed: int
+    cpu: int  # the level of the instruction set that it is compiled for
+    made: Loadable
+    inputs: list[bytes]
+    expected: Outcome
+
+    def failed(self, kind: str, engine: str, detail: str) -> Failure:
+        return Failure(kind, f"{engine}, cpu v{self.cpu}", detail, self.source, self.seed)
+
+    def on(self, engine: Engine) -> Failure | None:
+        """Run it on an engine."""
+        return attempt(self.failed, engine.name, lambda: compare(run_engine(self.made, engine, self.inputs), self.expected))
+
+
+def compiled(
+    source: str, seed: int, cpu: int | None = None, strict: bool = False, target: Options | None = None
+) -> tuple[Case, Program, Compiled] | Failure:
+    """Run the model and compile; the same program and all of what was compiled besides. See `examine`."""
     target = target or Options(cpu=4)
     level = min(cpu or level_of(seed), target.cpu)
-
-    def failed(kind: str, engine: str, detail: str) -> Failure:
-        return Failure(kind, f"{engine}, cpu v{level}" if engine else f"cpu v{level}", detail, source, seed)
-
     model = Model(source, strict)
     size = max(64, model.names["In"].size + random.Random(seed).choice((0, 1, 64)))
     inputs = packets(seed, size)
@@ -120,28 +130,46 @@ def examine(
             check(fn)
     except CompileError as error:
         if level < 3 <= target.cpu and "needs cpu level 3" in str(error):  # an atomic operation: what it says
-            return examine(source, seed, engines, 3, strict, oracles, target)
-        return failed("refused", "", str(error))
+            return compiled(source, seed, 3, strict, target)
+        return Failure("refused", f"cpu v{level}", str(error), source, seed)
     except Exception:
-        return failed("traceback", "", traceback.format_exc(limit=-4))
+        return Failure("traceback", f"cpu v{level}", traceback.format_exc(limit=-4), source, seed)
+    return Case(source, seed, level, made, inputs, expected), program, made
+
+
+def examine(
+    source: str,
+    seed: int,
+    engines: list[Engine],
+    cpu: int | None = None,
+    strict: bool = False,
+    oracles: tuple[str, ...] = ("ir", "engines"),
+    target: Options | None = None,
+) -> Failure | None:
+    """Compile and run one program on these oracles; the first thing that is not as it should be. `strict` raises Overflow where
+    a program's meaning rests on ranges that the model does not know. `target` says what the engines take, if not all."""
+    found = compiled(source, seed, cpu, strict, target)
+    if isinstance(found, Failure):
+        return found
+    case, program, made = found
 
     def passes() -> str:
-        name, difference = after_each_pass(program, options, inputs, expected)
+        name, difference = after_each_pass(program, made.options, case.inputs, case.expected)
         return f"after `{name}`: {difference}" if difference else ""
 
-    program.options = options
-    program._compiled[options] = made  # `Program.python` needs no other
+    program.options = made.options
+    program._compiled[made.options] = made  # `Program.python` needs no other
     runs: dict[str, Callable[[], str]] = {}
     if "passes" in oracles:
         runs["passes"] = passes
     if "ir" in oracles:
-        runs["ir"] = lambda: compare(run_ir(Module(made.functions), made.maps, inputs), expected)
-    if "engines" in oracles:
-        runs |= {engine.name: lambda e=engine: compare(run_engine(made, e, inputs), expected) for engine in engines}  # type: ignore[misc]
-    if "python" in oracles:
-        runs["python"] = lambda: compare(run_python(program, inputs), expected)
+        runs["ir"] = lambda: compare(run_ir(Module(made.functions), made.maps, case.inputs), case.expected)
     for name, run in runs.items():
-        failure = attempt(failed, name, run)
-        if failure is not None:
+        if failure := attempt(case.failed, name, run):
             return failure
+    for engine in engines if "engines" in oracles else ():
+        if failure := case.on(engine):
+            return failure
+    if "python" in oracles:
+        return attempt(case.failed, "python", lambda: compare(run_python(program, case.inputs), case.expected))
     return None

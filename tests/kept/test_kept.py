@@ -253,6 +253,26 @@ def write(folder: Path, text: str, then: str = RUN) -> Path:
     return script
 
 
+DECORATED = """
+class Registry(list):
+    def __call__(self, function):
+        self.append(function)
+        return function
+registry = Registry()
+@bpf.xdp
+@registry
+def f(ctx):
+    return N
+"""
+
+
+def test_what_has_decorated_a_function_is_no_part_of_it(tmp_path: Path) -> None:
+    script = write(tmp_path, DECORATED)
+    assert run(script) == ("compiled", "1")
+    assert run(script) == ("kept", "1")
+    assert run(script, 2) == ("compiled", "2")
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_what_comes_from_outside_is_seen(way: str, tmp_path: Path) -> None:
     script = write(tmp_path, WAYS[way])

@@ -15,8 +15,8 @@ import pytest
 from purebpf.collection import Collection
 from purebpf.kernel.engine import KernelEngine
 from purebpf.kernel.errors import kernel_version
-from tests.fuzz.oracles import Failure, examine
-from tests.fuzz.pool import program
+from tests.fuzz.ahead import case_of
+from tests.fuzz.oracles import Failure
 from tests.kernels.results import COUNT
 from tests.kernels.stream import first_kernel
 
@@ -29,7 +29,8 @@ MOST = 1000  # seeds for one batch
 def outcome(seed: int) -> tuple[str, Failure | None]:
     """What became of a seed's program: "run", "too large for the verifier", "for later kernels", or how it failed."""
     engine = KernelEngine()
-    failure = examine(program(seed), seed, [engine], oracles=("engines",), target=Collection([], engine).target)
+    case = case_of(seed, Collection([], engine).target)
+    failure = case if isinstance(case, Failure) else case.on(engine)
     if failure is None:
         return "run", None
     if first_kernel(failure.detail) > kernel_version():

@@ -13,8 +13,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.kernels.fetch import Kernel
 from tests.kernels.initramfs import initramfs
@@ -26,11 +27,18 @@ PARAMETERS = (
     "quiet loglevel=4 rdinit=/init panic=-1 oops=panic "  # an oops ends the guest, and so the wait for it
     "mitigations=off nokaslr apparmor=0 selinux=0 audit=0"
 )
+GUESTS: set[subprocess.Popen[bytes]] = set()  # that run now
 PYTHON = "/usr/bin/python3"  # of the programs that a guest has of its own
 
 
-def script(kernel: Kernel, tests: list[str]) -> str:
-    """What the guest runs when it has its root."""
+def pytest(tests: list[str]) -> list[str]:
+    """Python's arguments that run tests and tell what comes of them."""
+    plugins = ("-p", "tests.kernels.stream", "-p", "tests.kernels.ahead.taking", "-p", "no:cacheprovider")
+    return ["-m", "pytest", *plugins, "--color=no", "-m", "kernel", *tests]
+
+
+def script(kernel: Kernel, arguments: list[str], given: Mapping[str, str]) -> str:
+    """What the guest runs when it has its root: Python, with more variables."""
     variables = {
         "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": "/root",
@@ -39,24 +47,13 @@ def script(kernel: Kernel, tests: list[str]) -> str:
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
         "PUREBPF_STREAM": kernel.machine.results,
+        **given,
     }
-    pytest = [
-        PYTHON if kernel.programs else sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "tests.kernels.stream",
-        "-p",
-        "no:cacheprovider",
-        "--color=no",
-        "-m",
-        "kernel",
-        *tests,
-    ]
+    words = [PYTHON if kernel.programs else sys.executable, *arguments]
     return "".join(
         (
             *(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()),
-            f"cd {shlex.quote(str(ROOT))} && {shlex.join(pytest)} </dev/null\n",
+            f"cd {shlex.quote(str(ROOT))} && {shlex.join(words)} </dev/null\n",
             "/run/guest/poweroff -f\n",
         )
     )
@@ -84,9 +81,16 @@ def folder(name: str, path: Path) -> tuple[str, str]:
 
 
 def run(
-    kernel: Kernel, busybox: Path, tests: list[str], seconds: float, console: Path, tell: Callable[[Results], None]
+    kernel: Kernel,
+    busybox: Path,
+    arguments: list[str],
+    seconds: float,
+    console: Path,
+    tell: Callable[[Results], None],
+    given: Mapping[str, str] = MappingProxyType({}),
 ) -> Results:
-    """Run tests in a kernel for at most `seconds`; `tell` is called after each line of results."""
+    """Run Python in a kernel for at most `seconds`, with these arguments and variables; `tell` is called after each line it
+    writes to the stream."""
     results = Results(kernel.release)
     begin = time.monotonic()
 
@@ -95,7 +99,7 @@ def run(
         tell(results)
 
     with tempfile.NamedTemporaryFile(prefix="purebpf-initramfs-") as archive:
-        archive.write(initramfs(kernel, busybox, script(kernel, tests)))
+        archive.write(initramfs(kernel, busybox, script(kernel, arguments, given)))
         archive.flush()
         guest = subprocess.Popen(
             command(kernel, Path(archive.name), console),
@@ -103,11 +107,13 @@ def run(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
+        GUESTS.add(guest)
         try:
             in_time = listen(guest, begin + seconds, take)
         finally:
             guest.kill()
             _, complaint = guest.communicate()
+            GUESTS.discard(guest)
     results.seconds = time.monotonic() - begin
     if not in_time:
         results.trouble.append(f"not done after {seconds:.0f} seconds{while_running(results)}")
@@ -117,6 +123,12 @@ def run(
         results.trouble += [f"qemu: {line}" for line in complaint.decode(errors="replace").splitlines()]
         results.trouble.append(f"the console is in {console}")
     return results
+
+
+def end_all() -> None:
+    """End the guests that other threads wait for."""
+    for guest in list(GUESTS):
+        guest.kill()
 
 
 def while_running(results: Results) -> str:

@@ -43,7 +43,18 @@ class Fact(TypedDict):
     text: str
 
 
-Event = Start | End | Count | Fact | Finish
+class Told(TypedDict):
+    """What the compiler is told about a kernel."""
+
+    event: Literal["features"]
+    identity: list[str]  # of `KernelEngine`
+    options: dict[str, object]  # the fields of `Options`
+    release: str
+    version: str
+
+
+Event = Start | End | Count | Fact | Told | Finish
+FEATURES = "features.json"  # where the host has `Told` of the kernel that it compiles for
 COUNT = "count "
 """How the name of a property begins by which a test says how many of something it has seen; the value is the number."""
 FACT = "fact "
@@ -60,6 +71,7 @@ class Results:
     texts: dict[str, str] = field(default_factory=dict)  # why a test was skipped or how it failed
     counted: Counter[str] = field(default_factory=Counter)  # what tests have counted
     facts: dict[str, str] = field(default_factory=dict)  # what tests have found out
+    features: Told | None = None
     running: str = ""
     finished: bool = False
     seconds: float = 0.0
@@ -82,6 +94,9 @@ class Results:
             self.counted[event["what"]] += event["number"]
         elif event["event"] == "fact":
             self.facts[event["what"]] = event["text"]
+        elif event["event"] == "features":
+            self.features = event
+            self.finished = True
         else:
             self.finish(event)
 

@@ -22,7 +22,7 @@ from tests.kernels.results import COUNT, FACT, Count, End, Event, Fact, Finish, 
 
 def pytest_configure(config: pytest.Config) -> None:
     if path := os.environ.get("PUREBPF_STREAM"):
-        config.pluginmanager.register(Stream(open(path, "w", buffering=1)))  # noqa: SIM115 - open as long as pytest runs
+        config.pluginmanager.register(Stream(open(path, "w", buffering=1)), "stream")  # noqa: SIM115 - open as long as pytest runs
 
 
 class Stream:

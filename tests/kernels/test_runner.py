@@ -56,7 +56,7 @@ def test_a_kernel_is_asked_for_by_series_and_machine(wanted: str, series: str, m
 
 def test_a_guest_of_another_machine_has_programs_of_its_own() -> None:
     kernel = Kernel("6.1.0-50-arm64", Path("vmlinuz"), Path("modules"), ARM, Path("/programs"))
-    assert "/usr/bin/python3 -m pytest" in boot.script(kernel, ["tests/isa"])
+    assert "/usr/bin/python3 -m pytest" in boot.script(kernel, boot.pytest(["tests/isa"]), {})
     words = boot.command(kernel, Path("archive"), Path("console"))
     assert words[0] == "qemu-system-aarch64" and any("path=/programs,mount_tag=programs" in word for word in words)
     assert "kvm" not in words

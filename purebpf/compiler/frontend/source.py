@@ -75,13 +75,12 @@ def source_of(function: FunctionType) -> Source:
 
 def text_of(function: FunctionType) -> tuple[int, int, tuple[str, ...]]:
     """When the file was changed whose text stands for the function (nanoseconds) and its size (bytes), and the words in the
-    function's source; zeros for what is in no file."""
+    function's source without its decorators, which have done their work; zeros for what is in no file."""
     source = source_of(function)
     status = os.stat(source.file) if os.path.isfile(source.file) else None
     if status is None or linecache.cache[source.file][:2] != (status.st_size, status.st_mtime):
         return 0, 0, ()
-    first = min([source.node.lineno, *(decorator.lineno for decorator in source.node.decorator_list)])
-    text = "".join(source.lines[first - 1 : source.node.end_lineno])
+    text = "".join(source.lines[source.node.lineno - 1 : source.node.end_lineno])
     return status.st_mtime_ns, status.st_size, tuple(dict.fromkeys(WORD.findall(text)))
 
 
