@@ -99,7 +99,7 @@ if TYPE_CHECKING:
         sockops,
         xdp,
     )
-    from purebpf.probes import kprobe, kretprobe, uprobe, uretprobe
+    from purebpf.probes import kprobe, kretprobe, uprobe, uretprobe, usdt
     from purebpf.program import (
         Attachment,
         Program,
@@ -150,7 +150,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "iterators": "iter",
     "networking": "cgroup_device cgroup_skb cgroup_sock cgroup_sock_addr cgroup_sockopt cgroup_sysctl flow_dissector lwt_in "
     "lwt_out lwt_seg6local lwt_xmit netfilter sk_lookup sk_msg sk_reuseport sk_skb sockops xdp",
-    "probes": "kprobe kretprobe uprobe uretprobe",
+    "probes": "kprobe kretprobe uprobe uretprobe usdt",
     "program": "Attachment Program fentry fexit fmod_ret load lsm perf_event raw_tracepoint socket_filter tc tp_btf tracepoint",
 }
 
@@ -301,6 +301,7 @@ __all__ = [
     "union",
     "uprobe",
     "uretprobe",
+    "usdt",
     "xdp",
 ]
 

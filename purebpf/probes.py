@@ -77,6 +77,23 @@ def _user(name: str) -> Callable[..., Decorator]:
     return with_symbol
 
 
+USDT = '@bpf.usdt("libstdc++.so.6", "libstdcxx", "throw"): a binary, a provider and a name; `readelf -n` lists them'
+
+
+@declaring.explained("@bpf.usdt", USDT)
+def usdt(binary: str | os.PathLike[str], provider: str, name: str, *, sleepable: bool = False) -> Decorator:
+    """Make a function a program that runs at a probe that a binary or library has itself (USDT, `.note.stapsdt`).
+
+    Its parameters are the probe's arguments, in their order, under names of its own. With `sleepable` (Linux 6.0) it may call
+    what sleeps.
+    """
+    words = (os.fspath(binary) if isinstance(binary, str | os.PathLike) else "", provider, name)
+    if not all(isinstance(word, str) and word for word in words) or any(":" in word for word in words[1:]):
+        raise declaring.error("@bpf.usdt takes a binary or library, a provider and a name", USDT)
+    kind = KINDS["usdt"].sleeping() if sleepable else KINDS["usdt"]
+    return lambda function: Program(function, kind, ":".join(words))  # type: ignore[arg-type]
+
+
 kprobe = _kernel("kprobe")
 kretprobe = _kernel("kretprobe")
 uprobe = _user("uprobe")

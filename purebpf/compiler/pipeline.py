@@ -73,7 +73,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (  # each with the reason for its place
 
 ALONE = frozenset({ProgramType.XDP, ProgramType.SCHED_CLS, ProgramType.TRACEPOINT, ProgramType.KPROBE, ProgramType.PERF_EVENT})
 """Types of which one run on a CPU ends before the next begins: softirqs are off, or the kernel refuses to nest them."""
-PREEMPTED = ("uprobe", "uretprobe")  # of those types, but another thread may come between
+PREEMPTED = ("uprobe", "uretprobe", "usdt")  # of those types, but another thread may come between
 
 
 @data(frozen=False)

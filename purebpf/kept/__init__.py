@@ -96,7 +96,7 @@ def _file(program: Program) -> str:
     from purebpf.errors import Error
 
     try:
-        path = find_binary(program.hook.partition(":")[0])
+        path = find_binary(program.hook.rsplit(":", 2 if program.kind.decorator == "usdt" else 1)[0])
         found = os.stat(path)
     except (Error, OSError):
         raise Incomparable from None

@@ -24,6 +24,10 @@ def unknown(kind: ProgramKind, hook: str) -> str | None:
             from purebpf.binaries import places
 
             return places.unknown(hook, kind.attach is not None)
+        case "usdt":
+            from purebpf.binaries import places
+
+            return places.unknown_probe(hook)
         case "kprobe" | "kretprobe":
             return next(filter(None, map(_function, hook.split(","))), None)
         case "fentry" | "fexit" | "fmod_ret" | "lsm" | "tp_btf" | "iter":

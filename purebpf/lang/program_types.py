@@ -51,6 +51,7 @@ class ProgramKind:
 FUNCTION = 'a function of the kernel, such as "tcp_v4_connect"'
 PROBE = 'functions of the kernel: "tcp_v4_connect", several, or a pattern such as "tcp_v4_*"'
 USER = 'a binary or library and a symbol or pattern in it, such as "libc.so.6", "malloc"'
+OWN = 'a binary or library, a provider and a name, such as "libstdc++.so.6", "libstdcxx", "throw"'
 
 KINDS = {
     kind.decorator: kind
@@ -84,6 +85,7 @@ KINDS = {
         ProgramKind("kretprobe", ProgramType.KPROBE, "kretprobe", "ProbeContext", hook=PROBE),
         ProgramKind("uprobe", ProgramType.KPROBE, "uprobe", "ProbeContext", hook=USER, may_sleep=True),
         ProgramKind("uretprobe", ProgramType.KPROBE, "uretprobe", "ProbeContext", hook=USER, may_sleep=True),
+        ProgramKind("usdt", ProgramType.KPROBE, "usdt", "ProbeContext", hook=OWN, may_sleep=True),
         ProgramKind(
             "fentry",
             ProgramType.TRACING,

@@ -12,6 +12,7 @@ from purebpf.compiler.ir.ops import I32, I64
 from purebpf.data import replace
 from purebpf.lang import idioms, locks, records
 from purebpf.lang.types import CharsType, IntType, type_of
+from purebpf.lang.usdt import COOKIE_BITS, LARGEST_COOKIE
 
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
@@ -48,7 +49,10 @@ def cookie(cx: Lowering, node: ast.Call) -> Value:
         cx.fail(node, "`cookie` takes no arguments")
     if cx.context is None:
         cx.fail(node, "`cookie` needs the program's context, which this function does not have", hint="give it `ctx`")
-    return helpers.scalar(cx, node, "get_attach_cookie", [cx.context], 0, U64)
+    whole = helpers.scalar(cx, node, "get_attach_cookie", [cx.context], 0, U64)
+    if cx.unit.kind.decorator != "usdt":
+        return whole
+    return IntValue(cx.builder.emit("lshr", I64, [whole.op, cx.const(COOKIE_BITS)]), 0, LARGEST_COOKIE)
 
 
 def _simple(helper: str, high: int) -> Callable[[Lowering, ast.Call], Value]:

@@ -71,6 +71,10 @@ def bind(cx: Lowering, source: Source) -> None:
     if contexts == names:
         cx.flow.names |= {argument.arg: Context(cx.context) for argument in contexts}
         return
+    if kind.decorator == "usdt":
+        from purebpf.compiler.frontend import usdt
+
+        return usdt.bind(cx, source, names, contexts)
     if kind.decorator in USER:
         return _bind_user(cx, source, names, contexts)
     slots = _slots(cx, source)
@@ -129,7 +133,7 @@ def _user_value(cx: Lowering, slot: UserSlot) -> IntValue:
         return IntValue(whole, 0, U64)
     if slot.type.kind == "bool":
         return _boolean(cx, whole)
-    return _narrowed(cx, whole, 8 * slot.type.size, slot.type.signed)
+    return narrowed(cx, whole, 8 * slot.type.size, slot.type.signed)
 
 
 def _is_context(cx: Lowering, argument: ast.arg) -> bool:
@@ -249,7 +253,7 @@ def _value(cx: Lowering, node: ast.AST, slot: Slot) -> Value:
         case Int(bool=True):
             return _boolean(cx, whole)
         case Int(size=size, signed=signed) | Enum(size=size, signed=signed) | Enum64(size=size, signed=signed) if size <= 8:
-            return _narrowed(cx, whole, 8 * size, signed)
+            return narrowed(cx, whole, 8 * size, signed)
         case Struct() | Union() | Typedef():
             cx.fail(node, "a struct that is passed by value cannot be read", hint="leave this parameter out")
     cx.fail(node, f"a parameter of the type {btf.name(slot.type)!r} cannot be read", hint="leave it out")
@@ -271,7 +275,7 @@ def _entry(cx: Lowering, node: ast.arg, slot: Slot) -> Value | None:
     return None if layout is None else iterators.entry(cx, node, node.arg, slot.offset, layout)
 
 
-def _narrowed(cx: Lowering, whole: Op, bits: int, signed: bool) -> IntValue:
+def narrowed(cx: Lowering, whole: Op, bits: int, signed: bool) -> IntValue:
     """The low bits, with the sign that the type has: what is above them in a register is anything."""
     if signed:
         low, high = -(1 << bits - 1), (1 << bits - 1) - 1

@@ -41,7 +41,7 @@ BY_ATTACH_TYPE = {  # of programs that share a type
     AttachType.TRACE_KPROBE_MULTI: "kprobe_multi",
     AttachType.TRACE_UPROBE_MULTI: "uprobe_multi",
 }
-BY_SECTION = {"uprobe": "uprobe", "uretprobe": "uprobe"}  # of kprobes, but for processes
+BY_SECTION = {"uprobe": "uprobe", "uretprobe": "uprobe", "usdt": "usdt"}  # of kprobes, but for processes
 
 
 def kind_of(spec: ProgramSpec) -> str | None:

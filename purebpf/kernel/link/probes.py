@@ -21,19 +21,22 @@ from purebpf.kernel.syscall import address, pin
 from purebpf.tables.attr import PERF_TYPE_TRACEPOINT
 
 PMUS = "/sys/bus/event_source/devices"
+SEMAPHORE_BIT = 32  # as the file format/ref_ctr_offset tells (Linux 4.20)
 RETURN_BIT = "config:"  # how the file format/retprobe tells the bit
 
 
 @data
 class Probe:
     """Where a probe is to be. `kind` is "kprobe" or "uprobe"; `symbol` the function or the file's path, `offset` the bytes
-    from its start; `text` says it in words."""
+    from its start; `text` says it in words. `semaphore`: the offset in the file of a counter that the kernel counts up while
+    the probe is there (0: none)."""
 
     kind: str
     symbol: str
     offset: int
     returning: bool
     text: str
+    semaphore: int = 0
 
     @property
     def what(self) -> str:
@@ -84,7 +87,8 @@ def _pmu(probe: Probe) -> dict[str, int] | None:
             bit = int(file.read().strip().removeprefix(RETURN_BIT))
     except OSError:
         return None
-    return fields | ({"config": 1 << bit} if probe.returning else {})
+    config = (1 << bit if probe.returning else 0) | probe.semaphore << SEMAPHORE_BIT
+    return fields | ({"config": config} if config else {})
 
 
 def _made(probe: Probe, reasons: Mapping[int, str]) -> tuple[int, Callable[[], None]]:
@@ -115,7 +119,7 @@ def _made(probe: Probe, reasons: Mapping[int, str]) -> tuple[int, Callable[[], N
 
 def _place(probe: Probe) -> str:
     if probe.kind == "uprobe":
-        return f"{probe.symbol}:{probe.offset:#x}"
+        return f"{probe.symbol}:{probe.offset:#x}" + (f"({probe.semaphore:#x})" if probe.semaphore else "")
     return f"{probe.symbol}+{probe.offset}" if probe.offset else probe.symbol
 
 

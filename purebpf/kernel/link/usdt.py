@@ -1,0 +1,58 @@
+"""Programs on probes that programs and libraries have themselves (USDT): a uprobe at each place of the probe.
+
+While it is attached the kernel counts up the probe's semaphore in every process, where it has one (ref_ctr_offset, Linux 4.20):
+many programs compute the arguments only then.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from purebpf.binaries.files import find_binary
+from purebpf.binaries.usdt import probe_sites, specification, specifications
+from purebpf.errors import Error
+from purebpf.kernel.link.base import KernelLink
+from purebpf.kernel.link.options import Options
+from purebpf.kernel.link.probes import Probe, attach_probe
+from purebpf.kernel.link.uprobe import REASONS
+from purebpf.kernel.program import KernelProgram
+from purebpf.lang.usdt import COOKIE_BITS, LARGEST_COOKIE
+
+MOST_PLACES = 512
+OPTIONS = {
+    "pid": "the process to probe, 0 for this one (without it: all that have the file mapped)",
+    "cookie": "a number that bpf.cookie() returns, below 2**48 (Linux 5.15)",
+}
+
+
+def attach(program: KernelProgram, given: Mapping[str, object]) -> KernelLink:
+    """Raises Error for a file or probe that is not there, with similar names."""
+    options = Options("USDT probe", given, OPTIONS)
+    binary, provider, name = program.spec.attach_to.rsplit(":", 2)
+    path = find_binary(binary)
+    sites = probe_sites(path, provider, name)
+    ways = specifications(sites)
+    cookie, pid = options.number("cookie", 0), options.number("pid", -1)
+    if not 0 <= cookie <= LARGEST_COOKIE:
+        raise options.wrong(f"got cookie={cookie}, which is not below 2**48")
+    if len(sites) > MOST_PLACES:
+        raise Error(f"The probe {provider}:{name} of {path} is at {len(sites)} places, and at most {MOST_PLACES} are probed.")
+    links: list[KernelLink] = []
+
+    def detach() -> None:
+        while links:
+            links.pop().close()
+
+    try:
+        for site in sites:
+            where = Probe("uprobe", path, site.offset, False, f"{binary}:{provider}:{name}", site.semaphore)
+            number = cookie << COOKIE_BITS | specification(site, ways)
+            links.append(attach_probe(program, where, os.getpid() if pid == 0 else pid, number, reasons=REASONS))
+    except BaseException:
+        detach()
+        raise
+    if len(links) == 1:
+        links[0].mechanism = f"usdt, {links[0].mechanism.partition(', ')[2]}"
+        return links[0]
+    return KernelLink(f"usdt at {len(sites)} places, {links[0].mechanism.partition(', ')[2]}", (), detach)
