@@ -51,6 +51,12 @@ def by_number(arg2: int, ctx: bpf.ProbeContext, arg0: int) -> None:
         seen[2] = arg2
 
 
+@bpf.usdt(PROBED, "tests", "values")
+def the_last(_a: int, _b: int, c: int) -> None:
+    if bpf.current.tgid == only.pid:
+        seen[0] = c
+
+
 @bpf.usdt(PROBED, "tests", "gated")
 def gated(x: int) -> None:
     if bpf.current.tgid == only.pid:
@@ -78,6 +84,10 @@ def test_arguments_in_registers(kernel: KernelEngine) -> None:
     call = lambda library: library.in_registers(-7, 300, LONG(-(1 << 40)))  # noqa: E731
     assert probed(values, call)[:4] == [-7, 300 & 255, -(1 << 40), 1]
     assert probed(by_number, call)[:3] == [-7, 0, -(1 << 40)]
+
+
+def test_arguments_are_left_out_by_name(kernel: KernelEngine) -> None:
+    assert probed(the_last, lambda library: library.in_memory(1, LONG(33)))[0] == 33
 
 
 def test_arguments_in_memory_and_constants(kernel: KernelEngine) -> None:
@@ -153,6 +163,7 @@ REFUSED = {
     f'@bpf.usdt({PROBED!r}, "zq", "x")\ndef f(): pass': ("no probe zq:x", "it has tests:bare"),
     '@bpf.usdt("libc.so.6x", "libc", "x")\ndef f(): pass': ("no library or command",),
     f'@bpf.usdt({PROBED!r}, "tests", "gated")\ndef f(a, b): pass': ("no argument number 1", "it has 1"),
+    f'@bpf.usdt({PROBED!r}, "tests", "gated")\ndef f(_a):\n    bpf.printk(f"{_a}")': ("`_a` may have no value", "left out"),
     f'@bpf.usdt({PROBED!r}, "tests", "gated")\ndef f(arg4): pass': ("no argument number 4",),
 }
 
@@ -173,7 +184,7 @@ def test_what_is_refused(text: str, tmp_path: Path) -> None:
 def test_the_decorator_wants_three_words() -> None:
     with pytest.raises(Error, match="a provider and a name"):
         bpf.usdt("libc.so.6", "libc", "")
-    with pytest.raises(Error, match="`@bpf.usdt`"):
+    with pytest.raises(Error, match=r"`@bpf\.usdt`"):
         bpf.usdt("libc.so.6")  # type: ignore[call-arg]
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from purebpf.binaries.files import find_binary
 from purebpf.binaries.usdt import Argument, Site, arguments, probe_sites, specification, specifications
 from purebpf.compiler.frontend import helpers, memory
-from purebpf.compiler.frontend.values import U64, Context, IntValue, Value
+from purebpf.compiler.frontend.values import U64, Context, IntValue, Unset, Value
 from purebpf.compiler.ir.ops import BOOL, I64, Op
 from purebpf.errors import Error
 from purebpf.lang.types import IntType
@@ -52,6 +52,9 @@ def bind(cx: Lowering, source: Source, names: list[ast.arg], contexts: list[ast.
             numbered = NUMBERED.fullmatch(argument.arg)
             number = int(numbered[1]) if numbered else at
             at += 1
+            if argument.arg.startswith("_"):
+                cx.flow.names[argument.arg] = Unset(argument.arg, "its name says that it is left out")
+                continue
             _check(cx, argument, number, ways)
             if which is None and len(ways) > 1:
                 which = _which(cx, argument)
@@ -82,7 +85,7 @@ def _check(cx: Lowering, node: ast.arg, number: int, ways: Ways) -> None:
             node,
             f"`{node.arg}` cannot be read",
             str(reasons[0]),
-            "give it a name that is not used, such as `_`, or leave it out",
+            f"leave it out: name it `_{node.arg}`",
         )
 
 
