@@ -163,7 +163,7 @@ REFUSED = {
     f'@bpf.usdt({PROBED!r}, "zq", "x")\ndef f(): pass': ("no probe zq:x", "it has tests:bare"),
     '@bpf.usdt("libc.so.6x", "libc", "x")\ndef f(): pass': ("no library or command",),
     f'@bpf.usdt({PROBED!r}, "tests", "gated")\ndef f(a, b): pass': ("no argument number 1", "it has 1"),
-    f'@bpf.usdt({PROBED!r}, "tests", "gated")\ndef f(_a):\n    bpf.printk(f"{_a}")': ("`_a` may have no value", "left out"),
+    f'@bpf.usdt({PROBED!r}, "tests", "gated")\ndef f(_a):\n    bpf.printk(f"{{_a}}")': ("`_a` may have no value", "left out"),
     f'@bpf.usdt({PROBED!r}, "tests", "gated")\ndef f(arg4): pass': ("no argument number 4",),
 }
 
