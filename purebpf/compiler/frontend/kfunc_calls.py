@@ -338,7 +338,7 @@ def _result(cx: Lowering, node: ast.Call, signature: Signature, facts: Kfunc, op
             low = cx.builder.emit("and", I32, [op, cx.const(0xFF)])
             return IntValue(cx.builder.emit("ne", BOOL, [low, cx.const(0)]), 0, 1, False, True)
         case Int(size=size, signed=signed) | Enum(size=size, signed=signed) | Enum64(size=size, signed=signed) if size <= 8:
-            return own_parameters._narrowed(cx, op, 8 * size, signed)
+            return own_parameters.narrowed(cx, op, 8 * size, signed)
     cx.fail(node, f"`{signature.name}` gives a {found.kind.name.lower()}, which a program cannot take")
 
 
