@@ -35,6 +35,10 @@ KINDS = {
     ProgramType.SK_LOOKUP: "netns",
     ProgramType.FLOW_DISSECTOR: "netns",
     ProgramType.NETFILTER: "netfilter",
+    ProgramType.LWT_IN: "route",
+    ProgramType.LWT_OUT: "route",
+    ProgramType.LWT_XMIT: "route",
+    ProgramType.LWT_SEG6LOCAL: "route",
 }
 BY_ATTACH_TYPE = {  # of programs that share a type
     AttachType.TRACE_ITER: "iter",

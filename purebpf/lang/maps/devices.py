@@ -8,6 +8,7 @@ from purebpf.errors import Error
 from purebpf.lang import declaring
 from purebpf.lang.idioms import _only_in_a_program
 from purebpf.lang.maps.keyed import KeyedMap
+from purebpf.lang.packing import Decoder
 from purebpf.lang.types import IntType, Type
 from purebpf.tables.enums import MapType
 
@@ -64,9 +65,8 @@ class WithPrograms(Targets):
             raise declaring.error(f"the value of `{self.name}` is {self.holds}", hint)
         return self._fitted("value", WORD, self.number(value[0])) + WORD.encode(_handle(value[1]))
 
-    def _decode(self, data: bytes) -> Any:
-        number = WORD.decode(data[:4])
-        return (number, WORD.decode(data[4:8]) or None) if self.programs else number
+    def _unpacker(self, one: Decoder) -> Decoder:
+        return (lambda data: (WORD.decode(data[:4]), WORD.decode(data[4:8]) or None)) if self.programs else one
 
 
 def _handle(program: Any) -> int:
