@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from purebpf.collection import Collection, set_default_btf, set_default_engine, trace_pipe
     from purebpf.errors import AssemblerError, CompileError, Error, KernelError, NotLoaded, Unsupported, VerifierError, VmError
     from purebpf.iterators import iter as iter  # not in __all__, as `bytes`
+    from purebpf.kernel.objects.statistics import statistics
     from purebpf.lang.atomic import atomic
     from purebpf.lang.contexts import (
         IterContext,
@@ -123,6 +124,7 @@ __version__ = "0.1.0"
 _EXPORTS = {  # module: the names it gives, imported when they are first used
     "collection": "Collection set_default_btf set_default_engine trace_pipe",
     "errors": "AssemblerError CompileError Error KernelError NotLoaded Unsupported VerifierError VmError",
+    "kernel.objects.statistics": "statistics",
     "lang.atomic": "atomic",
     "lang.contexts": "IterContext Packet PerfEventContext ProbeContext RawTracepointContext SocketFilterContext TcAction "
     "TcContext TracepointContext TracingContext XdpAction XdpContext",
@@ -287,6 +289,7 @@ __all__ = [
     "socket_filter",
     "sockops",
     "stack",
+    "statistics",
     "struct",
     "tc",
     "to_bytes",

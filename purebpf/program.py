@@ -10,7 +10,7 @@ from types import FunctionType
 from purebpf.collection import Collection, choose_engine, compile_together, default_btf
 from purebpf.compiler.options import Options
 from purebpf.data import replace
-from purebpf.errors import CompileError, Error, NotLoaded
+from purebpf.errors import CompileError, Error, NotLoaded, Unsupported
 from purebpf.kept import find, forget, keep
 from purebpf.lang import declaring
 from purebpf.lang.program_types import KINDS, ProgramKind
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from purebpf.compiler.loadable import Loadable
     from purebpf.compiler.pipeline import Compiled
     from purebpf.engine import Engine, EngineLink, EngineProgram, RunResult
-    from purebpf.kernel.info import LinkInfo
+    from purebpf.kernel.info import LinkInfo, ProgramInfo
     from purebpf.kernel.link.base import KernelLink
     from purebpf.kernel.link.iter import IterLink
     from purebpf.lang.maps import MapDeclaration
@@ -131,6 +131,16 @@ class Program:
             raise NotLoaded(f"program `{self.name}` is not loaded: attach, run or load it first")
         return self.collection.of(self)
 
+    @property
+    def info(self) -> ProgramInfo:
+        """What the kernel tells of the loaded program: id, tag, sizes, when it was loaded; how often it ran and for how long
+        while `bpf.statistics()` are on. Raises NotLoaded, and Unsupported in the virtual machine."""
+        found = getattr(self.loaded, "info", None)
+        if found is None:
+            raise Unsupported(f"`{self.name}` is loaded in the virtual machine, which keeps no such account of its programs")
+        told: ProgramInfo = found
+        return told
+
     def load(self, engine: str = "auto") -> Collection:
         """Load it with its maps, without attaching. Close the collection (or use `with`) when done."""
         return load(self, engine=engine)
@@ -162,6 +172,19 @@ class Program:
         if self.collection is not None and self.collection.debugging:
             self.compiled()  # what `python` loaded may have a `breakpoint()`, which is Python's alone
         return self.loaded.run(data=packet, context=self._context(packet, ctx), repeat=repeat)
+
+    def run_live(self, packet: bytes, ctx: bytes | Mapping[str, object] | None = None, *, repeat: int = 1) -> RunResult:
+        """Run an XDP program in the kernel on `repeat` copies of a frame that are real (Linux 5.18): they are passed to the
+        network stack, redirected, transmitted or dropped as it says. They come from the interface `ctx={"ingress_ifindex":
+        ...}`, else from the loopback one. The result has the time of a run only."""
+        if self.collection is None:
+            self.load("kernel")
+        run = getattr(self.loaded, "run_live", None)
+        if run is None:
+            raise Unsupported(f"`{self.name}` is loaded in the virtual machine, which has no network to send frames to")
+        _check_given(packet, ctx)
+        result: RunResult = run(packet, context=self._context(packet, ctx), repeat=repeat)
+        return result
 
     def fields(self, context: bytes) -> dict[str, Any]:
         """What is in the context that a run gave back (`result.context`), by the names of its fields."""

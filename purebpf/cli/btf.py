@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from purebpf.cli.objects import Beside, Row, beside, choice, chosen, held, write
 from purebpf.errors import Error
 
 if TYPE_CHECKING:
@@ -43,6 +44,28 @@ def dump(file: str, names: tuple[str, ...], form: str, base: str | None) -> None
     pieces = as_json(found, numbers) if form == "json" else lines(found, numbers)
     while batch := list(islice(pieces, 4096)):
         click.echo("\n".join(batch))
+
+
+@btf.command("list")
+@choice
+@beside
+def list_(which: tuple[str, ...], as_json: bool, pretty: bool, no_pids: bool, bpffs: bool) -> None:
+    """List the BTF in the kernel: its own, that of modules, and that of programs. WHICH: `id 5`."""
+    from purebpf.kernel.objects.btf import Users, describe
+
+    more, users = Beside("BTF", no_pids, bpffs), Users()
+    write([more.add(describe(each, users)) for each in chosen("BTF", which, ("id",))], which, as_json, pretty, words)
+
+
+btf.add_command(click.Command("show", callback=list_.callback, params=list_.params, help=list_.help))
+
+
+def words(row: Row) -> Iterator[str]:
+    """One BTF in a line."""
+    users = "".join(f"  {key} {','.join(str(number) for number in row[key])}" for key in ("prog_ids", "map_ids") if row[key])
+    name = f"[{row['name']}]" if row["kernel"] else "<anon>"
+    yield f"{row['id']}: name {name}  size {row['size']}B{users}"
+    yield from held(row)
 
 
 def opened(file: str, base: str | None) -> Btf:

@@ -18,6 +18,9 @@ COMMANDS = {  # name: module in this package that has a click command of that na
     "demo": "demo",
     "disasm": "disasm",
     "explain": "explain",
+    "link": "link",
+    "map": "map",
+    "prog": "prog",
     "run": "run",
     "vm": "vm",
 }

@@ -33,6 +33,7 @@ class ProgramInfo:
     run_count: int
     recursion_misses: int
     verified_instructions: int
+    btf_id: int
 
 
 @data
@@ -101,6 +102,7 @@ def program_info(descriptor: Descriptor) -> ProgramInfo:
         run_count=read(layout, data, "run_cnt"),
         recursion_misses=read(layout, data, "recursion_misses"),
         verified_instructions=read(layout, data, "verified_insns"),
+        btf_id=read(layout, data, "btf_id"),
     )
 
 

@@ -64,6 +64,14 @@ class KernelProgram:
 
         return testrun.run(self.descriptor, self.spec.type, data, context, repeat)
 
+    def run_live(self, data: bytes, *, context: bytes | None = None, repeat: int = 1, batch: int = 0) -> RunResult:
+        """Run an XDP program on `repeat` copies of a frame that are real: they are passed on, redirected, transmitted or
+        dropped as it says. Frames come from the interface `ingress_ifindex` of the context, or the loopback one; `batch` are
+        processed at once (64). The result has the time of a run only. Needs Linux 5.18."""
+        from purebpf.kernel import testrun
+
+        return testrun.run_live(self.descriptor, self.spec.type, data, context, repeat, batch)
+
     @property
     def info(self) -> ProgramInfo:
         return program_info(self.descriptor)

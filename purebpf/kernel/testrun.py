@@ -68,6 +68,35 @@ def run(program: Descriptor, type: ProgramType, data: bytes | None, context: byt
     )
 
 
+LIVE, MOST_BATCH = 1 << 1, 256  # BPF_F_TEST_XDP_LIVE_FRAMES, TEST_XDP_MAX_BATCH
+
+
+def run_live(program: Descriptor, type: ProgramType, data: bytes, context: bytes | None, repeat: int, batch: int) -> RunResult:
+    """Send `repeat` copies of a frame through an XDP program, and do with each what it says: pass it to the network stack,
+    redirect, transmit or drop it (Linux 5.18). See `KernelProgram.run_live`."""
+    if type is not ProgramType.XDP:
+        raise Unsupported(f"Only XDP programs run on live frames; {program.what} is of type {type.name.lower()}.")
+    _check(type, program.what, data, context, repeat)
+    if not 0 <= batch <= MOST_BATCH:
+        raise Error(f"Frames are processed in batches of at most {MOST_BATCH}, not {batch}.")
+    data_in, context_in = pin(data), pin(context or b"")
+    fields = {
+        "prog_fd": program.number,
+        "data_size_in": len(data),
+        "data_in": address(data_in),
+        "repeat": repeat,
+        "flags": LIVE,
+    }
+    if context is not None:
+        fields |= {"ctx_size_in": len(context), "ctx_in": address(context_in)}
+    attribute, size = pack("TEST", {**fields, "batch_size": batch})
+    answer = _call(attribute, size, repeat)
+    if answer < 0:
+        what, feature = f"A run of {program.what} on live frames", "runs on live frames"
+        raise failure(-answer, what, needs=for_program(type), first=(5, 18), feature=feature, reasons=REASONS)
+    return RunResult(value=read("TEST", attribute, "retval"), duration_ns=read("TEST", attribute, "duration"))
+
+
 def _context_size(type: ProgramType, given: bytes | None, told: int) -> int:
     """Bytes of context that came back: as the kernel tells, but a syscall program's is written over the one it was given."""
     if given is None or type in READ_ONLY:

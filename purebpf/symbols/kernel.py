@@ -39,6 +39,10 @@ class KernelSymbols(Source):
         self._table = None
         self._known.clear()
 
+    def address(self, name: str) -> int | None:
+        """Where the function of a name is; the lowest place, if there are several. None when there is none, or it is hidden."""
+        return self.table.start_of(name)
+
     def _read(self) -> Table:
         self.problem = None
         try:

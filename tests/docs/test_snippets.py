@@ -26,6 +26,7 @@ NAMES = (
     "net",
     "btf",
     "kfuncs",
+    "objects",
     "portable",
     "stacks",
     "tracing",
