@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         DevMapHash,
         Hash,
         LruHash,
+        LruPerCpuHash,
         PerCpuArray,
         PerCpuHash,
         PerfEventArray,
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
         SockMap,
         XskMap,
     )
+    from purebpf.lang.maps.lpm import LpmTrie, Network4, Network6
+    from purebpf.lang.maps.queues import BloomFilter, Queue, Stack
     from purebpf.lang.network_contexts import (
         CgroupDeviceContext,
         CgroupSkbContext,
@@ -136,11 +139,13 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.kernel_types": "enum_value type_exists",
     "lang.layout": "exists from_bytes offsetof sizeof to_bytes",
     "lang.locks": "SpinLock Timer rcu",
-    "lang.maps": "Array CgroupArray CpuMap DevMap DevMapHash Hash LruHash PerCpuArray PerCpuHash PerfEventArray ProgArray "
-    "ReusePortSockArray SockHash SockMap XskMap",
+    "lang.maps": "Array CgroupArray CpuMap DevMap DevMapHash Hash LruHash LruPerCpuHash PerCpuArray PerCpuHash PerfEventArray "
+    "ProgArray ReusePortSockArray SockHash SockMap XskMap",
     "lang.network_contexts": "CgroupDeviceContext CgroupSkbContext CgroupSockContext FlowDissectorContext LwtContext "
     "NetfilterContext SkLookupContext SkMsgContext SkReuseportContext SkSkbContext SockAddrContext SockOpsContext "
     "SockoptContext SysctlContext",
+    "lang.maps.lpm": "LpmTrie Network4 Network6",
+    "lang.maps.queues": "BloomFilter Queue Stack",
     "lang.reading": "read_kernel read_kernel_str read_user read_user_str",
     "lang.records": "array bits chars struct bytes=bytes_",
     "lang.rings": "RingBuf",
@@ -160,6 +165,7 @@ __all__ = [
     "Array",
     "AssemblerError",
     "Attachment",
+    "BloomFilter",
     "CgroupArray",
     "CgroupDeviceContext",
     "CgroupSkbContext",
@@ -177,9 +183,13 @@ __all__ = [
     "KernelError",
     "KernelStruct",
     "KernelUnion",
+    "LpmTrie",
     "LruHash",
+    "LruPerCpuHash",
     "LwtContext",
     "NetfilterContext",
+    "Network4",
+    "Network6",
     "NotLoaded",
     "Packet",
     "PerCpuArray",
@@ -189,6 +199,7 @@ __all__ = [
     "ProbeContext",
     "ProgArray",
     "Program",
+    "Queue",
     "RawTracepointContext",
     "ReusePortSockArray",
     "RingBuf",
@@ -203,6 +214,7 @@ __all__ = [
     "SocketFilterContext",
     "SockoptContext",
     "SpinLock",
+    "Stack",
     "StackTrace",
     "SysctlContext",
     "TcAction",

@@ -62,6 +62,9 @@ class EngineMap(Protocol):
     def take(self, key: bytes) -> bytes | None:
         """The value of an entry, which is removed, or None."""
 
+    def ask(self, value: bytes) -> bool:
+        """Whether a value is probably in a Bloom filter."""
+
     def read_into(self, keys: bytearray | memoryview, values: bytearray | memoryview, room: int, take: bool = False) -> int:
         """Read entries, joined, into memory for `room` of them, with `take` removing them; how many there were."""
 

@@ -167,6 +167,17 @@ class KernelMap:
         value = self.lookup(key)
         return value if value is not None and self.delete(key) else None
 
+    def ask(self, value: bytes) -> bool:
+        """Whether a value is probably in a Bloom filter, which takes it where other maps put theirs."""
+        self._check("value", value, self.value_bytes)
+        slot = self._slot()
+        slot.value.raw = value
+        answer = told_call(slot.lookup)
+        self._spare.append(slot)
+        if answer == 0 or answer == -errno.ENOENT:
+            return answer == 0
+        raise failure(-answer, f"Asking {self.descriptor.what}", reasons=LOOKUP_REASONS)
+
     def next_key(self, key: bytes | None) -> bytes | None:
         """The key after `key` (the first for None), None at the end. If `key` is gone, a hash starts again from the first."""
         slot = self._slot() if key is None else self._with_key(key)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from purebpf.lang.maps import KeyedMap, MapDeclaration, PerfEventArray, ProgArray, Targets
+from purebpf.lang.maps import KeyedMap, MapDeclaration, PerfEventArray, ProgArray, Targets, lpm, queues
 from purebpf.lang.stacks import StackTrace
+from purebpf.lang.types import StructType
 from purebpf.runner.names import stands_for_kind
 from purebpf.runner.views import Block, copied, encoded, load
 from purebpf.vm.facts import ENOENT, Refused, fact
 from purebpf.vm.map_helpers import redirect_map, writable
 from purebpf.vm.maps import VmMap
 from purebpf.vm.memory import OFFSET_MASK, SHIFT
+from purebpf.vm.queues import BloomFilter, Queue
 
 if TYPE_CHECKING:
     from purebpf.runner.session import Runner
@@ -171,6 +173,78 @@ class Events(ProgramMap):
         data = encoded(self._declaration.value_type, record)
         call = self._runner.helper
         return int(call("perf_event_output", self._runner.context, self, flags, data))
+
+
+class Queued(ProgramMap):
+    """Queues and stacks."""
+
+    def push(self, value: Any, flags: int = 0) -> int:
+        """0 or -errno."""
+        live = writable(self.live)
+        assert isinstance(live, Queue | BloomFilter)
+        try:
+            live.push(encoded(self._declaration.value_type, value), flags)
+        except Refused as refused:
+            return -refused.number
+        return 0
+
+    def pop(self) -> Any:
+        """The next value, taken out; None when there is none."""
+        live = self.live
+        assert isinstance(live, Queue)
+        return self._own(live.pop())
+
+    def peek(self) -> Any:
+        """A copy of the next value; None when there is none."""
+        live = self.live
+        assert isinstance(live, Queue)
+        return self._own(live.peek())
+
+    def _own(self, data: bytes | None) -> Any:
+        return None if data is None else load(Block(bytearray(data), self._runner.function), 0, self._declaration.value_type)
+
+
+class Filter(Queued):
+    """Bloom filters."""
+
+    def add(self, value: Any) -> int:
+        """0 or -errno."""
+        return self.push(value)
+
+    def __contains__(self, value: Any) -> bool:
+        live = self.live
+        assert isinstance(live, BloomFilter)
+        return live.ask(encoded(self._declaration.value_type, value))
+
+
+class Tries(Keyed):
+    """Tries of networks: an address stands for a network of one."""
+
+    def key(self, key: Any) -> bytes:
+        declaration = self._declaration
+        assert isinstance(declaration, lpm.LpmTrie)
+        record = declaration.network
+        if record is None or isinstance(getattr(key, "__bpf_type__", None), StructType):
+            return super().key(key)
+        layout = declaration.key_type
+        assert isinstance(layout, StructType)
+        field = layout.fields[1]
+        return (8 * field.type.size).to_bytes(4, "little") + encoded(field.type, key)
+
+
+@stands_for_kind(queues.BloomFilter)
+def filters(runner: Runner, declaration: queues.BloomFilter[Any]) -> Filter:
+    return Filter(runner, declaration)
+
+
+@stands_for_kind(queues.Queue)
+def queued(runner: Runner, declaration: queues.Queue[Any]) -> Queued:
+    return Queued(runner, declaration)
+
+
+@stands_for_kind(lpm.LpmTrie)
+def tries(runner: Runner, declaration: lpm.LpmTrie[Any, Any]) -> Tries:
+    return Tries(runner, declaration)
 
 
 @stands_for_kind(Targets)

@@ -9,7 +9,7 @@ from purebpf.vm.facts import E2BIG, EINVAL, ENOENT, EOPNOTSUPP, Refused, fact
 from purebpf.vm.machine import Machine, Redirect
 from purebpf.vm.maps import VmMap
 from purebpf.vm.memory import Fault
-from purebpf.vm.queues import Queue
+from purebpf.vm.queues import BloomFilter, Queue
 from purebpf.vm.tables import PerfEventArray
 
 MOST_LOOPS = 1 << 23  # BPF_MAX_LOOPS, include/linux/bpf.h
@@ -72,7 +72,8 @@ def queue_at(vm: Machine, map: int) -> Queue:
 
 
 def map_push_elem(vm: Machine, map: int, value: int, flags: int) -> int:
-    queue = queue_at(vm, map)
+    found = vm.map_at(map)
+    queue = found if isinstance(found, BloomFilter) else queue_at(vm, map)
     try:
         queue.push(value_at(vm, queue, value), flags)
     except Refused as refused:
@@ -93,6 +94,9 @@ def map_pop_elem(vm: Machine, map: int, value: int) -> int:
 
 
 def map_peek_elem(vm: Machine, map: int, value: int) -> int:
+    found = vm.map_at(map)
+    if isinstance(found, BloomFilter):
+        return 0 if value_at(vm, found, value) in found.members else -ENOENT
     return take(vm, map, value, Queue.peek)
 
 

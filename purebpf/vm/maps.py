@@ -110,6 +110,10 @@ class VmMap:
                 self.delete(key)
             return value
 
+    def ask(self, value: bytes) -> bool:
+        """Whether a value is probably in a Bloom filter."""
+        raise Error(f"{self.what} is no Bloom filter".capitalize())
+
     def read_into(self, keys: bytearray | memoryview, values: bytearray | memoryview, room: int, take: bool = False) -> int:
         """Read entries, joined, into memory for `room` of them, with `take` removing them; how many there were."""
         key_view, value_view = memoryview(keys).cast("B"), memoryview(values).cast("B")
@@ -300,6 +304,8 @@ SHAPES = {
     MapType.QUEUE: Shape("queues", "Queue", (0,), None, ("BPF_F_NUMA_NODE", *ACCESS)),
     MapType.STACK_TRACE: Shape("stacks", "StackTrace", (4,), None, ("BPF_F_NUMA_NODE", *ACCESS)),
     MapType.RINGBUF: Shape("rings", "RingBuf", (0,), (0,), ("BPF_F_NUMA_NODE",)),
+    MapType.BLOOM_FILTER: Shape("queues", "BloomFilter", (0,), None, ("BPF_F_NUMA_NODE", "BPF_F_ZERO_SEED", *ACCESS)),
+    MapType.LPM_TRIE: Shape("tries", "LpmTrie", None, None, ("BPF_F_NO_PREALLOC", "BPF_F_NUMA_NODE", *ACCESS)),
     MapType.STACK: Shape("queues", "Stack", (0,), None, ("BPF_F_NUMA_NODE", *ACCESS)),
 }
 
@@ -314,6 +320,8 @@ def problem(spec: MapSpec, shape: Shape) -> int:
         or (not spec.value_size and shape.value != (0,))
         or (shape.key is None and not spec.key_size)
     ):
+        return EINVAL
+    if spec.type is MapType.LPM_TRIE and not (spec.flags & fact("BPF_F_NO_PREALLOC") and 5 <= spec.key_size <= 4 + 256):
         return EINVAL
     if spec.type is MapType.RINGBUF and (spec.max_entries % PAGE or spec.max_entries & (spec.max_entries - 1)):
         return EINVAL

@@ -1,11 +1,12 @@
-"""Queues and stacks (kernel/bpf/queue_stack_maps.c): values without keys. For user space an update adds, a lookup peeks."""
+"""Queues, stacks (kernel/bpf/queue_stack_maps.c) and Bloom filters (bloom_filter.c): values without keys. For user space an
+update adds, a lookup peeks."""
 
 from __future__ import annotations
 
 from collections import deque
 
 from purebpf.spec import MapSpec
-from purebpf.vm.facts import BPF_EXIST, BPF_NOEXIST, E2BIG, EINVAL, Refused
+from purebpf.vm.facts import BPF_EXIST, BPF_F_RDONLY, BPF_NOEXIST, E2BIG, EINVAL, Refused
 from purebpf.vm.machine import Machine
 from purebpf.vm.maps import VmMap
 
@@ -46,6 +47,12 @@ class Queue(VmMap):
     def user_put(self, key: bytes, value: bytes, flags: int) -> None:
         self.push(value, flags)
 
+    def take(self, key: bytes) -> bytes | None:
+        with self.machine.lock:
+            self._check("key", key, 0)
+            self._permit(BPF_F_RDONLY, f"Taking an entry out of {self.what}", write=True)
+            return self.pop()
+
     def following(self, key: bytes | None) -> bytes | None:
         raise Refused(EINVAL)
 
@@ -54,3 +61,26 @@ class Stack(Queue):
     """Last in, first out."""
 
     end = -1
+
+
+class BloomFilter(VmMap):
+    """A set; makes no mistakes here."""
+
+    def __init__(self, machine: Machine, spec: MapSpec) -> None:
+        super().__init__(machine, spec)
+        self.members: set[bytes] = set()
+
+    def push(self, value: bytes, flags: int) -> None:
+        """Add a value. Raises Refused."""
+        if flags:
+            raise Refused(EINVAL)
+        self.members.add(value)
+
+    def user_put(self, key: bytes, value: bytes, flags: int) -> None:
+        self.push(value, flags)
+
+    def ask(self, value: bytes) -> bool:
+        """Whether a value was added."""
+        with self.machine.lock:
+            self._check("value", value, self.spec.value_size)
+            return value in self.members

@@ -27,11 +27,13 @@ from purebpf.compiler.frontend.values import (
     Value,
     count,
     describe,
+    with_article,
 )
 from purebpf.compiler.ir.ops import I32, I64, Op, Ptr, Type
 from purebpf.compiler.meaning import spot
 from purebpf.lang import idioms
 from purebpf.lang.maps import MapDeclaration
+from purebpf.tables.enums import MapType
 
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.source import Source
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
 MOST_TRIPS = 1 << 23  # BPF_MAX_LOOPS
 E2BIG = 7
 ENTRY: tuple[Type, ...] = (Ptr("map"), Ptr("mem"), Ptr("map_value"))  # what the kernel hands over for each entry
+WALKED = frozenset(
+    {MapType.HASH, MapType.LRU_HASH, MapType.PERCPU_HASH, MapType.LRU_PERCPU_HASH, MapType.ARRAY, MapType.PERCPU_ARRAY}
+)
 VIEWS = {"items": 2, "keys": 1, "values": 1}
 
 
@@ -95,6 +100,8 @@ def for_each(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value
 
 
 def _visit(cx: Lowering, node: ast.AST, declaration: MapDeclaration, body: Body) -> IntValue:
+    if declaration.kind not in WALKED:
+        cx.fail(node, f"a program cannot go over {with_article(type(declaration).__name__)}", hint="user space can")
     helpers.allowed(cx, node, "for_each_map_elem")
     where = helpers.map_op(cx, node, declaration)
     op = callbacks.run(

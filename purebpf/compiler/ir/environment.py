@@ -17,7 +17,7 @@ from purebpf.tables.enums import MapType
 
 BPF_F_RDONLY_PROG = 1 << 7
 BPF_NOEXIST, BPF_EXIST = 1, 2
-ENOENT, E2BIG, EEXIST, EINVAL = 2, 7, 17, 22
+ENOENT, E2BIG, EEXIST, EINVAL, ENOSPC = 2, 7, 17, 22, 28
 
 FULL_ARRAYS = frozenset({MapType.ARRAY, MapType.PERCPU_ARRAY})
 """Every index has a value from the start."""
@@ -27,6 +27,7 @@ HASHES = frozenset(
 )
 LRU = frozenset({MapType.LRU_HASH, MapType.LRU_PERCPU_HASH})
 RINGS = frozenset({MapType.RINGBUF})
+OTHERS = frozenset({MapType.QUEUE, MapType.STACK, MapType.BLOOM_FILTER, MapType.LPM_TRIE})
 
 
 class MapPlace(Place):
@@ -34,11 +35,12 @@ class MapPlace(Place):
 
     def __init__(self, spec: MapSpec, big_endian: bool) -> None:
         super().__init__("map", spec.name)
-        if spec.type not in FULL_ARRAYS | SPARSE_ARRAYS | HASHES | RINGS:
+        if spec.type not in FULL_ARRAYS | SPARSE_ARRAYS | HASHES | RINGS | OTHERS:
             raise IrRuntimeError(f"map `{spec.name}`: the IR interpreter has no maps of type {spec.type.name}")
         self.spec = spec
         self.big_endian = big_endian
         self.entries: dict[bytes, Memory] = {}
+        self.values: list[bytes] = []  # of a map without keys
         for key, value in spec.contents:
             self.set(key, value[: spec.value_size])
 
@@ -57,7 +59,24 @@ class MapPlace(Place):
             )
         self.entries[key] = self._memory(value)
 
+    def prefix(self, key: bytes, length: int) -> bytes:
+        """A trie's key of so many bits, the others zero. As lengths lie in memory."""
+        order: Literal["little", "big"] = "big" if self.big_endian else "little"
+        bits = 8 * (len(key) - 4)
+        kept = int.from_bytes(key[4:], "big") >> (bits - length) << (bits - length)
+        return length.to_bytes(4, order) + kept.to_bytes(len(key) - 4, "big")
+
+    def exact(self, key: bytes) -> bytes | None:
+        """The key as entries have it; None for one that is none."""
+        if self.spec.type is not MapType.LPM_TRIE:
+            return key
+        length = self._index(key[:4])
+        return self.prefix(key, length) if length <= 8 * (len(key) - 4) else None
+
     def lookup(self, key: bytes) -> Memory | None:
+        if self.spec.type is MapType.LPM_TRIE:
+            lengths = range(min(self._index(key[:4]), 8 * (len(key) - 4)), -1, -1)
+            return next((self.entries[p] for p in (self.prefix(key, n) for n in lengths) if p in self.entries), None)
         found = self.entries.get(key)
         if found is None and self.spec.type in FULL_ARRAYS and self._index(key) < self.spec.max_entries:
             found = self.entries[key] = self._memory(bytes(self.spec.value_size))
@@ -71,18 +90,20 @@ class MapPlace(Place):
         return bytes(found.data) if found is not None else None
 
     def update(self, key: bytes, value: bytes, flags: int = 0) -> int:
-        if flags not in (0, BPF_NOEXIST, BPF_EXIST):
+        exact = self.exact(key)
+        if flags not in (0, BPF_NOEXIST, BPF_EXIST) or exact is None:
             return -EINVAL
+        key = exact
         if self.spec.type in FULL_ARRAYS | SPARSE_ARRAYS and self._index(key) >= self.spec.max_entries:
             return -E2BIG
-        found = self.lookup(key)
+        found = self.entries.get(key) if self.spec.type is MapType.LPM_TRIE else self.lookup(key)
         if found is not None and flags == BPF_NOEXIST:
             return -EEXIST
         if found is None and flags == BPF_EXIST:
             return -ENOENT
         if found is None and len(self.entries) >= self.spec.max_entries:
             if self.spec.type not in LRU:
-                return -E2BIG
+                return -ENOSPC if self.spec.type is MapType.LPM_TRIE else -E2BIG
             del self.entries[next(iter(self.entries))]
         if found is not None and self.spec.type in FULL_ARRAYS:
             found.data[:] = value  # an array's memory stays where it is
@@ -102,7 +123,10 @@ class MapPlace(Place):
     def delete(self, key: bytes) -> int:
         if self.spec.type in FULL_ARRAYS:
             return -EINVAL
-        return 0 if self.entries.pop(key, None) is not None else -ENOENT
+        exact = self.exact(key)
+        if exact is None:
+            return -EINVAL
+        return 0 if self.entries.pop(exact, None) is not None else -ENOENT
 
 
 class Context(Place):

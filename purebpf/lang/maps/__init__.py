@@ -8,7 +8,7 @@ from purebpf.lang.maps.declaration import KEY32, MapDeclaration
 from purebpf.lang.maps.devices import CpuMap, DevMap, DevMapHash, Held, Targets, XskMap
 from purebpf.lang.maps.events import EventMap, PerfEventArray
 from purebpf.lang.maps.keyed import KeyedMap
-from purebpf.lang.maps.kinds import Array, Hash, LruHash, PerCpuArray, PerCpuHash
+from purebpf.lang.maps.kinds import Array, Hash, LruHash, LruPerCpuHash, PerCpuArray, PerCpuHash
 from purebpf.lang.maps.percpu import PerCpuMap, PerCpuValue
 from purebpf.lang.maps.programs import ProgArray
 from purebpf.lang.maps.sockets import CgroupArray, ReusePortSockArray, Sockets, SockHash, SockMap, StreamSockets
@@ -25,6 +25,7 @@ __all__ = [
     "Held",
     "KeyedMap",
     "LruHash",
+    "LruPerCpuHash",
     "MapDeclaration",
     "PerCpuArray",
     "PerCpuHash",

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar, cast, overload
 from purebpf.engine import Engine, EngineMap
 from purebpf.errors import Error, KernelError
 from purebpf.lang.maps.declaration import KEY32, MapDeclaration
-from purebpf.lang.packing import Decoder, decoder, encoder
+from purebpf.lang.packing import Decoder, Encoder, decoder, encoder
 from purebpf.lang.types import Type
 from purebpf.tables.enums import MapType
 
@@ -29,10 +29,11 @@ class KeyedMap(MapDeclaration, Generic[K, V]):
     def bind(self, live: EngineMap | None, engine: Engine | None) -> None:
         super().bind(live, engine)
         if live is None:
-            for name in ("_pack", "_unpack", "_lookup"):
+            for name in ("_pack", "_unpack", "_unpack_key", "_lookup"):
                 vars(self).pop(name, None)
             return
-        self._pack = encoder(self.key_type)  # type: ignore[method-assign,assignment]
+        self._unpack_key = self._key_unpacker(decoder(self.key_type))  # type: ignore[method-assign,assignment]
+        self._pack = self._key_packer(encoder(self.key_type))  # type: ignore[method-assign,assignment]
         self._unpack = self._unpacker(decoder(self.value_type))  # type: ignore[method-assign,assignment]
         self._lookup = live.lookup  # type: ignore[method-assign]
 
@@ -42,8 +43,18 @@ class KeyedMap(MapDeclaration, Generic[K, V]):
     def _unpack(self, data: bytes) -> Any:
         raise self.not_loaded()
 
+    def _unpack_key(self, data: bytes) -> Any:
+        raise self.not_loaded()
+
     def _lookup(self, key: bytes) -> bytes | None:
         raise self.not_loaded()
+
+    def _key_packer(self, plain: Encoder) -> Encoder:
+        """Makes the engine's bytes of a key."""
+        return plain
+
+    def _key_unpacker(self, plain: Decoder) -> Decoder:
+        return plain
 
     def _unpacker(self, one: Decoder) -> Decoder:
         """Makes a value of what the engine gives for one; `one` makes it of the bytes of one CPU."""
@@ -112,7 +123,7 @@ class KeyedMap(MapDeclaration, Generic[K, V]):
         """Take some entry out. Raises KeyError when there is none. User space only."""
         while (key := self.live.next_key(None)) is not None:
             if (data := self.live.take(key)) is not None:
-                return cast(K, decoder(self.key_type)(key)), cast(V, self._unpack(data))
+                return cast(K, self._unpack_key(key)), cast(V, self._unpack(data))
         raise KeyError(f"`{self.name}` is empty")
 
     def setdefault(self, key: K, default: V) -> V:
@@ -160,18 +171,16 @@ class KeyedMap(MapDeclaration, Generic[K, V]):
 
     def __iter__(self) -> Iterator[K]:
         """The keys that are there when the first is asked for: what happens to the map meanwhile does no harm."""
-        decode = decoder(self.key_type)
         for key, _ in self._read():
-            yield cast(K, decode(key))
+            yield cast(K, self._unpack_key(key))
 
     def keys(self) -> Iterator[K]:
         return iter(self)
 
     def items(self) -> Iterator[tuple[K, V]]:
         """(key, value) pairs as they were when the first is asked for; `mechanism` says how they were read."""
-        decode = decoder(self.key_type)
         for key, value in self._read():
-            yield cast(K, decode(key)), cast(V, self._unpack(value))
+            yield cast(K, self._unpack_key(key)), cast(V, self._unpack(value))
 
     def values(self) -> Iterator[V]:
         for _, value in self._read():
@@ -184,9 +193,8 @@ class KeyedMap(MapDeclaration, Generic[K, V]):
     def take_all(self) -> dict[K, V]:
         """All entries, which are removed as they are read: what programs add to one of them meanwhile is in the result or in
         the map, in none of both never. User space only."""
-        decode = decoder(self.key_type)
         pairs = list(self._read(take=True))
-        return {decode(key): self._unpack(value) for key, value in pairs}
+        return {self._unpack_key(key): self._unpack(value) for key, value in pairs}
 
     def _read(self, take: bool = False) -> Iterator[tuple[bytes, bytes]]:
         """The entries as bytes."""

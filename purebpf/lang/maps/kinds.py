@@ -39,6 +39,13 @@ class PerCpuHash(PerCpuMap[K, V]):
     creates = True
 
 
+class LruPerCpuHash(PerCpuMap[K, V]):
+    """A hash table with one value per CPU that drops old entries when full (BPF_MAP_TYPE_LRU_PERCPU_HASH, Linux 4.10)."""
+
+    kind = MapType.LRU_PERCPU_HASH
+    creates = True
+
+
 class Array(_Indexed, KeyedMap[int, V], Generic[V]):
     """An array of values (BPF_MAP_TYPE_ARRAY, Linux 3.19). With `flags=bpf.BPF_F_MMAPABLE` (Linux 5.5) `view()` gives its
     memory, which programs read and write too."""

@@ -26,9 +26,10 @@ from purebpf.compiler.ir.ops import BOOL, Op, Ptr
 from purebpf.data import replace
 from purebpf.errors import Error
 from purebpf.lang.maps import Held, KeyedMap, MapDeclaration, PerfEventArray
+from purebpf.lang.maps.lpm import LpmTrie
 from purebpf.lang.rings import RingBuf
 from purebpf.lang.stacks import StackTrace
-from purebpf.lang.types import StructType
+from purebpf.lang.types import IntType, StructType, Type
 from purebpf.tables.enums import MapType
 
 if TYPE_CHECKING:
@@ -66,10 +67,32 @@ def abilities(declaration: MapDeclaration) -> str:
 def key_pointer(cx: Lowering, node: ast.AST, declaration: MapDeclaration, key: Value) -> Op:
     """The key in memory."""
     layout = declaration.key_type
+    if isinstance(declaration, LpmTrie) and declaration.network is not None:
+        address = _whole_address(cx, node, layout, key)
+        if address is not None:
+            return _pointer(cx, address)
     if isinstance(layout, StructType) and not (isinstance(key, Ref) and key.type == layout):
         cx.usable(node, key)
         cx.fail(node, f"the key of `{declaration.name}` is {named(layout)}, not {describe(key)}")
     return _pointer(cx, memory.materialized(cx, node, key, layout, "key"))
+
+
+def _whole_address(cx: Lowering, node: ast.AST, layout: Type, key: Value) -> Ref | None:
+    """An address as a trie's key, with all its bits; None for what is no address."""
+    assert isinstance(layout, StructType)
+    field = layout.field("address")
+    assert field is not None
+    plain = (
+        isinstance(key, IntValue | Const)
+        if isinstance(field.type, IntType)
+        else isinstance(key, Ref) and key.type == field.type
+    )
+    if not plain:
+        return None
+    place = memory.temporary(cx, layout, "key")
+    memory.store_member(cx, node, place, "length", Const(8 * field.type.size))
+    memory.store_member(cx, node, place, "address", key)
+    return place
 
 
 def value_ref(cx: Lowering, declaration: MapDeclaration, op: Op) -> Ref:

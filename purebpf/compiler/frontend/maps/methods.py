@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend import instead, memory, rings
 from purebpf.compiler.frontend.helpers import allowed, map_op, readable
-from purebpf.compiler.frontend.maps import held
+from purebpf.compiler.frontend.maps import held, queues
 from purebpf.compiler.frontend.maps.entries import (
     ARRAYS,
     abilities,
@@ -36,6 +36,8 @@ from purebpf.lang.maps import (
     StreamSockets,
     Targets,
 )
+from purebpf.lang.maps.lpm import LpmTrie
+from purebpf.lang.maps.queues import BloomFilter, Queue
 from purebpf.lang.rings import RingBuf
 from purebpf.lang.types import StructType
 
@@ -115,6 +117,12 @@ def methods_of(declaration: MapDeclaration) -> dict[str, Method]:
             return {"output": _output}
         case RingBuf():
             return {"emit": rings.emit, "discard": rings.discard, "reserve": _reserve, "reserve_bytes": _reserve}
+        case BloomFilter():
+            return {"add": queues.add}
+        case Queue():
+            return {"push": queues.push, "pop": queues.pop, "peek": queues.peek}
+        case LpmTrie():
+            return {k: m for k, m in KEYED_METHODS.items() if k != "for_each"}
         case KeyedMap():
             return (
                 KEYED_METHODS

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend import memory
 from purebpf.compiler.frontend.flow import Flow
+from purebpf.compiler.frontend.maps import queues
 from purebpf.compiler.frontend.maps.entries import (
     ARRAYS,
     NUMBER,
@@ -30,6 +31,7 @@ from purebpf.compiler.frontend.values import (
 from purebpf.compiler.ir.ops import BOOL, Ptr
 from purebpf.data import replace
 from purebpf.lang.maps import MapDeclaration
+from purebpf.lang.maps.queues import BloomFilter
 from purebpf.lang.types import BoolType, IntType
 
 if TYPE_CHECKING:
@@ -105,6 +107,8 @@ def contains(cx: Lowering, node: ast.expr, key: Value, container: Value) -> tupl
     if not isinstance(container, Const) or not isinstance(container.value, MapDeclaration):
         return None
     declaration = container.value
+    if isinstance(declaration, BloomFilter):
+        return queues.holds(cx, node, declaration, key)
     keyed(cx, node, declaration, "searched")
     found = lookup(cx, node, declaration, node, key)
     assert isinstance(found.op.type, Ptr)
