@@ -115,8 +115,8 @@ def test_read_only_data_has_an_address_and_cannot_be_written() -> None:
 
 
 def test_maps_it_cannot_run_are_refused() -> None:
-    with pytest.raises(IrRuntimeError, match="map `t`: the IR interpreter has no maps of type LPM_TRIE"):
-        Environment([MapSpec("t", MapType.LPM_TRIE, 8, 8, 1)])
+    with pytest.raises(IrRuntimeError, match="map `t`: the IR interpreter has no maps of type ARENA"):
+        Environment([MapSpec("t", MapType.ARENA, 8, 8, 1)])
     refuses(
         "map `counts` is no array of one value", "%p: ptr map_value = map_value name=counts\nret 0", env=Environment([COUNTS])
     )
