@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from purebpf.errors import Unsupported
-from purebpf.lang import kfuncs
+from purebpf.lang import kfuncs, walks
 from purebpf.runner.names import stands_for, stands_for_kind
 
 if TYPE_CHECKING:
@@ -35,3 +35,15 @@ def all_of_them(runner: Runner, _: Any) -> Kfuncs:
 @stands_for_kind(kfuncs.KfuncName)
 def one(runner: Runner, named: kfuncs.KfuncName) -> Any:
     return getattr(Kfuncs(), named.name)
+
+
+class Walks:
+    """`bpf.iter`."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(Kfuncs(), f"bpf_iter_{name}")
+
+
+@stands_for_kind(walks.Walks)
+def iterators(runner: Runner, _: Any) -> Walks:
+    return Walks()

@@ -43,24 +43,28 @@ def means(cx: Lowering, loop: Parts) -> str:
     return "call" if options.bpf_loop and loop.callable else ""
 
 
-def begin(cx: Lowering, node: ast.AST) -> Op:
-    """Make an iterator in front of the loop."""
-    place = cx.stack(ITERATOR_BYTES, 8, "iterator")
-    kfuncs.call(cx, node, "bpf_iter_num_new", [place, cx.const(0), cx.const(MOST_TRIPS)])
-    return place
+class Numbers:
+    """The iterator of numbers, which gives a loop its end."""
+
+    def begin(self, cx: Lowering, node: ast.AST) -> Op:
+        """Make an iterator in front of the loop."""
+        place = cx.stack(ITERATOR_BYTES, 8, "iterator")
+        kfuncs.call(cx, node, "bpf_iter_num_new", [place, cx.const(0), cx.const(MOST_TRIPS)])
+        return place
+
+    def next_trip(self, cx: Lowering, node: ast.AST, iterator: Op) -> Flow:
+        """At the loop's header: go on where there is another number; gives the flow where there is none."""
+        number = kfuncs.call(cx, node, "bpf_iter_num_next", [iterator], Ptr("mem", nullable=True))
+        yes, no = cx.branch(cx.builder.emit("ne", BOOL, [number, cx.builder.const(0, Ptr("mem", nullable=True))]))
+        cx.go(yes)
+        return no
+
+    def end(self, cx: Lowering, node: ast.AST, iterator: Op) -> None:
+        """Give the iterator back, on every way out."""
+        kfuncs.call(cx, node, "bpf_iter_num_destroy", [iterator], VOID)
 
 
-def next_trip(cx: Lowering, node: ast.AST, iterator: Op) -> Flow:
-    """At the loop's header: go on where there is another number; gives the flow where there is none."""
-    number = kfuncs.call(cx, node, "bpf_iter_num_next", [iterator], Ptr("mem", nullable=True))
-    yes, no = cx.branch(cx.builder.emit("ne", BOOL, [number, cx.builder.const(0, Ptr("mem", nullable=True))]))
-    cx.go(yes)
-    return no
-
-
-def end(cx: Lowering, node: ast.AST, iterator: Op) -> None:
-    """Give the iterator back, on every way out."""
-    kfuncs.call(cx, node, "bpf_iter_num_destroy", [iterator], VOID)
+NUMBERS = Numbers()
 
 
 def put_may_goto(cx: Lowering, node: ast.stmt, spent: Flow, header: Block, inner: Block, no: Flow | None) -> Flow | None:

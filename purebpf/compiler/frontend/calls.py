@@ -48,6 +48,7 @@ from purebpf.lang.kernel_types import KernelName
 from purebpf.lang.kfuncs import KfuncName
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.types import BytesType, CharsType, IntType, KernelType, StructType, type_of
+from purebpf.lang.walks import WalkName, Walks
 
 RECORDS = "purebpf.lang.records"  # whose methods, such as `to_bytes`, are for user space
 
@@ -92,6 +93,9 @@ def _identity(cx: Lowering, node: ast.Call) -> Value:
 def _call_constant(cx: Lowering, node: ast.Call, value: Any) -> Value:
     if isinstance(value, HelperName):
         return helpers.call(cx, node, value.name)
+    if isinstance(value, WalkName) or isinstance(getattr(value, "__self__", None), Walks):
+        kind = value.name if isinstance(value, WalkName) else value.__name__
+        cx.fail(node, "only a `for` statement goes over the kernel's objects", hint=f"for x in bpf.iter.{kind}(...): ...")
     if isinstance(value, KfuncName):
         from purebpf.compiler.frontend import kfunc_calls
 

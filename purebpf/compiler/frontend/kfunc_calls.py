@@ -224,19 +224,24 @@ def _object(cx: Lowering, at: ast.AST, what: str, facts: Kfunc, wanted: Paramete
     wants_trust = {"trusted", "release"} & facts.flags
     if value.nullable and len(value.path) == 1 and not (wanted.nullable and not first):
         cx.fail(at, f"`{shown}` may be None here", f"{what} cannot be", f"test it first: `if {shown} is not None:`")
+    if not cx.unit.options.kernel_pointers:
+        return kernel.address(cx, value)  # another engine, which says what it lacks
     if not value.direct:
         cx.fail(at, f"`{shown}` is an address without a type for the verifier", f"{what} is a pointer that it knows")
     if (wants_trust and value.trust != "trusted" and not references.is_held(cx, value.op)) or (
         "rcu" in facts.flags and not value.trust
     ):
-        _distrusted(cx, at, what, shown, struct)
+        _distrusted(cx, at, what, shown, struct, value.trust)
     if value.trust == "rcu" and "rcu" in facts.flags and not trust.in_rcu(cx):
         cx.fail(at, f"`{shown}` is protected by RCU, which is not held any more", hint="call it inside of `with bpf.rcu():`")
     return kernel.address(cx, value)
 
 
-def _distrusted(cx: Lowering, at: ast.AST, what: str, shown: str, struct: str) -> NoReturn:
-    source = {"task_struct": "bpf_task_from_pid(pid)", "cgroup": "bpf_cgroup_from_id(id)"}.get(struct)
+def _distrusted(cx: Lowering, at: ast.AST, what: str, shown: str, struct: str, has: str) -> NoReturn:
+    sources = {"task_struct": "bpf_task_from_pid(pid)", "cgroup": "bpf_cgroup_from_id(id)"}
+    if has == "rcu":
+        sources = {"task_struct": f"bpf_task_acquire({shown})", "cgroup": f"bpf_cgroup_acquire({shown})"}
+    source = sources.get(struct)
     cx.fail(
         at,
         f"`{shown}` is no pointer that the verifier trusts",

@@ -109,6 +109,13 @@ def exists(cx: Lowering, node: ast.AST, name: str) -> bool:
     return _is_kfunc(kernel.btf_of(cx, node), name) or _in_module(name) is not None
 
 
+def walks(cx: Lowering, node: ast.AST) -> list[str]:
+    """The names of the kernel's open-coded iterators."""
+    names = _marked(kernel.btf_of(cx, node)) or kfunc_names()
+    found = {name[len("bpf_iter_") : -len("_new")] for name in names if name.startswith("bpf_iter_") and name.endswith("_new")}
+    return sorted(found - {"num"})
+
+
 def _prototype(cx: Lowering, node: ast.AST, name: str) -> FuncProto:
     btf = kernel.btf_of(cx, node)
     numbers = btf.types_named(name, Kind.FUNC)

@@ -16,6 +16,7 @@ from purebpf.compiler.frontend import (
     conditions,
     counted,
     iteration,
+    kernel_walks,
     meetings,
     references,
     scopes,
@@ -75,6 +76,7 @@ class Parts:
     fenced: bool = False  # whether the counter is compared with its last value too: see `_fenced`
     iterated: bool = False  # whether it goes over an iterator of the kernel's, and which: see `budgets.py`
     iterator: Op | None = None
+    walk: budgets.Numbers | kernel_walks.Walk = budgets.NUMBERS
     ended: bool = True  # whether it is a condition or a known number that ends it, not a number that the verifier may forget
     counter: str = ""  # the hidden variable that counts the trips of a `for`
     held: dict[Op, Held] = made(dict)  # what its trips begin with, of references that the kernel wants back
@@ -98,11 +100,26 @@ def for_(cx: Lowering, node: ast.For) -> None:
 
     if (seen := each.view(cx, node.iter)) is not None:
         return each.for_map(cx, node, *seen)
+    if (walk := kernel_walks.over(cx, node.iter)) is not None:
+        return _walked(cx, node, walk)
     sequence = iteration.over(cx, node.iter)
     if isinstance(sequence, iteration.Items):
         _unrolled(cx, node, list(sequence.values))
     else:
         _counted(cx, node, sequence)
+
+
+def _walked(cx: Lowering, node: ast.For, walk: kernel_walks.Walk) -> None:
+    """Over objects of the kernel, by an iterator of its own."""
+
+    def test(cx: Lowering) -> tuple[Flow | None, Flow | None]:
+        statements.assign(cx, node.iter, node.target, walk.value(cx, node.iter))
+        return cx.current, None
+
+    names = assigned_names(node.body) | assigned_names([node.target])
+    loop = Parts(names, test, lambda cx: cx.statements(node.body), lambda cx: None, None)
+    loop.iterated, loop.walk, loop.callable = True, walk, False
+    run(cx, node, loop, node.orelse)
 
 
 def _unrolled(cx: Lowering, node: ast.For, items: list[Value]) -> None:
@@ -254,7 +271,7 @@ def _leave(cx: Lowering, node: ast.AST, loop: Parts, flow: Flow | None) -> None:
     """Go on behind the loop."""
     cx.go(flow)
     if flow is not None and loop.iterator is not None:
-        budgets.end(cx, node, loop.iterator)
+        loop.walk.end(cx, node, loop.iterator)
 
 
 def _forget_numbers(loop: Parts) -> None:
@@ -297,7 +314,7 @@ def _attempt(
         names[name] = rebuilt(shape, [cx.builder.add_param(header, type) for type in types])
         arguments += given
     cx.go(entry)
-    loop.iterator = budgets.begin(cx, node) if loop.iterated else None
+    loop.iterator = loop.walk.begin(cx, node) if loop.iterated else None
     entry.block.ops.append(Op("jump", VOID, [], (), cx.builder.loc, [Target(header, arguments)], entry.block))
     start, spent = entry.fork(header), entry.fork(header)  # `spent`: where the kernel's budget is used up
     for flow in (start, spent):
@@ -307,8 +324,8 @@ def _attempt(
     loop.held = references.held(start)
     cx.go(start)
     if (iterator := loop.iterator) is not None:
-        spent = budgets.next_trip(cx, node, iterator)
-        scopes.enter(cx, budgets.WHAT, lambda: budgets.end(cx, node, iterator))
+        spent = loop.walk.next_trip(cx, node, iterator)
+        scopes.enter(cx, budgets.WHAT, lambda: loop.walk.end(cx, node, iterator))
     frame_loop = Loop()
     cx.frame.loops.append(frame_loop)
     cost_before, budgets_before = cx.cost, budgets.count(cx)
@@ -343,7 +360,7 @@ def _attempt(
         if not loop.iterated and means == "call":
             raise called.CallIsWanted
         for name in loop.assigned:
-            if isinstance(spent.names.get(name, Unset(name)), Unset):
+            if loop.walk is budgets.NUMBERS and isinstance(spent.names.get(name, Unset(name)), Unset):
                 spent.names[name] = Unset(name, "the kernel may end this loop before it, when the loop's budget is used up")
         no = cx.join(no, spent) if loop.iterated else budgets.put_may_goto(cx, node, spent, header, budget, no)
         moved = {name for name, value in names.items() if name == loop.counter or budgets.moves(cx, entry.names[name], value)}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from purebpf.compiler.ir.ops import Block, Function, Op, Ptr
 
-NEXT = ("bpf_iter_num_next",)
-
 
 def reverse_postorder(fn: Function) -> list[Block]:
     """Reachable blocks, each before its successors but for back edges."""
@@ -117,7 +115,11 @@ def enclosing_loops(fn: Function) -> dict[Block, set[Block]]:
 def has_budget(block: Block) -> bool:
     """Whether the kernel counts the trips of the loop that this block heads, by `may_goto` or by an iterator."""
     last = block.terminator
-    return (last is not None and last.kind == "may_goto") or any(op.kind == "kfunc" and op.imm == NEXT for op in block.ops)
+    return (last is not None and last.kind == "may_goto") or any(_steps(op) for op in block.ops)
+
+
+def _steps(op: Op) -> bool:
+    return op.kind == "kfunc" and op.imm[0].startswith("bpf_iter_") and op.imm[0].endswith("_next")
 
 
 def told(fn: Function) -> set[Op]:
@@ -132,7 +134,7 @@ def told(fn: Function) -> set[Op]:
             if place.get(target.block, 0) <= place[block]:
                 work += target.block.params
         for op in block.ops:
-            if isinstance(op.type, Ptr) or op.kind in ("guard", "call", "callsub"):
+            if isinstance(op.type, Ptr) or op.kind in ("guard", "call", "callsub", "kfunc"):
                 work += op.args
     found: set[Op] = set()
     while work:

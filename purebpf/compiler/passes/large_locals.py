@@ -88,7 +88,7 @@ def _fixed(op: Op, by_name: dict[str, Function]) -> Iterator[Op]:
         yield op
     elif op.kind == "func":
         yield from (param for param in by_name[op.imm[0]].params if _to_stack(param.type))
-    elif op.kind in ("call", "kfunc") and (op.imm[0] in STAYS_WITH or "dynptr" in op.imm[0]):
+    elif op.kind in ("call", "kfunc") and (op.imm[0] in STAYS_WITH or "dynptr" in op.imm[0] or "_iter_" in op.imm[0]):
         yield from (_root(arg) for arg in op.args if _to_stack(arg.type))
 
 
