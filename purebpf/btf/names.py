@@ -9,6 +9,11 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from purebpf.btf.reader import Btf
+    from purebpf.btf.types import Kind
 
 FEW, MANY = 8, 64
 FLAVOUR = re.compile(r"(.*[^_])___[^_]", re.DOTALL)
@@ -99,3 +104,11 @@ def essential_name(name: str) -> str:
     """The name without its flavour: `task_struct___old` is `task_struct`. The last run of just three underscores counts."""
     found = FLAVOUR.match(name) if "___" in name else None
     return found[1] if found else name
+
+
+def similar(btf: Btf, name: str, kinds: Sequence[Kind]) -> str:
+    """At most three names of types of these kinds that look like one, for messages."""
+    import difflib
+
+    words = {btf.name(number) for number in btf.numbers(*kinds) if btf.name(number)[:1] == name[:1]}
+    return ", ".join(difflib.get_close_matches(name, words, 3))

@@ -22,6 +22,7 @@ COMMANDS = {  # name: module in this package that has a click command of that na
     "map": "map",
     "prog": "prog",
     "run": "run",
+    "stubs": "stubs",
     "vm": "vm",
 }
 

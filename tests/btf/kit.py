@@ -27,8 +27,8 @@ class Kit:
         self.s32 = self.int("int", 4, signed=True)
         self.s64 = self.int("long long", 8, signed=True)
 
-    def add(self, type: Type, size: int = 0, align: int = 1) -> int:
-        number = self.builder.reserve()  # a new one, also for a type that is there already
+    def add(self, type: Type, size: int = 0, align: int = 1, number: int = 0) -> int:
+        number = number or self.builder.reserve()  # a new one, also for a type that is there already
         self.builder.define(number, type)
         self.sizes[number] = size, align
         return number
@@ -56,7 +56,8 @@ class Kit:
         make = Enum64 if size == 8 else Enum
         return self.add(make(name, size, signed, tuple(values.items())), size, size)
 
-    def struct(self, name: str, *fields: Field) -> int:
+    def struct(self, name: str, *fields: Field, number: int = 0) -> int:
+        """`number` is one that the builder has reserved, for structs that point to themselves."""
         at, largest, members = 0, 1, []
         for field in fields:
             size, align = self.sizes[field[1]]
@@ -67,7 +68,7 @@ class Kit:
             members.append(Member(field[0], field[1], at, bits))
             at += bits or 8 * size
         size = -(-at // (8 * largest)) * largest
-        return self.add(Struct(name, size, tuple(members)), size, largest)
+        return self.add(Struct(name, size, tuple(members)), size, largest, number)
 
     def union(self, name: str, *fields: Field) -> int:
         members = tuple(Member(field[0], field[1], 0, field[2] if len(field) == 3 else 0) for field in fields)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, NoReturn
 
-from purebpf.btf.names import essential_name
+from purebpf.btf.names import essential_name, similar
 from purebpf.btf.relocation import CoreKind
 from purebpf.btf.types import (
     Array,
@@ -102,11 +102,8 @@ def named(cx: Lowering, node: ast.AST, name: str) -> int:
 
 
 def _similar(btf: Btf, name: str) -> str:
-    import difflib
-
-    words = {btf.name(number) for number in btf.numbers(Struct.kind) if btf.name(number)[:1] == name[:1]}
-    near = difflib.get_close_matches(name, words, 3)
-    return f"similar: {', '.join(near)}" if near else ""
+    near = similar(btf, name, (Struct.kind,))
+    return f"similar: {near}" if near else ""
 
 
 def at(cx: Lowering, node: ast.Call, type: KernelName) -> Value:
