@@ -18,6 +18,7 @@ COMMANDS = {  # name: module in this package that has a click command of that na
     "demo": "demo",
     "disasm": "disasm",
     "explain": "explain",
+    "features": "features",
     "link": "link",
     "map": "map",
     "prog": "prog",
