@@ -24,6 +24,7 @@ NAMES = (
     "howto",
     "debugging",
     "net",
+    "networking",
     "btf",
     "kfuncs",
     "objects",
