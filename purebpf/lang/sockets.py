@@ -21,6 +21,7 @@ class _KernelOnly:
 class SocketCommon(_KernelOnly):
     """A socket that may be none of a connection yet, or any more; `bpf.helpers.sk_fullsock(sk)` gives the whole one or None."""
 
+    __bpf_lacks__ = dict.fromkeys(COMMON, "a whole socket has it: `full = bpf.helpers.sk_fullsock(sk)`, which may be None")
     bound_dev_if: int
     family: int
     src_ip4: int

@@ -6,8 +6,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from purebpf.errors import Unsupported, VmError
+from purebpf.lang.sockets import SOCKET
 from purebpf.lang.types import BoolType, BytesType, IntType
-from purebpf.runner.context import ADDRESS, ProgramContext
+from purebpf.runner.context import ADDRESS, ProgramContext, socket_at
 from purebpf.runner.maps import ProgramMap
 from purebpf.runner.views import Block, View, encoded, place_of, view
 from purebpf.tables.helpers import Arg, ArgKind, Helper, ResultKind, helper
@@ -89,6 +90,8 @@ def _result(runner: Runner, found: Helper, result: int, declared: ProgramMap | N
         if kind.signed:
             return runner.signed(result)
         return result & 0xFFFF_FFFF if kind.width == 32 else result
+    if kind.kind == ResultKind.SOCKET:
+        return socket_at(runner, result, SOCKET)
     if kind.kind == ResultKind.MAP_VALUE and declared is not None:
         if not result:
             return None

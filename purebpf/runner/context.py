@@ -53,6 +53,16 @@ class ProgramContext:
         table = context_of(self._runner.kind.type)
         return () if table is None else tuple(field.name for field in table.fields.values() if field.kind == "socket")
 
+    def _socket(self, name: str) -> Any:
+        """The socket that a field points to, or None."""
+        from purebpf.lang.sockets import SOCKET_COMMON
+
+        table = context_of(self._runner.kind.type)
+        assert table is not None
+        field, memory = table.fields[name], self._runner.machine.memory
+        address = int.from_bytes(memory.readable[CONTEXT][field.offset : field.offset + 8], sys.byteorder)
+        return socket_at(self._runner, address, SOCKET_COMMON)
+
     def _dynamic_text(self, name: str) -> Fetched | None:
         """A text behind the event's fixed part."""
         from purebpf.lang.tracepoints import event_fields, text_base
@@ -77,7 +87,7 @@ class ProgramContext:
         if self._runner.kind.type == ProgramType.TRACEPOINT and (text := self._dynamic_text(name)) is not None:
             return text
         if name in self._sockets():
-            return None  # in the virtual machine no packet has a socket
+            return self._socket(name)
         block, at, type, writable = self._place(name)
         if at + type.size > len(block.data):
             raise Error(
@@ -96,6 +106,14 @@ class ProgramContext:
 
     def __repr__(self) -> str:
         return f"<the context of a {self._runner.kind.decorator} program>"
+
+
+def socket_at(runner: Runner, address: int, type: Type) -> Any:
+    """What a program sees of the socket at an address of the machine; None for no address."""
+    if not address:
+        return None
+    data = runner.machine.memory.readable[address >> SHIFT]
+    return load(Block(data, runner.function, address & ~OFFSET_MASK, False), address & OFFSET_MASK, type)
 
 
 class ProgramPacket:

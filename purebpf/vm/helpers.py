@@ -14,7 +14,7 @@ from purebpf.vm.translate import TAIL_CALL, Calls
 
 MODULES = (
     *("map_helpers", "system_helpers", "memory_helpers", "text_helpers", "packet_helpers", "xdp_helpers"),
-    *("rings", "lock_helpers", "stacks", "dynptr_helpers"),
+    *("rings", "lock_helpers", "stacks", "dynptr_helpers", "sockets"),
 )
 
 

@@ -22,6 +22,7 @@ OFFSET_MASK = SPAN - 1
 PACKET = 1  # and, after helpers that move it, the numbers in PACKETS: an old pointer then points nowhere
 FIRST_FRAME = 2  # the stack of the program itself
 CONTEXT = 3
+SOCKET = 4  # of a test run
 PACKETS = (PACKET, *range(5, 16))
 FRAMES = (FIRST_FRAME, *range(16, 23))
 FIRST_FREE = 32

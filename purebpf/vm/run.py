@@ -17,11 +17,11 @@ from purebpf.errors import Error, Unsupported
 from purebpf.spec import ProgramSpec
 from purebpf.tables.contexts import ContextKind, context
 from purebpf.tables.enums import ProgramType
-from purebpf.vm import contexts
+from purebpf.vm import contexts, sockets
 from purebpf.vm.facts import EINVAL, fact, kernel_error
 from purebpf.vm.lock_helpers import fire
 from purebpf.vm.machine import Machine
-from purebpf.vm.memory import CONTEXT, SHIFT
+from purebpf.vm.memory import CONTEXT, SHIFT, SOCKET
 from purebpf.vm.packet import ETHERNET, FRAME_INFO, HEADROOM, SkbPacket, XdpPacket
 
 LARGEST_GIVEN_META = HEADROOM - FRAME_INFO
@@ -126,6 +126,7 @@ def end(machine: Machine) -> None:
         machine.packet.remove()
         machine.packet = None
     machine.memory.unmap(CONTEXT)
+    machine.memory.unmap(SOCKET)
 
 
 def frame(data: bytes | None, what: str) -> bytes:
@@ -206,6 +207,7 @@ def start_skb(machine: Machine, data: bytes, given: bytes | None, how: SkbRun, w
     if packet.get("gso_segs") > MOST_SEGMENTS:
         raise kernel_error(EINVAL, what, reason=f"`gso_segs` of the context is more than {MOST_SEGMENTS}.")
     packet.set("ifindex", packet.get("ifindex") or LOOPBACK)
+    packet.set("sk", sockets.place(machine))
     protocol = link_protocol(data)
     network = NETWORKS.get(protocol)
     if network is not None:
@@ -261,6 +263,9 @@ NETWORKS = {
 def set_socket(packet: SkbPacket, network: Network, data: bytes) -> None:
     """The socket's side of the context: the test run gives its socket the packet's addresses, its source as the local one."""
     packet.set("family", network.family)
-    for side, start in (("local", network.start), ("remote", network.start + network.size)):
+    sockets.set_field(packet.machine, "family", packet.machine.bytes(network.family, 4))
+    ends = (("local", "src", network.start), ("remote", "dst", network.start + network.size))
+    for side, of_socket, start in ends:
         address = data[start : start + network.size]
         packet.place_bytes(f"{side}_{network.suffix}", address)
+        sockets.set_field(packet.machine, f"{of_socket}_{network.suffix}", address)

@@ -96,7 +96,7 @@ def _at_this_hook(cx: Lowering, node: ast.AST, hooks: frozenset[AttachType], wha
     cx.fail(
         node,
         f"`{name}` cannot be {what} at this hook of a program of type `{kind.decorator}`",
-        hint=f"it can with: @bpf.{kind.decorator}({' or '.join(able)})" if able else "",
+        hint=f"it can at the hooks: {', '.join(able)}" if able else "",
     )
 
 

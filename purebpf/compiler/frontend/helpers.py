@@ -112,8 +112,8 @@ def _at_this_hook(cx: Lowering, node: ast.AST, found: Helper) -> None:
 
     of_this = HOOKS.get(kind.decorator, {})
     if of_this:
-        able = " or ".join(f'"{name}"' for name, hook in of_this.items() if hook.attach in hooks)
-        where, hint = "at this hook of", f"it is with: @bpf.{kind.decorator}({able})" if able else ""
+        able = ", ".join(f'"{name}"' for name, hook in of_this.items() if hook.attach in hooks)
+        where, hint = "at this hook of", f"it is at the hooks: {able}" if able else ""
     else:
         able = ", ".join(other.decorator for other in all_kinds().values() if other.attach in hooks)
         where, hint = "in", f"of its relatives these have it: {able or 'none'}"

@@ -93,7 +93,8 @@ def member(cx: Lowering, node: ast.AST, ref: Ref, name: str) -> tuple[Ref, Field
     field = ref.type.field(name)
     if field is None:
         known = ", ".join(f.name for f in ref.type.fields)
-        cx.fail(node, f"`{ref.type}` has no field `{name}`", hint=f"its fields are: {known}")
+        why = getattr(ref.type.record, "__bpf_lacks__", {}).get(name, "")
+        cx.fail(node, f"`{ref.type}` has no field `{name}`", why, f"its fields are: {known}")
     cx.unit.unions = cx.unit.unions or ref.type.union
     return replace(ref, offset=ref.offset + field.offset, type=field.type), field
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend.helpers import allowed, map_op
 from purebpf.compiler.frontend.maps.entries import arguments, key_pointer
-from purebpf.compiler.frontend.values import Context, IntValue, Value, describe
+from purebpf.compiler.frontend.values import Context, IntValue, Value, describe, with_article
 from purebpf.compiler.ir.ops import BOOL, I64, Op, Ptr
 from purebpf.lang.maps import MapDeclaration
 from purebpf.tables.enums import MapType, ProgramType
@@ -53,6 +53,11 @@ def _hashed(declaration: MapDeclaration) -> bool:
 
 def redirect_data(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
     """`sockets.redirect(ctx, key, flags=0)`: SK_PASS, or SK_DROP where there is no such socket."""
+    if cx.unit.kind.type not in (ProgramType.SK_MSG, ProgramType.SK_SKB) and not cx.flow.dead:
+        what = (
+            f"`redirect` of {with_article(type(declaration).__name__)} is not for programs of type `{cx.unit.kind.decorator}`"
+        )
+        cx.fail(node, what, hint="it is for sk_msg and sk_skb")
     prefix = "msg" if cx.unit.kind.type is ProgramType.SK_MSG else "sk"
     helper = f"{prefix}_redirect_{'hash' if _hashed(declaration) else 'map'}"
     allowed(cx, node, helper)
