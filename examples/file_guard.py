@@ -61,6 +61,8 @@ def choose(path: str) -> None:
 
 
 def main() -> None:
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     choose(sys.argv[1])
     settings.only_uid = int(sys.argv[2]) if len(sys.argv) > 2 else ALL
     with guard.attach():

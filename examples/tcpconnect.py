@@ -76,17 +76,22 @@ def leaving(ret: s32) -> None:
         report(sock(address), ret)
 
 
+WAYS = {"fexit": [connected], "kprobe": [entering, leaving]}
+
+
 @contextlib.contextmanager
 def watching(way: str) -> Iterator[None]:
-    programs = {"fexit": [connected], "kprobe": [entering, leaving]}[way]
-    with bpf.load(*programs), contextlib.ExitStack() as attached:
-        for program in programs:
+    with bpf.load(*WAYS[way]), contextlib.ExitStack() as attached:
+        for program in WAYS[way]:
             attached.enter_context(program.attach())
         yield
 
 
 def main() -> None:
-    with watching(sys.argv[1] if len(sys.argv) > 1 else "fexit"):
+    way = sys.argv[1] if len(sys.argv) > 1 else "fexit"
+    if way not in WAYS:
+        sys.exit(__doc__)
+    with watching(way):
         print(f"{'PID':<7}{'COMM':<16}{'LOCAL':<23}{'REMOTE':<23}RESULT")
         for one in connects:
             local, remote = (ipaddress.IPv4Address(address) for address in (one.local, one.remote))
