@@ -41,7 +41,7 @@ def process(ctx: bpf.IterContext, task: task_struct) -> None:
     """Called for each task, threads among them, and once more behind the last, without one."""
     if task is None or task.pid != task.tgid:
         return
-    uid = task.cred.uid.val
+    uid = task.real_cred.uid.val  # `cred` is what a task acts as: a file system may lend it its own
     if settings.only_uid != ALL and uid != settings.only_uid:
         return
     ctx.emit(

@@ -43,6 +43,7 @@ FIELDS = (
     (task_struct, "comm"),
     (task_struct, "start_boottime"),
     (cred, "uid"),
+    (cred, "egid"),
     (signal_struct, "nr_threads"),
     (mm_struct, "arg_start"),
     (net, "ns"),
@@ -67,6 +68,7 @@ class Answer:
     comm: str = bpf.chars(16)
     started: u64 = 0  # nanoseconds since boot
     uid: u32 = 0
+    group: u32 = 0  # the effective one
     threads: s32 = 0
     arguments: u64 = 0  # an address of the process
     network: u32 = 0  # the number of its network namespace
@@ -99,7 +101,8 @@ def whoami(ctx: bpf.RawTracepointContext) -> None:
     answer.parent = task.real_parent.tgid
     answer.comm = task.comm
     answer.started = task.start_boottime
-    answer.uid = task.cred.uid.val
+    answer.uid = task.real_cred.uid.val
+    answer.group = task.real_cred.egid.val
     answer.threads = task.signal.nr_threads
     answer.arguments = task.mm.arg_start
     answer.network = task.nsproxy.net_ns.ns.inum

@@ -54,7 +54,8 @@ def told_by_the_kernel(file: int, connection: socket.socket) -> dict[str, object
         "parent": os.getppid(),
         "comm": status["Name"],
         "started": stat(22),
-        "uid": os.getuid(),
+        "uid": int(status["Uid"].split()[0]),
+        "group": int(status["Gid"].split()[1]),
         "threads": int(status["Threads"]),
         "arguments": stat(48),
         "network": os.stat("/proc/self/ns/net").st_ino,
@@ -72,8 +73,10 @@ def told_by_the_kernel(file: int, connection: socket.socket) -> dict[str, object
 
 @pytest.fixture
 def descriptors() -> Iterator[tuple[int, socket.socket]]:
-    """A file of 11 bytes, at its end, and a connected socket."""
+    """A file of 11 bytes, at its end, and a connected socket; the process is in a group that is not 0, as much else is."""
     with ExitStack() as stack:
+        stack.callback(os.setegid, os.getegid())
+        os.setegid(4711)
         file = stack.enter_context(os.fdopen(os.memfd_create("whoami"), "w+b", buffering=0))
         file.write(b"hello world")
         server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
