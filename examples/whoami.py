@@ -20,6 +20,7 @@ from pathlib import Path
 import purebpf as bpf
 from purebpf import s32, s64, u16, u32, u64
 from purebpf.compiler.options import for_kernels
+from purebpf.data import replace
 from purebpf.kernel.engine import KernelEngine
 from purebpf.portable import dumps, loads
 from purebpf.spec import CollectionSpec
@@ -121,9 +122,9 @@ def whoami(ctx: bpf.RawTracepointContext) -> None:
         answer.offsets[place] = bpf.offsetof(struct, name)
 
 
-def compiled() -> CollectionSpec:
-    """For Linux 5.10 and all later kernels, with the types of the one that runs here."""
-    whoami.options = for_kernels((5, 10))
+def compiled(btf: str = "") -> CollectionSpec:
+    """For Linux 5.10 and all later kernels, with the types in a file, or of the kernel that runs here."""
+    whoami.options = replace(for_kernels((5, 10)), btf=btf)
     return whoami.spec()
 
 
