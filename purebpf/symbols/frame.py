@@ -33,6 +33,8 @@ class Frame:
             return self.name + ("_[k]" if self.kernel else "_[j]" if self.module == "[jit]" else "")
         if self.kernel:
             return "[unknown]_[k]"
+        if self.module.startswith("["):
+            return self.module
         return f"[{os.path.basename(self.module)}+{self.offset:#x}]" if self.module else "[unknown]"
 
     def __str__(self) -> str:

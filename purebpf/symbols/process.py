@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
+from collections.abc import Iterable
 
 from purebpf.errors import Error
 from purebpf.symbols.elf import ElfSymbols, elf_symbols, symbols_of_bytes
@@ -15,7 +16,7 @@ from purebpf.symbols.mappings import Mapping, identity, own_number, read_mapping
 from purebpf.symbols.perf_map import read_perf_map
 from purebpf.symbols.table import Table
 
-VDSO = "[vdso]"
+VDSO, ANONYMOUS = "[vdso]", "[anon]"
 
 
 class ProcessSymbols(Source):
@@ -55,6 +56,13 @@ class ProcessSymbols(Source):
         """Files whose symbols could not be read, and why."""
         return dict(self._problems)
 
+    def frames(self, addresses: Iterable[int]) -> list[Frame]:
+        """As of any source, up to the first address that lies in no code at all: there the frame pointers, by which the
+        kernel went, have led astray, as in programs built without them. That frame is [unknown], and the last one."""
+        found = super().frames(addresses)
+        end = next((at for at, frame in enumerate(found) if not frame.module and not frame.kernel), len(found))
+        return found[: end + 1]
+
     def _find(self, address: int) -> Frame:
         mapping = self._mapping(address)
         if mapping is None and self._looked_again():
@@ -65,7 +73,8 @@ class ProcessSymbols(Source):
         symbols = self._symbols(mapping)
         if symbols is None:
             found = self._compiled(address)
-            return found or Frame(address, "", mapping.path, offset if mapping.file else address - mapping.start)
+            where = mapping.path or ANONYMOUS
+            return found or Frame(address, "", where, offset if mapping.file else address - mapping.start)
         name = symbols.find(offset)
         return Frame(address, name[0], mapping.path, name[1]) if name else Frame(address, "", mapping.path, offset)
 

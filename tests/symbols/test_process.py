@@ -53,6 +53,12 @@ def test_callers_are_looked_up_before_their_return_address(binary: Path) -> None
         assert [frame.address - code.start for frame in frames] == [0x20, 0x20, 0x25]
 
 
+def test_a_stack_ends_where_it_leads_out_of_all_code(binary: Path) -> None:
+    with Mapped(binary) as code:
+        frames = ProcessSymbols(os.getpid()).frames([code.start + 0x12, code.start + 0x25, 0x10, 0x20, code.start + 0x12])
+    assert [frame.label for frame in frames] == ["first", "second", "[unknown]"]
+
+
 def test_a_file_mapped_later_is_found(binary: Path) -> None:
     symbols = ProcessSymbols(os.getpid())
     with Mapped(binary) as code:
@@ -87,7 +93,7 @@ def test_functions_of_a_jit_compiler(jit_map: Path) -> None:
         symbols = ProcessSymbols(os.getpid())
         found = symbols.frame(code.start + 0x14)
         assert (found.name, found.module, found.offset, found.label) == ("py::work:/a b.py", "[jit]", 4, "py::work:/a b.py_[j]")
-        assert symbols.frame(code.start + 0x40).name == ""
+        assert symbols.frame(code.start + 0x40).label == "[anon]"
         with jit_map.open("a") as file:
             file.write(f"{code.start + 0x80:x} 10 later\n")
         assert symbols.frame(code.start + 0x88).name == "later"
