@@ -200,8 +200,10 @@ class LwtContext(_SocketBuffer):
 
 
 class NetfilterContext(_KernelOnly):
-    """`struct bpf_nf_ctx` (Linux 6.4): the packet and where it is, as the kernel's own `sk_buff` and `nf_hook_state`."""
+    """`struct bpf_nf_ctx` (Linux 6.4): the packet and where it is, as the kernel's own `sk_buff` and `nf_hook_state`. The
+    packet begins at the network header, and can be read only."""
 
     __bpf_context__ = "netfilter"
+    packet: Packet
     skb: Any
     state: Any

@@ -187,6 +187,7 @@ NETWORK_KINDS = (
         "netfilter",
         "NetfilterContext",
         "`bpf.NF_ACCEPT` or `bpf.NF_DROP`",
+        packet="dynptr",
         attach=AttachType.NETFILTER,
         results=ALLOW,
     ),

@@ -13,9 +13,9 @@ FRAGS = 1 << 5  # BPF_F_XDP_HAS_FRAGS
 class ProgramKind:
     """`section` is libbpf's name; with `hook` one follows after a slash. `returns` says what a result means (empty: nothing, 0
     for the kernel), `results` which ones the kernel takes (None: any). `packet`: "direct" (checked access in place), "read" (as
-    that, without writing), "copy" (read-only through a helper) or "" (none). `attach` is the expected attach type, for kinds
-    that share a program type. `may_sleep`: it can be made `sleepable`, and then may call what sleeps. `frags`: XDP packets may
-    have several pieces. Types of the network and of cgroups are in `network_types.py`.
+    that, without writing), "copy" (read-only through a helper), "dynptr" (read-only through a kfunc) or "" (none). `attach` is
+    the expected attach type, for kinds that share a program type. `may_sleep`: it can be made `sleepable`, and then may call
+    what sleeps. `frags`: XDP packets may have several pieces. Types of the network and of cgroups are in `network_types.py`.
     `row`: the type of what an iterator's program emits."""
 
     decorator: str

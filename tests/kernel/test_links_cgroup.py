@@ -15,8 +15,9 @@ from purebpf import u32, u64
 from purebpf.errors import Error, KernelError
 from purebpf.kernel.errors import kernel_version
 from purebpf.kernel.link import cgroup as cgroup_links
+from purebpf.kernel.link.query import query
 from purebpf.kernel.program import KernelProgram
-from purebpf.tables.enums import LinkType
+from purebpf.tables.enums import AttachType, LinkType
 from tests.kernel.cgroups import inside, own_cgroup
 
 pytestmark = pytest.mark.kernel
@@ -567,6 +568,10 @@ def test_order_can_be_chosen(cgroup: str) -> None:
     with bpf.load(times_ten, plus_one):
         later = times_ten.attach(cgroup)
         plus_one.attach(cgroup, before=later)
+        found = query(AttachType.CGROUP_INET_EGRESS, cgroup=cgroup)
+        assert len(found.programs) == 2
+        with pytest.raises(KernelError, match="changed since that revision"):
+            plus_one.attach(cgroup, revision=found.revision + 9)
         state.count = 1
         inside(cgroup, a_datagram)
         assert state.count == 20

@@ -12,14 +12,15 @@ from contextlib import contextmanager
 import pytest
 
 import purebpf as bpf
-from purebpf import u32, u64
+from purebpf import u8, u32, u64
 from purebpf.errors import Error, KernelError, Unsupported
 from purebpf.kernel.errors import kernel_version
 from purebpf.kernel.link import tcx as tc_links
 from purebpf.kernel.link import xdp as xdp_links
+from purebpf.kernel.link.query import query
 from purebpf.kernel.program import KernelProgram
-from purebpf.net import Ethernet
-from purebpf.tables.enums import LinkType
+from purebpf.net import Ethernet, IPv4
+from purebpf.tables.enums import AttachType, LinkType
 from tests.kernel.netns import ETHERTYPE, eventually, frame, send, veth_pair
 
 pytestmark = pytest.mark.kernel
@@ -157,9 +158,13 @@ def test_order_of_tcx_programs(veth: tuple[str, str]) -> None:
         send(veth[1], frame())
         assert eventually(lambda: state.count == 1101)
         assert state.order == 231
+        found = query(AttachType.TCX_INGRESS, interface=veth[0])
+        assert found.programs == tuple(kernel_program(program).info.id for program in (two, three, one))
+        assert found.links[2] == last.info.id
         with pytest.raises(KernelError, match="changed since that revision") as stale:
-            tc_links.attach(kernel_program(one), {"interface": veth[0], "direction": "ingress", "revision": 1})
+            three.attach(veth[0], direction="egress", revision=found.revision + 7)
         assert stale.value.errno == errno.ESTALE
+        three.attach(veth[0], direction="egress", revision=query(AttachType.TCX_EGRESS, interface=veth[0]).revision)
 
 
 def kernel_program(program: bpf.Program) -> KernelProgram:
@@ -398,10 +403,15 @@ def test_values_of_maps_of_targets(veth: tuple[str, str]) -> None:
 
 @bpf.netfilter
 def filters(ctx: bpf.NetfilterContext) -> int:
+    ip = ctx.packet.at(0, IPv4)
+    if ip is None or ip.protocol != bpf.IPPROTO_UDP:
+        return bpf.NF_ACCEPT
     state.count += 1
     seen[5] = ctx.state.hook
     seen[6] = ctx.skb.len
-    return bpf.NF_DROP if ctx.skb.len == 20 + 8 + 3 else bpf.NF_ACCEPT
+    seen[7] = len(ctx.packet)
+    first = ctx.packet.at(ip.ihl * 4 + 8, u8)
+    return bpf.NF_DROP if first is not None and first == ord("b") else bpf.NF_ACCEPT
 
 
 @pytest.mark.skipif(kernel_version() < (6, 4), reason="this kernel has no netfilter programs")
@@ -420,7 +430,7 @@ def test_netfilter_drops_and_accepts(veth: tuple[str, str]) -> None:
             sender.sendto(b"bad", receiver.getsockname())
             sender.sendto(b"good", receiver.getsockname())
             assert receiver.recv(100) == b"good"
-            assert (state.count, seen[5], seen[6]) == (2, 1, 20 + 8 + 4)
+            assert (state.count, seen[5], seen[6], seen[7]) == (2, 1, 20 + 8 + 4, 20 + 8 + 4)
             with pytest.raises(KernelError, match="with that priority already"):
                 filters.attach(family="ipv4", hook="input", priority=-7)
     with pytest.raises(Error, match="needs the option 'family'"):

@@ -218,6 +218,10 @@ def bases(cx: Lowering, context: Context) -> tuple[Op, Op]:
 
 def packet_length(cx: Lowering, node: ast.AST, packet: Packet) -> Value:
     """`len(ctx.packet)`: an skb's length with its paged part; where there is none such, what lies in one piece."""
+    if cx.unit.kind.packet == "dynptr":
+        from purebpf.compiler.frontend import dynptrs
+
+        return dynptrs.packet_size(cx, node, packet)
     fields = _fields(cx)
     if "len" in fields or BOUNDS.get(cx.unit.kind.type, PACKET_FIELDS)[0] not in fields:
         offset = _field(cx, node, "len").offset
@@ -374,13 +378,19 @@ def copied(
     cx: Lowering, node: ast.AST, packet: Packet, offset: IntValue, layout: Type, why: str, helper: str = "skb_load_bytes"
 ) -> Value:
     """A read-only copy on the stack, as where the kernel gives no direct access."""
-    helpers.allowed(cx, node, helper)
+    behind = cx.unit.kind.packet == "dynptr"
+    helpers.allowed(cx, node, "dynptr_read" if behind else helper)
     place = memory.temporary(cx, layout, "packet")
     seen = replace(place, writable=isinstance(layout, BytesType))  # bytes are a value, a record stands for the packet's
     bounded = offset.low >= 0 and offset.high <= MAX_PACKET
 
     def loaded() -> Value:
-        result = cx.call(helper, [packet.context.op, offset.op, place.op, cx.const(layout.size)])
+        if behind:
+            from purebpf.compiler.frontend import dynptrs
+
+            result = dynptrs.packet_copy(cx, node, packet, offset.op, place)
+        else:
+            result = cx.call(helper, [packet.context.op, offset.op, place.op, cx.const(layout.size)])
         ok = cx.builder.emit("eq", BOOL, [result, cx.const(0)])
         return cx.diamond(ok, lambda: memory.load(cx, node, seen), lambda: NONE)
 

@@ -26,7 +26,7 @@ from purebpf.compiler.frontend.values import (
     describe,
     known,
 )
-from purebpf.compiler.ir.ops import BOOL, I32, VOID, Op, Ptr
+from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Op, Ptr
 from purebpf.data import replace
 from purebpf.lang.dynptrs import dynptr as lang_dynptr
 from purebpf.lang.types import BoolType, IntType, Type, type_of
@@ -131,17 +131,40 @@ def make(cx: Lowering, node: ast.Call) -> Value:
     if len(node.args) != 1 or node.keywords:
         cx.fail(node, "`dynptr` takes a packet, or a place in a map or a global", hint="bpf.dynptr(ctx.packet)")
     value = cx.expression(node.args[0])
-    data = _of_packet(cx, node, value) if isinstance(value, Packet) else _of_memory(cx, node, value)
+    data = of_packet(cx, node, value) if isinstance(value, Packet) else _of_memory(cx, node, value)
     cx.flow.state[open_name(data.op)] = cx.int_const(1)
     return data
 
 
-def _of_packet(cx: Lowering, node: ast.Call, packet: Packet) -> Dynptr:
+def of_packet(cx: Lowering, node: ast.AST, packet: Packet) -> Dynptr:
     kind = cx.unit.kind
     place = cx.stack(SIZE, 8, "dynptr")
     name = "bpf_dynptr_from_xdp" if kind.type == ProgramType.XDP else "bpf_dynptr_from_skb"
-    kfuncs.call(cx, node, name, [packet.context.op, cx.const(0), place])
+    kfuncs.call(cx, node, name, [_buffer(cx, packet), cx.const(0), place])
     return Dynptr(place, "packet", None, cx.packet_generation, writable=kind.packet == "direct")
+
+
+def _buffer(cx: Lowering, packet: Packet) -> Op:
+    """What the kernel takes for the packet: the context, or the socket buffer that it points to."""
+    if cx.unit.kind.type != ProgramType.NETFILTER:
+        return packet.context.op
+    from purebpf.tables.contexts import context as context_of
+
+    table = context_of(ProgramType.NETFILTER)
+    assert table is not None
+    return cx.builder.emit("load", I64, [packet.context.op], (8, 0, table.fields["skb"].offset))
+
+
+def packet_copy(cx: Lowering, node: ast.AST, packet: Packet, offset: Op, place: Ref) -> Op:
+    """Copy bytes of the packet to memory of the program's own; 0 or -errno."""
+    data = of_packet(cx, node, packet)
+    return cx.call("dynptr_read", [place.op, cx.const(place.type.size), data.op, offset, cx.const(0)])
+
+
+def packet_size(cx: Lowering, node: ast.AST, packet: Packet) -> Value:
+    """How many bytes the packet has, with its paged part."""
+    op = kfuncs.call(cx, node, "bpf_dynptr_size", [of_packet(cx, node, packet).op])
+    return IntValue(cx.builder.emit("low32", I32, [op]), 0, U32)
 
 
 def _of_memory(cx: Lowering, node: ast.Call, value: Value) -> Dynptr:
