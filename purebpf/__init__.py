@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         ProbeContext,
         RawTracepointContext,
         SocketFilterContext,
+        SyscallContext,
         TcAction,
         TcContext,
         TracepointContext,
@@ -103,7 +104,7 @@ if TYPE_CHECKING:
         sockops,
         xdp,
     )
-    from purebpf.probes import kprobe, kretprobe, uprobe, uretprobe, usdt
+    from purebpf.probes import kprobe, kretprobe, raw_tracepoint, uprobe, uretprobe, usdt
     from purebpf.program import (
         Attachment,
         Program,
@@ -113,8 +114,8 @@ if TYPE_CHECKING:
         load,
         lsm,
         perf_event,
-        raw_tracepoint,
         socket_filter,
+        syscall,
         tc,
         tp_btf,
         tracepoint,
@@ -129,8 +130,8 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "errors": "AssemblerError CompileError Error KernelError NotLoaded Unsupported VerifierError VmError",
     "kernel.objects.statistics": "statistics",
     "lang.atomic": "atomic",
-    "lang.contexts": "IterContext Packet PerfEventContext ProbeContext RawTracepointContext SocketFilterContext TcAction "
-    "TcContext TracepointContext TracingContext XdpAction XdpContext",
+    "lang.contexts": "IterContext Packet PerfEventContext ProbeContext RawTracepointContext SocketFilterContext SyscallContext "
+    "TcAction TcContext TracepointContext TracingContext XdpAction XdpContext",
     "lang.data": "config globals=globals_",
     "lang.dynptrs": "Dynptr dynptr",
     "lang.idioms": "cookie cpu current every helpers ktime license loop printk random raw redirect",
@@ -157,8 +158,8 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "iterators": "iter",
     "networking": "cgroup_device cgroup_skb cgroup_sock cgroup_sock_addr cgroup_sockopt cgroup_sysctl flow_dissector lwt_in "
     "lwt_out lwt_seg6local lwt_xmit netfilter sk_lookup sk_msg sk_reuseport sk_skb sockops xdp",
-    "probes": "kprobe kretprobe uprobe uretprobe usdt",
-    "program": "Attachment Program fentry fexit fmod_ret load lsm perf_event raw_tracepoint socket_filter tc tp_btf tracepoint",
+    "probes": "kprobe kretprobe raw_tracepoint uprobe uretprobe usdt",
+    "program": "Attachment Program fentry fexit fmod_ret load lsm perf_event socket_filter syscall tc tp_btf tracepoint",
 }
 
 __all__ = [
@@ -216,6 +217,7 @@ __all__ = [
     "SpinLock",
     "Stack",
     "StackTrace",
+    "SyscallContext",
     "SysctlContext",
     "TcAction",
     "TcContext",
@@ -303,6 +305,7 @@ __all__ = [
     "stack",
     "statistics",
     "struct",
+    "syscall",
     "tc",
     "to_bytes",
     "tp_btf",

@@ -94,6 +94,21 @@ def usdt(binary: str | os.PathLike[str], provider: str, name: str, *, sleepable:
     return lambda function: Program(function, kind, ":".join(words))  # type: ignore[arg-type]
 
 
+RAW = '@bpf.raw_tracepoint("sched_switch"); with writable=True for an event whose arguments may be changed'
+
+
+@declaring.explained("@bpf.raw_tracepoint", RAW)
+def raw_tracepoint(event: str, *, writable: bool = False) -> Decorator:
+    """Make a function a program that runs at a tracepoint and gets its arguments as they are (Linux 4.17).
+
+    With `writable` (Linux 5.2) it may change what the event's first argument points to; few events have such a one.
+    """
+    plain = KINDS["raw_tracepoint"]
+    if not isinstance(event, str):
+        raise declaring.error(f"@bpf.raw_tracepoint takes {plain.hook}", RAW)
+    return lambda function: Program(function, plain.changing() if writable else plain, event)  # type: ignore[arg-type]
+
+
 kprobe = _kernel("kprobe")
 kretprobe = _kernel("kretprobe")
 uprobe = _user("uprobe")

@@ -148,14 +148,15 @@ class Program:
     def run(
         self,
         packet: bytes | None = None,
-        ctx: bytes | Mapping[str, object] | None = None,
+        ctx: object = None,
         *,
         engine: str = "auto",
         repeat: int = 1,
     ) -> RunResult:
         """Run it on a packet and/or a context, once or `repeat` times: by the kernel's test-run, or in the virtual machine.
 
-        `ctx` is the context's bytes, or its fields by name: `ctx={"mark": 5}`; those that are not given are zero.
+        `ctx` is the context's bytes, or its fields by name: `ctx={"mark": 5}`; those that are not given are zero. That of a
+        syscall program is a record, and the result's `context` the bytes that it leaves of it.
 
         A program that is loaded runs where it is loaded and keeps its maps; otherwise it is loaded for this run, and stays
         loaded until it is closed. Naming another `engine` than that is an error. Raises Unsupported where the kernel has no
@@ -192,15 +193,15 @@ class Program:
 
         return fields(self.kind, self.hook, context)
 
-    def _context(self, packet: bytes | None, ctx: bytes | Mapping[str, object] | None) -> bytes | None:
-        """The bytes of a context that is given by its fields."""
+    def _context(self, packet: bytes | None, ctx: Any) -> bytes | None:
+        """The bytes of a context that is given by its fields, or as a record."""
         if not isinstance(ctx, Mapping):
-            return ctx
+            return None if ctx is None else bytes(ctx.to_bytes() if hasattr(ctx, "to_bytes") else ctx)
         from purebpf.lang.given import built
 
         return built(self.kind, self.hook, ctx, packet)
 
-    def python(self, packet: bytes | None = None, ctx: bytes | Mapping[str, object] | None = None) -> RunResult:
+    def python(self, packet: bytes | None = None, ctx: object = None) -> RunResult:
         """Run the very function in Python, on a packet and/or a context as `run` takes them: breakpoints, `print` and `pdb`
         work. Its maps are the virtual machine's, and integers are stored as the kernel would.
 
@@ -259,7 +260,9 @@ class Program:
 
 def _check_given(packet: object, ctx: object) -> None:
     for name, given in (("packet", packet), ("ctx", ctx)):
-        if given is None or isinstance(given, bytes | bytearray | memoryview) or (name == "ctx" and isinstance(given, Mapping)):
+        if given is None or isinstance(given, bytes | bytearray | memoryview):
+            continue
+        if name == "ctx" and (isinstance(given, Mapping) or hasattr(type(given), "__bpf_type__")):
             continue
         fields = ', or its fields: ctx={"name": value}' if name == "ctx" else ""
         raise Error(f"`{name}` is bytes, not {given!r}: {name}=bytes(64), or a record's `to_bytes()`{fields}")
@@ -428,8 +431,8 @@ def _hooked(name: str) -> Callable[..., Callable[[Callable[..., Any]], Program]]
 tc = plain_decorator(KINDS["tc"])
 socket_filter = plain_decorator(KINDS["socket_filter"])
 perf_event = plain_decorator(KINDS["perf_event"])
+syscall = plain_decorator(KINDS["syscall"])
 tracepoint = _hooked("tracepoint")
-raw_tracepoint = _hooked("raw_tracepoint")
 fentry = _hooked("fentry")
 fexit = _hooked("fexit")
 fmod_ret = _hooked("fmod_ret")

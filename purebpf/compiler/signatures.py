@@ -11,7 +11,7 @@ from purebpf.tables.contexts import context
 from purebpf.tables.enums import ProgramType
 
 CONTEXT = "context"
-RAW = {ProgramType.RAW_TRACEPOINT: "bpf_raw_tracepoint_args"}
+RAW = dict.fromkeys((ProgramType.RAW_TRACEPOINT, ProgramType.RAW_TRACEPOINT_WRITABLE), "bpf_raw_tracepoint_args")
 ParameterType: TypeAlias = IntType | BoolType | StructType | str | type
 
 

@@ -169,3 +169,9 @@ class IterContext(_KernelOnly):
     def emit(self, record: object, /) -> None:
         """Write one record, of the type that the decorator names (helper seq_write)."""
         raise Error("ctx.emit() runs only inside a program")
+
+
+class SyscallContext(_KernelOnly):
+    """What a syscall program gets (Linux 5.14) whose parameter is no record: bytes without names."""
+
+    __bpf_context__ = "syscall"

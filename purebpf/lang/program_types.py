@@ -42,6 +42,10 @@ class ProgramKind:
         attach = AttachType.TRACE_UPROBE_MULTI if user else AttachType.TRACE_KPROBE_MULTI
         return replace(self, section=f"{self.section}.multi", attach=attach)
 
+    def changing(self) -> ProgramKind:
+        """A raw tracepoint's kind, for events whose arguments a program may change (Linux 5.2)."""
+        return replace(self, type=ProgramType.RAW_TRACEPOINT_WRITABLE, section=f"{self.section}.w")
+
     @property
     def flags(self) -> int:
         """What a program of this kind is loaded with."""
@@ -81,6 +85,7 @@ KINDS = {
             hook='the event\'s name, such as "sys_enter"',
         ),
         ProgramKind("perf_event", ProgramType.PERF_EVENT, "perf_event", "PerfEventContext"),
+        ProgramKind("syscall", ProgramType.SYSCALL, "syscall", "SyscallContext", sleepable=True),
         ProgramKind("kprobe", ProgramType.KPROBE, "kprobe", "ProbeContext", hook=PROBE),
         ProgramKind("kretprobe", ProgramType.KPROBE, "kretprobe", "ProbeContext", hook=PROBE),
         ProgramKind("uprobe", ProgramType.KPROBE, "uprobe", "ProbeContext", hook=USER, may_sleep=True),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from purebpf.errors import Error
 from purebpf.lang.given import field_type
 from purebpf.lang.reading import TEXT_BYTES
-from purebpf.lang.types import ArrayType, BytesType, CharsType, IntType, Type, type_of
+from purebpf.lang.types import ArrayType, BytesType, CharsType, IntType, StructType, Type, type_of
 from purebpf.runner.views import Block, Fetched, Text, load, store
 from purebpf.tables.contexts import context as context_of
 from purebpf.tables.enums import ProgramType
@@ -40,7 +40,7 @@ class ProgramContext:
             event = event_fields(runner.hook).get(name)
             if event is not None and event.type is not None:
                 return block, event.offset, event.type, False
-        elif runner.kind.type == ProgramType.RAW_TRACEPOINT and name == "args":
+        elif runner.kind.decorator == "raw_tracepoint" and name == "args":
             return block, 0, ArrayType(IntType(64), min(12, len(block.data) // 8)), False
         else:
             table = context_of(runner.kind.type)
@@ -48,6 +48,13 @@ class ProgramContext:
             if field is not None:
                 return block, field.offset, field_type(field), field.writable
         raise AttributeError(f"the context of a program of type `{runner.kind.decorator}` has no field `{name}`")
+
+    def record(self, layout: StructType) -> Any:
+        """The whole context as a record that the program may write."""
+        block = Block(self._runner.machine.memory.readable[CONTEXT], self._runner.function, ADDRESS, True)
+        if len(block.data) < layout.size:
+            raise Error(f"the context of this run has {len(block.data)} bytes, and the program's `{layout}` has {layout.size}")
+        return load(block, 0, layout)
 
     def _sockets(self) -> tuple[str, ...]:
         table = context_of(self._runner.kind.type)

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from purebpf.compiler.frontend.source import Source, source_of
 from purebpf.compiler.meaning import TURN, Meaning, Spot, Way, Ways, loop_of
 from purebpf.engine import RunResult
-from purebpf.errors import Error, VmError
+from purebpf.errors import Error, Unsupported, VmError
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.program_types import ProgramKind
-from purebpf.lang.types import BoolType, IntType, Type
+from purebpf.lang.types import BoolType, IntType, StructType, Type
 from purebpf.runner import (  # noqa: F401 (some register themselves)
     callbacks,
     calls,
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from purebpf.collection import Collection
     from purebpf.program import Program
 
+WITH_RECORDS = (ProgramType.SYSCALL, ProgramType.RAW_TRACEPOINT_WRITABLE)
 SCALARS: list[IntType | BoolType] = [
     BoolType(),
     *(IntType(n, s, b) for n in (8, 16, 32, 64) for s in (False, True) for b in (False, True)),
@@ -108,8 +109,16 @@ class Runner:
             return (result or 0) & (1 << 64) - 1
 
     def arguments(self) -> tuple[Any, ...]:
-        """What the program is called with: its context."""
-        return (self.context,)
+        """What the program is called with: its context, or the record that this is."""
+        code = self.main.__code__
+        types, _ = self.meaning.annotations.get(code, ({}, None))
+        layouts = [types.get(name) for name in code.co_varnames[: code.co_argcount]]
+        record = next((layout for layout in layouts if isinstance(layout, StructType)), None)
+        if record is None or self.kind.type not in WITH_RECORDS:
+            return (self.context,)
+        if self.kind.type is ProgramType.RAW_TRACEPOINT_WRITABLE:
+            raise Unsupported("what a writable tracepoint points to is the kernel's alone: attach the program there")
+        return (self.context.record(record),)
 
     def _forget_memory(self) -> None:
         for block, first in self._placed:

@@ -60,7 +60,7 @@ def attribute(cx: Lowering, node: ast.Attribute, context: Context) -> Value:
         return Packet(context)
     if kind.type == ProgramType.TRACEPOINT:
         return _tracepoint_field(cx, node, context)
-    if kind.type == ProgramType.RAW_TRACEPOINT and node.attr == "args":
+    if kind.decorator == "raw_tracepoint" and node.attr == "args":
         return Ref(context.op, 0, ArrayType(IntType(64), 12), "ctx", writable=False)
     field = _field(cx, node, node.attr)
     if not field.readable and not cx.flow.dead:
@@ -135,7 +135,7 @@ def _of_another_type(name: str) -> ContextField | None:
 def assign(cx: Lowering, node: ast.AST, context: Context, name: str, value: Value, given: ast.AST) -> None:
     """`ctx.field = value`; `given` is the syntax of the value."""
     elsewhere = cx.flow.dead and _of_another_type(name) is not None
-    if cx.unit.kind.type in (ProgramType.TRACEPOINT, ProgramType.RAW_TRACEPOINT) and not elsewhere:
+    if cx.unit.kind.decorator in ("tracepoint", "raw_tracepoint") and not elsewhere:
         cx.fail(node, "the context of a tracepoint cannot be written")
     field = _field(cx, node, name)
     if not field.writable and not cx.flow.dead:

@@ -43,6 +43,7 @@ from purebpf.compiler.ir.ops import I64, VOID, Function, Op, Ptr
 from purebpf.data import replace
 from purebpf.errors import Error
 from purebpf.lang.kernel_types import KernelName
+from purebpf.tables.enums import ProgramType
 
 INLINE_NODES = 150  # a function of at most so many syntax nodes is inlined wherever it is called
 MAX_INLINE_DEPTH = 16
@@ -117,6 +118,10 @@ def _bind_parameters(cx: Lowering, source: Source) -> None:
         from purebpf.compiler.frontend import parameters
 
         return parameters.bind(cx, source)
+    if kind.type in (ProgramType.SYSCALL, ProgramType.RAW_TRACEPOINT_WRITABLE):
+        from purebpf.compiler.frontend import buffers
+
+        return buffers.bind(cx, source)
     names = [*given.posonlyargs, *given.args]
     if len(names) != 1 or given.kwonlyargs:
         cx.fail(source.node, f"a program takes one parameter, its context: `def {source.node.name}(ctx: bpf.{kind.context}):`")

@@ -268,10 +268,10 @@ def _memory(
         cx.fail(at, f"{what} is written, and this memory is read-only")
     if argument.size is not None and value.type.size < argument.size:
         cx.fail(at, f"{what} needs {argument.size} bytes", f"{named(value.type)} has {value.type.size}")
-    if argument.writes and value.region == "packet":
+    if argument.writes and value.region in ("packet", "ctx"):
         cx.fail(
             at,
-            f"helper `{helper}` cannot write into the packet",
+            f"helper `{helper}` cannot write into the {'packet' if value.region == 'packet' else 'context'}",
             hint=f"let it write into memory of the program's own, then assign: `v = bpf.bytes({value.type.size})`",
         )
     sizes[index] = value.type.size
@@ -280,8 +280,8 @@ def _memory(
 
 def readable(cx: Lowering, at: ast.AST, ref: Ref, helper: str) -> Op:
     """The address of what a helper reads: a copy on the stack, where the kernel does not let this one read the packet."""
-    if ref.region == "packet" and helper not in READS_PACKETS:
-        place = memory.temporary(cx, ref.type, "of the packet")
+    if ref.region == "ctx" or (ref.region == "packet" and helper not in READS_PACKETS):
+        place = memory.temporary(cx, ref.type, f"of the {'context' if ref.region == 'ctx' else 'packet'}")
         memory.copy(cx, at, place, ref, apart=True)
         ref = place
     return _pointer(cx, ref)
@@ -297,7 +297,8 @@ def _holds_what_it_may(cx: Lowering, node: ast.AST, declaration: MapDeclaration)
     """Programs that trace the kernel cannot use maps with locks or timers (check_map_prog_compatibility)."""
     from purebpf.tables.enums import ProgramType
 
-    tracing = (ProgramType.KPROBE, ProgramType.TRACEPOINT, ProgramType.PERF_EVENT, ProgramType.RAW_TRACEPOINT)
+    tracing = (ProgramType.KPROBE, ProgramType.TRACEPOINT, ProgramType.PERF_EVENT, ProgramType.RAW_TRACEPOINT,
+               ProgramType.RAW_TRACEPOINT_WRITABLE)  # fmt: skip
     for field in kept_fields(declaration.value_type) if declaration.parameters and declaration.has_types else ():
         refused = (*tracing, ProgramType.SOCKET_FILTER) if str(field.type) == "bpf_spin_lock" else tracing
         if cx.unit.kind.type in refused and not cx.flow.dead:

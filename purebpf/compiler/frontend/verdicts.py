@@ -68,7 +68,7 @@ def _in_range(cx: Lowering, node: ast.expr, value: Value, results: tuple[int, in
         return value
     low, high = results
     if low <= number.low <= number.high <= high:
-        if low < 0 and number.op.kind not in ("param", "guard"):
+        if low < 0 and not _settled(cx, number.op):
             return replace(number, op=bounds.provable_negative(cx, number.op, low))
         return number if low < 0 or number.boolean else replace(number, op=bounds.provable(cx, number.op, high))
     if low < 0 and (own := _own_result(cx, node, number.op)) is not None:
@@ -78,6 +78,17 @@ def _in_range(cx: Lowering, node: ast.expr, value: Value, results: tuple[int, in
         cx.fail(node, f"{what} nothing", "the kernel takes 0 only", "leave the value out: `return`")
     found = str(number.low) if number.low == number.high else f"between {number.low} and {number.high}"
     cx.fail(node, f"{what} {cx.unit.kind.returns or RESULTS[results]}", f"this is {found}", "test or narrow it first")
+
+
+def _settled(cx: Lowering, op: Op) -> bool:
+    """Whether the verifier knows the range of a result as well: of one that was tested, and of constants that come together."""
+    if op.kind != "param":
+        return op.kind in ("guard", "const")
+    if any(frame.loops for frame in cx.frames):  # not all that comes together here is known yet
+        return False
+    index = op.block.params.index(op) if op.block is not None and op in op.block.params else -1
+    edges = cx.fn.predecessors().get(op.block, []) if op.block is not None and index >= 0 else []
+    return bool(edges) and all(target.args[index].kind == "const" for _, target in edges)
 
 
 def _own_result(cx: Lowering, node: ast.expr, op: Op) -> Op | None:
