@@ -128,9 +128,18 @@ class Declarations:
         type = self.btf.type(inner)
         if not place.member.name and isinstance(type, Composite):
             # A struct with a name but as a member without: compilers want -fms-extensions for that, so it is written out.
-            return self.composite(inner, type, indent, tag=False)
+            return _joined(self._qualifiers(place.member.type), self.composite(inner, type, indent, tag=False))
         text = self.of(place.member.type, identifier(place.member.name), indent)
         return f"{text}: {place.bits}" if place.bits else text
+
+    def _qualifiers(self, number: int) -> str:
+        """The words before a member without a name."""
+        words: list[str] = []
+        while isinstance(type := self.btf.type(number), Const | Volatile | Restrict | TypeTag | Typedef):
+            if isinstance(type, Const | Volatile):
+                words.append(type.kind.name.lower())
+            number = type.type
+        return " ".join(dict.fromkeys(words))
 
     def enum(self, type: AnyEnum, name: str, indent: int = 0) -> str:
         """An enum with its values; of a size other than the compiler would give it, with the mode that does."""
@@ -166,7 +175,7 @@ def _attribute(tag: TypeTag) -> str:
 
 
 def _joined(left: str, right: str) -> str:
-    return f"{left} {right}" if right else left
+    return f"{left} {right}" if left and right else left or right
 
 
 def _grouped(inner: str) -> str:

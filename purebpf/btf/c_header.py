@@ -72,9 +72,12 @@ def c_header(btf: Btf, types: Iterable[int] | None = None, *, guard: str = "VMLI
     """
     header = _Header(btf)
     wanted = list(range(btf.first, len(btf)) if types is None else types)
+    loose = _loose_enums(btf) if types is None else set()
     for number in wanted:
         type = btf.type(number)
-        if types is None and isinstance(type, Func):
+        if number in loose and isinstance(type, Enum | Enum64):
+            header.constants(type)
+        elif types is None and isinstance(type, Func):
             header.kernel_function(number, type)
         elif types is not None or not isinstance(type, Var | DataSec):
             header.define(number)
@@ -180,6 +183,10 @@ class _Header:
             self._defined[number] = type
             self._declared.add(f"{type.kind.name.lower()} {self.names.of(number, type)};\n")
 
+    def constants(self, type: Enum | Enum64) -> None:
+        """An enum without a name that nothing refers to: there for its constants."""
+        self.lines.append(f"\n{self.declarations.enum(type, '')};\n")
+
     def kernel_function(self, number: int, type: Func) -> None:
         """The prototype of a function that programs may call, under its own name; nothing for any other function."""
         if "bpf_kfunc" in self.btf.decl_tags(number) and self.names.of(number, type) == type.name:
@@ -196,6 +203,14 @@ class _Header:
                 if member.name and not bits:
                     place = f"__builtin_offsetof({name}, {identifier(member.name)})"
                     yield f'_Static_assert({place} == {start // 8}, "{name}.{identifier(member.name)}");\n'
+
+
+def _loose_enums(btf: Btf) -> set[int]:
+    """The enums of a BTF that have no name and that none of its types refers to."""
+    nameless = {number for number in btf.numbers(Kind.ENUM, Kind.ENUM64) if number >= btf.first and not btf.name(number)}
+    for _, type in btf if nameless else ():
+        nameless.difference_update(references(type))
+    return nameless
 
 
 def named(btf: Btf, name: str) -> list[int]:

@@ -164,6 +164,22 @@ def test_name_that_looks_like_a_second_one_is_kept_apart() -> None:
     assert re.findall(r"struct (\w+) {", c_header(btf)) == ["s", "s___2", "s___2___2"]
 
 
+def test_constants_of_enums_without_a_name_are_there() -> None:
+    """Once: where a member or a typedef has the enum, it is written out there."""
+    loose, used = Enum("", 4, False, (("ALONE", 1),)), Enum("", 4, False, (("INSIDE", 2),))
+    typed = Struct("s", 4, (Member("mode", FIRST + 1, 0),)), Enum("", 4, True, (("A", -1),)), Typedef("t", FIRST + 3)
+    btf = made(loose, used, *typed)
+    text = c_header(btf)
+    assert "\nenum {\n\tALONE = 1,\n};\n" in text
+    assert text.count("INSIDE") == 1 and "\n\tenum {\n\t\tINSIDE = 2,\n\t} mode;\n" in text
+    assert text.count("A = -1") == 1 and "\ntypedef enum {\n\tA = -1,\n} t;\n" in text
+
+
+def test_members_without_a_name_keep_their_qualifiers() -> None:
+    btf = made(Struct("", 4, (Member("a", 2, 0),)), Const(FIRST), Struct("s", 4, (Member("", FIRST + 1, 0),)))
+    assert body(c_header(btf)).endswith("struct s {\n\tconst struct {\n\t\tint a;\n\t};\n};")
+
+
 def test_enumerators_of_one_name_have_two_names() -> None:
     text = body(c_header(made(Enum("a", 4, False, (("X", 1),)), Enum("b", 4, False, (("X", 2),)))))
     assert "X = 1" in text and "X___2 = 2" in text
