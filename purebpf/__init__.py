@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         XskMap,
     )
     from purebpf.lang.maps.lpm import LpmTrie, Network4, Network6
+    from purebpf.lang.maps.nested import ArrayOfMaps, HashOfMaps
     from purebpf.lang.maps.queues import BloomFilter, Queue, Stack
     from purebpf.lang.network_contexts import (
         CgroupDeviceContext,
@@ -146,6 +147,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "NetfilterContext SkLookupContext SkMsgContext SkReuseportContext SkSkbContext SockAddrContext SockOpsContext "
     "SockoptContext SysctlContext",
     "lang.maps.lpm": "LpmTrie Network4 Network6",
+    "lang.maps.nested": "ArrayOfMaps HashOfMaps",
     "lang.maps.queues": "BloomFilter Queue Stack",
     "lang.reading": "read_kernel read_kernel_str read_user read_user_str",
     "lang.records": "array bits chars struct bytes=bytes_",
@@ -164,6 +166,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
 
 __all__ = [
     "Array",
+    "ArrayOfMaps",
     "AssemblerError",
     "Attachment",
     "BloomFilter",
@@ -180,6 +183,7 @@ __all__ = [
     "Error",
     "FlowDissectorContext",
     "Hash",
+    "HashOfMaps",
     "IterContext",
     "KernelError",
     "KernelStruct",

@@ -6,7 +6,7 @@ multiple of 8 bytes, joined. What an engine cannot do raises `Unsupported` with 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from purebpf.data import data
 
@@ -45,6 +45,17 @@ class Event:
 class EngineMap(Protocol):
     @property
     def spec(self) -> MapSpec: ...
+    @property
+    def handle(self) -> int:
+        """What a map of maps takes for this one."""
+
+    @property
+    def identity(self) -> int:
+        """What a map of maps gives for this one."""
+
+    def keys(self) -> Iterator[bytes]:
+        """The keys that are there."""
+
     def lookup(self, key: bytes) -> bytes | None:
         """The value, or None when the map has no such key."""
 

@@ -34,7 +34,8 @@ class MapSpec:
     """A map to be created. Sizes are bytes. `contents` are (key, value) pairs written before the first program is loaded;
     a map that is `frozen` can afterwards not be written from user space. `types` tells what is inside.
     `extra` is what some types want beside the flags: a Bloom filter its number of hashes, an arena its address. A
-    map with a `pin`, a path in a BPF file system, is the one that is there, or a new one that is from then on."""
+    map with a `pin`, a path in a BPF file system, is the one that is there, or a new one that is from then on. A map of
+    maps holds maps as `inner`."""
 
     name: str
     type: MapType
@@ -47,6 +48,7 @@ class MapSpec:
     types: MapTypes | None = None
     extra: int = 0
     pin: str = ""
+    inner: MapSpec | None = None
 
     @property
     def per_cpu(self) -> bool:

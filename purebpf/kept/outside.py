@@ -164,6 +164,9 @@ class _Walk:
         kind = type(value)
         if hasattr(kind, "describe"):
             self.maps.append(value)
+            if hasattr(value, "inner"):  # it holds maps as this one
+                inner = self.value(value.inner, words), self.layout(value.key_type, words)
+                return "map", kind.__name__, value.max_entries, value.flags, inner
             types = [self.layout(type, words) for type in (value.key_type, value.value_type)]
             return "map", kind.__name__, value.max_entries, value.flags, types
         if hasattr(kind, "__bpf_place__"):

@@ -221,6 +221,16 @@ class KernelMap:
             yield key
 
     @property
+    def handle(self) -> int:
+        """What a map of maps takes for this one: its descriptor."""
+        return self.descriptor.number
+
+    @property
+    def identity(self) -> int:
+        """What a map of maps gives for this one: its id."""
+        return self.info.id
+
+    @property
     def info(self) -> MapInfo:
         return map_info(self.descriptor)
 
@@ -322,6 +332,9 @@ def create_map(spec: MapSpec) -> KernelMap:
         return with_memlock(lambda: bpf(Command.MAP_CREATE, {**fields, "map_name": name}))
 
     types = _types(spec, what, fields)
+    template = create_map(spec.inner) if spec.inner is not None else None
+    if template is not None:
+        fields["inner_map_fd"] = template.handle
     try:
         answer = with_name(spec.name, attempt)
         if answer < 0 and "btf_fd" in fields and spec.types is not None and not spec.types.required:
@@ -329,6 +342,8 @@ def create_map(spec: MapSpec) -> KernelMap:
             answer = with_name(spec.name, attempt)
     finally:
         types.close()
+        if template is not None:
+            template.close()
     if answer < 0:
         first, feature = _newest(spec)
         raise failure(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from purebpf.lang.maps import KeyedMap, MapDeclaration, PerfEventArray, ProgArray, Targets, lpm, queues
+from purebpf.lang.maps import KeyedMap, MapDeclaration, PerfEventArray, ProgArray, Targets, lpm, nested, queues
 from purebpf.lang.stacks import StackTrace
 from purebpf.lang.types import StructType
-from purebpf.runner.names import stands_for_kind
+from purebpf.runner.names import seen, stands_for_kind
 from purebpf.runner.views import Block, copied, encoded, load
 from purebpf.vm.facts import ENOENT, Refused, fact
 from purebpf.vm.map_helpers import redirect_map, writable
@@ -230,6 +230,36 @@ class Tries(Keyed):
         assert isinstance(layout, StructType)
         field = layout.fields[1]
         return (8 * field.type.size).to_bytes(4, "little") + encoded(field.type, key)
+
+
+class Outers(ProgramMap):
+    """Maps of maps."""
+
+    def __init__(self, runner: Runner, declaration: MapDeclaration) -> None:
+        super().__init__(runner, declaration)
+        self._inner: dict[int, Any] = {}  # by address
+
+    def get(self, key: Any) -> Any:
+        """The inner map, as the program has it; None when there is none."""
+        address = self.live.find(encoded(self._declaration.key_type, key), self._runner.machine.cpu)
+        return self._reached(address) if address else None
+
+    def __contains__(self, key: Any) -> bool:
+        return self.get(key) is not None
+
+    def _reached(self, address: int) -> Any:
+        declaration = self._declaration
+        assert isinstance(declaration, nested.Outer)
+        if address not in self._inner:
+            made = nested.clone(declaration.inner)
+            made._live = self._runner.machine.map_at(address)
+            self._inner[address] = seen(self._runner, made)
+        return self._inner[address]
+
+
+@stands_for_kind(nested.Outer)
+def outers(runner: Runner, declaration: nested.Outer[Any, Any]) -> Outers:
+    return Outers(runner, declaration)
 
 
 @stands_for_kind(queues.BloomFilter)

@@ -74,6 +74,7 @@ class Machine:
         self.functions: dict[int, Entry] = {}
         self.handles = count(1)
         self.programs: dict[int, Loaded] = {}
+        self.by_handle: dict[int, VmMap] = {}  # maps
         self.lock = RLock()
         self.random = random.Random(seed)
         self.task = task or Task.current()

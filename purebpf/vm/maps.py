@@ -60,6 +60,13 @@ class VmMap:
         self.regions: list[int] = []
         self.address = self.reserve(1, lambda _: f"{self.what} itself, which is not its values: look one up") << SHIFT
         machine.maps[self.address] = self
+        self.handle: int = next(machine.handles)
+        machine.by_handle[self.handle] = self
+
+    @property
+    def identity(self) -> int:
+        """What a map of maps gives for this one."""
+        return self.handle
 
     @property
     def what(self) -> str:
@@ -191,6 +198,7 @@ class VmMap:
     def release(self) -> None:
         """Free it if nothing needs it any more."""
         if self.closed and not self.users and self.machine.maps.pop(self.address, None) is not None:
+            self.machine.by_handle.pop(self.handle, None)
             self.free()
 
     def free(self) -> None:
@@ -289,6 +297,8 @@ SHAPES = {
     MapType.PERCPU_HASH: Shape("hashes", "PerCpuHash", None, None, HASH),
     MapType.LRU_HASH: Shape("hashes", "LruHash", None, None, LRU),
     MapType.LRU_PERCPU_HASH: Shape("hashes", "LruPerCpuHash", None, None, LRU),
+    MapType.ARRAY_OF_MAPS: Shape("nested", "ArrayOfMaps", (4,), (4,), ("BPF_F_NUMA_NODE", *ACCESS)),
+    MapType.HASH_OF_MAPS: Shape("nested", "HashOfMaps", None, (4,), HASH),
     MapType.PROG_ARRAY: Shape("tables", "ProgArray", (4,), (4,), ("BPF_F_NUMA_NODE", *ACCESS)),
     MapType.PERF_EVENT_ARRAY: Shape(
         "tables", "PerfEventArray", (4,), (4,), ("BPF_F_NUMA_NODE", "BPF_F_PRESERVE_ELEMS", *ACCESS)
@@ -320,6 +330,8 @@ def problem(spec: MapSpec, shape: Shape) -> int:
         or (not spec.value_size and shape.value != (0,))
         or (shape.key is None and not spec.key_size)
     ):
+        return EINVAL
+    if (spec.inner is None) == (spec.type in (MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS)):
         return EINVAL
     if spec.type is MapType.LPM_TRIE and not (spec.flags & fact("BPF_F_NO_PREALLOC") and 5 <= spec.key_size <= 4 + 256):
         return EINVAL

@@ -313,3 +313,104 @@ def test_keys_of_tries_begin_with_a_length() -> None:
         bpf.LpmTrie[be32, u32](max_entries=4).describe("bad")
     with pytest.raises(bpf.Error, match="a Bloom filter has 1 to 15 hashes, not 16"):
         bpf.BloomFilter[u32](max_entries=4, hashes=16)
+
+
+# -- maps of maps
+
+
+inner = bpf.Hash[u32, u64](max_entries=8)
+first = bpf.Hash[u32, u64](max_entries=8)
+second = bpf.Hash[u32, u64](max_entries=16)
+by_index = bpf.ArrayOfMaps(inner, max_entries=4)
+by_name = bpf.HashOfMaps[u16](inner, max_entries=4)
+rows = bpf.ArrayOfMaps(bpf.Array[Route](max_entries=3), max_entries=2)
+
+
+@bpf.xdp
+def counts_in_tables(ctx: bpf.XdpContext) -> int:
+    table = by_index.get(len(ctx.packet) & 7)
+    if table is None:
+        return 1
+    table[5] += 2
+    named = by_name.get(7)
+    if named is not None:
+        if 5 in named:
+            named[6] = named[5] + 10
+        for key, value in named.items():
+            table[100 + key] = value
+    row = rows.get(1)
+    if row is not None:
+        row[2].hits += 3
+    return u32(table.get(5, 0)) + (100 if 7 in by_name else 0)
+
+
+@pytest.mark.parametrize("engine", [*ENGINES, "python"])
+def test_programs_use_maps_in_maps(engine: str) -> None:
+    for outer in (by_index, by_name, rows):
+        outer.entries.clear()  # what was put in is put in again with each load
+    with counts_in_tables.load("vm" if engine == "python" else engine):
+        run = counts_in_tables.python if engine == "python" else counts_in_tables.run
+        assert run(bytes(64)).value == 1 and 0 not in by_index and len(by_index) == 0
+        by_index[0] = first
+        by_index[1] = second
+        row = rows.create(1)
+        assert first.bound and row.bound and by_index[0] is first and by_index.get(2) is None
+        assert run(bytes(64)).value == 2 and first[5] == 2 and second.to_dict() == {} and row[2].hits == 3
+        named = by_name.create(7)
+        named[5] = 3
+        assert run(bytes(65)).value == 102 and second.to_dict() == {5: 2, 105: 3, 106: 13}
+        by_index[0] = second  # under the program
+        assert run(bytes(64)).value == 104 and first[5] == 2
+        del by_name[7]
+        with pytest.raises(KeyError):
+            del by_name[7]
+        assert list(by_index) == [0, 1] and list(by_name) == [] and by_index[0] is second
+    assert not first.bound and not row.bound
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_inner_maps_are_loaded_with_the_outer_one(engine: str) -> None:
+    by_index.entries.clear()
+    by_index[3] = first
+    with bpf.load(by_index, engine=engine):
+        first[1] = 1
+        assert by_index[3] is first
+        with pytest.raises(TypeError, match="`by_index` holds maps as"):
+            by_index[1] = rows  # type: ignore[assignment]
+        other = bpf.Hash[u32, u32](max_entries=8)
+        with pytest.raises(bpf.KernelError) as unlike:
+            by_index[1] = other  # type: ignore[assignment]
+        assert unlike.value.errno == 22
+    by_index.entries.clear()
+
+
+@pytest.mark.kernel
+def test_an_inner_map_of_another_process_is_opened(kernel: object) -> None:
+    with bpf.load(by_name, engine="kernel"):
+        by_name[1] = first
+        first[3] = 4
+        by_name.entries.clear()
+        by_name._own, kept = [], by_name._own
+        try:
+            found = by_name[1]
+            assert found is not first and found[3] == 4
+        finally:
+            by_name._own += kept
+
+
+def test_inner_maps_must_be_tested() -> None:
+    def untested(ctx: bpf.XdpContext) -> int:
+        by_index.get(1)[5] += 1
+        return 1
+
+    def assigned(ctx: bpf.XdpContext) -> int:
+        by_index[1] = first
+        return 1
+
+    def read(ctx: bpf.XdpContext) -> int:
+        table = by_index.get(1)
+        return u32(table.get(1, 0))
+
+    assert "may be None" in refused(untested) or "give it a name" in refused(untested)
+    assert "an ArrayOfMaps cannot be assigned in a program" in refused(assigned)
+    assert "`table` may be None here" in refused(read)

@@ -25,6 +25,7 @@ from purebpf.compiler.frontend import (
     tuples,
 )
 from purebpf.compiler.frontend.lower import Lowering, lowers
+from purebpf.compiler.frontend.maps import nested
 from purebpf.compiler.frontend.values import (
     NONE,
     Bound,
@@ -81,6 +82,8 @@ def name(cx: Lowering, node: ast.Name) -> Value:
             advice.missing_value(cx, node)
         if isinstance(value, Unset | Conflict):
             cx.usable(node, value)
+        if isinstance(value, Ref) and value.region == nested.REGION:
+            return nested.reached(cx, value)
         return value
     value = resolve(cx, node, node.id)
     if isinstance(value, Const):

@@ -315,6 +315,9 @@ def _holds_what_it_may(cx: Lowering, node: ast.AST, declaration: MapDeclaration)
 def map_op(cx: Lowering, node: ast.AST, declaration: MapDeclaration) -> Op:
     """The map's address."""
     _holds_what_it_may(cx, node, declaration)
+    if declaration.reached is not None:
+        assert isinstance(declaration.reached, Op)
+        return declaration.reached
     try:
         name = cx.unit.map_name(declaration, declaration.name or "map")
         declaration.describe(name)

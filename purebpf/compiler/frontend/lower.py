@@ -70,6 +70,7 @@ class Unit:
     license: str
     maps: dict[str, MapDeclaration] = made(dict)  # of all programs compiled together
     used: dict[str, MapDeclaration] = made(dict)  # of this one
+    reached: dict[int, tuple[Op, MapDeclaration]] = made(dict)  # maps in others, by the pointers that lead to them
     rodata: bytearray = made(bytearray)
     literals: dict[bytes, int] = made(dict)
     functions: dict[str, Function] = made(dict)

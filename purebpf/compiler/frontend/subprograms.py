@@ -73,6 +73,8 @@ def _kind(value: Value, annotated: object) -> object | None:
             return "context"
         case IntValue() if isinstance(annotated, IntType | BoolType):
             return annotated
+        case Const(MapDeclaration(reached=Op())):
+            return None
         case Const(MapDeclaration() | FunctionType() | type() as known):
             return ("constant", id(known))
         case Ref() if value.region in REGIONS and (value.region != "stack" or memory.alignment(value) >= value.type.align):

@@ -47,6 +47,7 @@ class MapDeclaration:
 
     kind: MapType
     parameters = 0  # how many types stand in the brackets
+    reached: Any = None  # in a program, the pointer that leads to it, for a map that lies in another
     creates = False  # whether `m[k] += n` may add the entry
 
     def __new__(cls, *args: Any, **keywords: Any) -> Self:

@@ -10,6 +10,7 @@ from purebpf.compiler.frontend import advice, memory
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.helpers import _pointer, is_shared, map_op
 from purebpf.compiler.frontend.lower import IN_MEMORY
+from purebpf.compiler.frontend.maps.nested import REGION
 from purebpf.compiler.frontend.values import (
     Const,
     IntValue,
@@ -27,6 +28,7 @@ from purebpf.data import replace
 from purebpf.errors import Error
 from purebpf.lang.maps import Held, KeyedMap, MapDeclaration, PerfEventArray
 from purebpf.lang.maps.lpm import LpmTrie
+from purebpf.lang.maps.nested import Outer
 from purebpf.lang.rings import RingBuf
 from purebpf.lang.stacks import StackTrace
 from purebpf.lang.types import IntType, StructType, Type
@@ -42,6 +44,8 @@ NUMBER, THERE = " number", " there"  # of a looked up entry: what `get` gave for
 
 def keyed(cx: Lowering, node: ast.AST, declaration: MapDeclaration, doing: str) -> None:
     typed(cx, node, declaration)
+    if isinstance(declaration, Outer) and doing in ("looked up", "searched"):
+        return
     if not isinstance(declaration, KeyedMap) or isinstance(declaration, Held):
         cx.fail(node, f"{with_article(type(declaration).__name__)} cannot be {doing} in a program", hint=abilities(declaration))
 
@@ -95,7 +99,14 @@ def _whole_address(cx: Lowering, node: ast.AST, layout: Type, key: Value) -> Ref
     return place
 
 
+def pointed(declaration: MapDeclaration) -> str:
+    """The kind of pointer that a lookup gives."""
+    return REGION if isinstance(declaration, Outer) else "map_value"
+
+
 def value_ref(cx: Lowering, declaration: MapDeclaration, op: Op) -> Ref:
+    if isinstance(declaration, Outer):
+        return Ref(op, 0, declaration.value_type, REGION, writable=False, owner=declaration)
     return Ref(op, 0, declaration.value_type, "map_value", shared=is_shared(cx, declaration), owner=declaration)
 
 
@@ -109,7 +120,7 @@ def lookup(
     if isinstance(before, MaybeRef):
         return before
     place = place or key_pointer(cx, key_node, declaration, key)
-    op = cx.call("map_lookup_elem", [map_op(cx, node, declaration), place], Ptr("map_value", nullable=True))
+    op = cx.call("map_lookup_elem", [map_op(cx, node, declaration), place], Ptr(pointed(declaration), nullable=True))
     found = MaybeRef(op, value_ref(cx, declaration, op), "")
     if name:
         cx.flow.state[name] = found

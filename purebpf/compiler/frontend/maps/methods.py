@@ -37,6 +37,7 @@ from purebpf.lang.maps import (
     Targets,
 )
 from purebpf.lang.maps.lpm import LpmTrie
+from purebpf.lang.maps.nested import Outer
 from purebpf.lang.maps.queues import BloomFilter, Queue
 from purebpf.lang.rings import RingBuf
 from purebpf.lang.types import StructType
@@ -121,6 +122,8 @@ def methods_of(declaration: MapDeclaration) -> dict[str, Method]:
             return {"add": queues.add}
         case Queue():
             return {"push": queues.push, "pop": queues.pop, "peek": queues.peek}
+        case Outer():
+            return {"get": get}
         case LpmTrie():
             return {k: m for k, m in KEYED_METHODS.items() if k != "for_each"}
         case KeyedMap():
