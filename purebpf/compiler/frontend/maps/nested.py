@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend.values import Const, Ref
+from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.maps.nested import InnerMapType, clone
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ def reached(cx: Lowering, ref: Ref) -> Const:
     found = cx.unit.reached.get(id(ref.op))
     if found is None:
         made = clone(ref.type.declaration)
-        made.reached, made.name = ref.op, f"{ref.owner.name}[...]" if ref.owner is not None else made.name
+        outer = ref.owner
+        assert isinstance(outer, MapDeclaration)
+        made.reached, made.name = ref.op, f"{outer.name}[...]"
         found = cx.unit.reached[id(ref.op)] = ref.op, made
     return Const(found[1])
