@@ -150,6 +150,8 @@ class _Walk:
             return "member", self.value(kind, words), value.name
         if hasattr(kind, "__bpf_program__"):
             return "program", value.kind.decorator, value.name
+        if "__bpf_type__" in vars(kind) and hasattr(kind, "to_bytes"):
+            return "record", self.value(kind, words), _bytes_of(value)
         if isinstance(value, GenericAlias) or (kind.__module__ == "typing" and hasattr(value, "__args__")):
             return "alias", self.value(value.__origin__, words), [self.value(item, words) for item in value.__args__]
         if _ours(kind.__module__):
@@ -181,6 +183,15 @@ class _Walk:
 
 def _ours(module: str) -> bool:
     return module.partition(".")[0] == "purebpf"
+
+
+def _bytes_of(record: Any) -> bytes:
+    """The values of an object of a record's class, as it lies in memory."""
+    try:
+        data: bytes = record.to_bytes()
+    except Exception:  # a value that does not fit its field is an error when it is used, with the place
+        raise Incomparable(type(record).__qualname__) from None
+    return data
 
 
 def _fixed(value: Any) -> bool:

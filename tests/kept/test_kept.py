@@ -221,6 +221,30 @@ limits = Limits(N)
 def f(ctx):
     return limits.most
 """,
+    "object of a record": """
+@bpf.struct
+class Point:
+    x: u32 = 0
+    y: u32 = 0
+origin = Point(x=N, y=7)
+@bpf.xdp
+def f(ctx):
+    return origin.x
+""",
+    "record in a record": """
+@bpf.struct
+class Point:
+    x: u32 = 0
+@bpf.struct
+class Line:
+    start: Point = Point(x=N)
+lines = bpf.Array[Line](max_entries=1)
+@bpf.xdp
+def f(ctx):
+    line = Line()
+    lines[0] = line
+    return lines[0].start.x
+""",
     "shadowed builtin": """
 if N == 2:
     def len(x):

@@ -87,7 +87,7 @@ def sentence(error: Unsupported) -> str:
 
 def first_kernel(message: str) -> tuple[int, int]:
     """The kernel that brought what a message says is missing; (0, 0) when it tells none."""
-    words = r"which Linux VERSION brought|\(Linux VERSION(?: does)?; this is |came with Linux VERSION"
+    words = r"which Linux VERSION brought|\(Linux VERSION(?: does)?; this is |came with Linux VERSION|before Linux VERSION"
     words += r"|needs cpu level \d \(Linux VERSION\)"
     found = re.search(words.replace("VERSION", r"(\d+)\.(\d+)"), message)
     major, minor = filter(None, found.groups()) if found else ("0", "0")

@@ -11,7 +11,8 @@ import purebpf.btf.running
 import purebpf.kept
 import purebpf.kernel.engine
 import purebpf.kernel.probe
-from tests.kernels.ahead.stand_in import StandIn, not_here
+import purebpf.kernel.trace_pipe
+from tests.kernels.ahead.stand_in import SilentPipe, StandIn, not_here
 
 FOLDER = "tests/compiler/"
 
@@ -19,6 +20,7 @@ FOLDER = "tests/compiler/"
 purebpf.kept.MOST = 1000  # one function of a test's helper stands for many programs
 purebpf.kernel.engine.KernelEngine = StandIn  # type: ignore[assignment, misc]
 purebpf.kernel.probe.permitted = lambda type=None: None
+purebpf.kernel.trace_pipe.TracePipe = SilentPipe  # type: ignore[assignment, misc]
 purebpf.btf.running.kernel_btf = not_here  # type: ignore[assignment]
 
 

@@ -32,6 +32,19 @@ class StandIn(VmEngine):
         return bool(getattr(self.options, feature))
 
 
+class SilentPipe:
+    """In place of the kernel's trace pipe, for which tests would wait."""
+
+    def __init__(self, pid: int | None = None) -> None:
+        self.pid = pid
+
+    def read(self, seconds: float | None = None) -> NoReturn:
+        not_here()
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
 def target() -> Options:
     """What the kernel takes."""
     return Options(**TOLD["options"])  # type: ignore[arg-type]
