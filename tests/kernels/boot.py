@@ -34,7 +34,7 @@ PYTHON = "/usr/bin/python3"  # of the programs that a guest has of its own
 def pytest(tests: list[str]) -> list[str]:
     """Python's arguments that run tests and tell what comes of them."""
     plugins = ("-p", "tests.kernels.stream", "-p", "tests.kernels.ahead.taking", "-p", "no:cacheprovider")
-    return ["-m", "pytest", *plugins, "--color=no", "-m", "kernel", *tests]
+    return ["-m", "pytest", *plugins, "--color=no", "--durations=25", "-m", "kernel", *tests]
 
 
 def script(kernel: Kernel, arguments: list[str], given: Mapping[str, str]) -> str:
