@@ -4,8 +4,9 @@ it."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from struct import unpack
+from struct import Struct, unpack
 
+from purebpf.data import data
 from purebpf.lang import declaring
 from purebpf.lang.idioms import _only_in_a_program
 from purebpf.lang.maps import KEY32, MapDeclaration
@@ -13,7 +14,20 @@ from purebpf.spec import MapSpec
 from purebpf.tables.enums import MapType
 
 ADDRESS = 8
+IN_FILE = Struct("=i20sQ")  # struct bpf_stack_build_id
+WITH_BUILD_ID = 1  # its status: else the last number is an address
+BY_BUILD_ID = 1 << 5  # BPF_F_STACK_BUILD_ID
 DEEPEST = 127  # PERF_MAX_STACK_DEPTH, what the kernel allows unless told (sysctl kernel.perf_event_max_stack)
+
+
+@data
+class InFile:
+    """An address as a place in a file: the file's build id in hex and the offset. Where the kernel did not find the build id,
+    that is "", and there is only the address."""
+
+    build_id: str
+    offset: int
+    address: int
 
 
 class StackTrace(MapDeclaration):
@@ -35,11 +49,14 @@ class StackTrace(MapDeclaration):
 
     def get(self, number: int) -> list[int] | None:
         """The addresses of a stack; None when there is none of that number."""
-        data = self.live.lookup(KEY32.encode(number)) if number >= 0 else None
+        data = self._bytes(number)
         if data is None:
             return None
         found = list(unpack(f"={self.depth}Q", data))
         return found[: found.index(0)] if 0 in found else found
+
+    def _bytes(self, number: int) -> bytes | None:
+        return self.live.lookup(KEY32.encode(number)) if number >= 0 else None
 
     def __getitem__(self, number: int) -> list[int]:
         found = self.get(number)
@@ -48,7 +65,7 @@ class StackTrace(MapDeclaration):
         return found
 
     def __contains__(self, number: object) -> bool:
-        return isinstance(number, int) and self.get(number) is not None
+        return isinstance(number, int) and self._bytes(number) is not None
 
     def __delitem__(self, number: int) -> None:
         if not self.live.delete(KEY32.encode(number)):
@@ -64,6 +81,37 @@ class StackTrace(MapDeclaration):
     def clear(self) -> None:
         for number in list(self):
             self.live.delete(KEY32.encode(number))
+
+
+class BuildIdStackTrace(StackTrace):
+    """Call stacks of processes as places in files (Linux 4.17): they have a meaning after the process, and on another
+    machine, to who has the files. `in_files(number)` gives them; `purebpf.symbols.BuildIdSymbols` their names."""
+
+    def __init__(self, max_entries: int, *, depth: int = DEEPEST, name: str | None = None) -> None:
+        super().__init__(max_entries, depth=depth, name=name)
+        self.flags |= BY_BUILD_ID
+
+    def describe(self, name: str) -> MapSpec:
+        return MapSpec(name, self.kind, 4, IN_FILE.size * self.depth, self.max_entries, self.flags)
+
+    def get(self, number: int) -> list[int] | None:
+        """The addresses of a stack, as far as they are known: 0 for a place in a file. None when there is none of that
+        number."""
+        found = self.in_files(number)
+        return None if found is None else [place.address for place in found]
+
+    def in_files(self, number: int) -> list[InFile] | None:
+        """The places of a stack, innermost first; None when there is none of that number."""
+        data = self._bytes(number)
+        if data is None:
+            return None
+        found = []
+        for status, build_id, where in IN_FILE.iter_unpack(data):
+            if status == WITH_BUILD_ID:
+                found.append(InFile(build_id.hex(), where, 0))
+            elif status:
+                found.append(InFile("", 0, where))
+        return found
 
 
 def stack(stacks: StackTrace, user: bool = False, skip: int = 0) -> int:

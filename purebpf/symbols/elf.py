@@ -12,6 +12,7 @@ from io import BytesIO
 from struct import Struct
 
 from purebpf.errors import Error
+from purebpf.symbols.cxx import readable
 from purebpf.symbols.table import Table
 
 TYPE_CHECKING = False
@@ -54,7 +55,8 @@ class ElfSymbols:
         if at < 0 or offset >= self._segments[at][1]:
             return None
         start, _, address = self._segments[at]
-        return self.table.find(offset - start + address)
+        found = self.table.find(offset - start + address)
+        return (readable(found[0]), found[1]) if found else None
 
 
 def _build_id(elf: Any) -> str:

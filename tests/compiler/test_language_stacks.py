@@ -11,6 +11,7 @@ import pytest
 import purebpf as bpf
 from purebpf import s32, u32, u64
 from purebpf.errors import Error, NotLoaded
+from purebpf.symbols import BuildIdSymbols, ProcessSymbols
 
 stacks = bpf.StackTrace(max_entries=1024, depth=32)
 numbers = bpf.Array[s32](max_entries=4)
@@ -92,6 +93,40 @@ def test_stacks_of_the_kernel_and_of_the_process() -> None:
         assert list(stacks) == []
         with pytest.raises(KeyError):
             print(stacks[numbers[1]])
+
+
+in_files = bpf.BuildIdStackTrace(max_entries=64, depth=32)
+
+
+@bpf.raw_tracepoint("sys_enter")
+def in_both(ctx: bpf.RawTracepointContext) -> None:
+    if mine[0] != u64(bpf.current.tgid) << 32 | bpf.current.pid:
+        return
+    numbers[0] = bpf.stack(stacks, user=True)
+    numbers[1] = bpf.stack(in_files, user=True)
+
+
+@pytest.mark.kernel
+def test_places_in_files_are_those_of_the_addresses() -> None:
+    addresses, files = ProcessSymbols(os.getpid()), BuildIdSymbols()
+    files.learn(os.getpid())
+    with in_both.attach():
+        mine[0] = os.getpid() << 32 | threading.get_native_id()
+        os.getppid()
+        mine[0] = 0
+        plain, places = stacks[numbers[0]], in_files.in_files(numbers[1])
+        assert places and len(places) == len(in_files[numbers[1]]) <= len(plain)
+    named = 0
+    for address, place in zip(plain, places, strict=False):
+        if place.build_id:
+            wanted, found = addresses.frame(address), files.frame(place.build_id, place.offset)
+            assert (found.name, found.module, found.offset) == (wanted.name, wanted.module, wanted.offset)
+            named += 1
+        else:
+            assert place.address == address
+    assert named and in_files.in_files(-14) is None
+    unknown = files.frame("ab" * 20, 16)
+    assert unknown.label == f"[build-id {'ab' * 20}+0x10]" and files.frame("", 0).label == "[unknown]"
 
 
 @pytest.mark.parametrize("how", ["vm", "python"])

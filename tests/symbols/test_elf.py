@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from purebpf.errors import Error
-from purebpf.symbols import elf
+from purebpf.symbols import cxx, elf
 from tests.symbols.image import CODE, FUNC, GLOBAL, LOCAL, NOTYPE, OBJECT, PAGE, WEAK, image
 
 SYMBOLS = [
@@ -52,6 +52,16 @@ def test_of_several_names_the_functions_own_is_taken() -> None:
     ]
     for order in (aliases, aliases[::-1]):
         assert elf.symbols_of_bytes(image(order), "image").find(CODE + 0x12) == ("strong", 2)
+
+
+def test_names_of_cxx_are_shown_as_they_were_written() -> None:
+    mangled = [("_ZNSs6appendEPKc", 0x10, 8, FUNC, GLOBAL), ("_Zwhat", 0x20, 8, FUNC, GLOBAL), ("plain", 0x30, 8, FUNC, GLOBAL)]
+    found = elf.symbols_of_bytes(image(mangled), "image")
+    names = [name[0] for offset in (0x10, 0x20, 0x30) if (name := found.find(CODE + offset))]
+    assert names[1:] == ["_Zwhat", "plain"]
+    if cxx._functions() is None:
+        pytest.skip("no C++ library is installed")
+    assert names[0].startswith("std::") and names[0].endswith("::append(char const*)")
 
 
 def test_a_stripped_file_has_the_names_of_its_debug_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
