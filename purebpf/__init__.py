@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from purebpf.errors import AssemblerError, CompileError, Error, KernelError, NotLoaded, Unsupported, VerifierError, VmError
     from purebpf.iterators import iter as iter  # not in __all__, as `bytes`
     from purebpf.kernel.objects.statistics import statistics
+    from purebpf.kernel.xsk import XskSocket
     from purebpf.lang.atomic import atomic
     from purebpf.lang.contexts import (
         IterContext,
@@ -130,6 +131,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "collection": "Collection set_default_btf set_default_engine trace_pipe",
     "errors": "AssemblerError CompileError Error KernelError NotLoaded Unsupported VerifierError VmError",
     "kernel.objects.statistics": "statistics",
+    "kernel.xsk": "XskSocket",
     "lang.atomic": "atomic",
     "lang.contexts": "IterContext Packet PerfEventContext ProbeContext RawTracepointContext SocketFilterContext SyscallContext "
     "TcAction TcContext TracepointContext TracingContext XdpAction XdpContext",
@@ -235,6 +237,7 @@ __all__ = [
     "XdpAction",
     "XdpContext",
     "XskMap",
+    "XskSocket",
     "array",
     "atomic",
     "be16",

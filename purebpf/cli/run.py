@@ -14,14 +14,24 @@ import click
 
 from purebpf.cli.files import has_main_block, programs_of
 from purebpf.errors import Error
-from purebpf.lang.maps import KeyedMap, PerCpuMap, PerfEventArray, ProgArray
+from purebpf.lang.maps import Held, KeyedMap, PerCpuMap, PerfEventArray, ProgArray
+from purebpf.lang.network_types import all_kinds
 
 if TYPE_CHECKING:
     from purebpf.collection import Collection
     from purebpf.program import Program
     from purebpf.spec import ProgramSpec
 
-NEEDS_TARGET = {"xdp": "an interface", "tc": "an interface", "socket_filter": "a socket", "perf_event": "an event"}
+INTERFACE, SOCKET, CGROUP = ("an interface", '"eth0"'), ("a socket", "sock"), ("a cgroup", '"/sys/fs/cgroup/my.slice"')
+NEEDS_TARGET = {  # by program type: what it attaches to, and how that is said
+    **dict.fromkeys(("xdp", "tc"), INTERFACE),
+    **dict.fromkeys(("socket_filter", "sk_reuseport"), SOCKET),
+    **dict.fromkeys(("sk_msg", "sk_skb"), ("a socket map", "sockets")),
+    **dict.fromkeys(("lwt_in", "lwt_out", "lwt_xmit", "lwt_seg6local"), ("a route", '"192.0.2.0/24", "eth0"')),
+    **dict.fromkeys((name for name in all_kinds() if name.startswith("cgroup_") or name == "sockops"), CGROUP),
+    "netfilter": ("a hook of netfilter", 'family="ipv4", hook="input"'),
+    "perf_event": ("an event", 'event="cpu-clock"'),
+}
 RESULTS = {
     "xdp": ("XDP_ABORTED", "XDP_DROP", "XDP_PASS", "XDP_TX", "XDP_REDIRECT"),
     "tc": ("TC_ACT_OK", "TC_ACT_SHOT", "TC_ACT_STOLEN", "TC_ACT_REDIRECT", "TC_ACT_PIPE"),
@@ -158,7 +168,7 @@ def show_events(collection: Collection, timeout: float) -> None:
 def show_maps(collection: Collection) -> None:
     """The entries of all mappings, those of arrays that are zero left out."""
     for declaration in collection.declarations:
-        if isinstance(declaration, KeyedMap):
+        if isinstance(declaration, KeyedMap) and not isinstance(declaration, Held):
             zero = declaration.value_type.zero()
             click.echo(f"{declaration.name}:")
             entries = declaration.sums() if isinstance(declaration, PerCpuMap) else dict(declaration.items())
@@ -176,10 +186,10 @@ def watch(file: Path, engine: str) -> None:
     for name, program in programs.items():
         target = NEEDS_TARGET.get(program.kind.decorator)
         if target:
+            packets = f"\nor try it on recorded packets: purebpf run {file} --pcap FILE" if program.kind.packet else ""
             raise Error(
-                f"`{name}` attaches to {target}, which this command cannot choose: add a main block to {file.name}, such as\n"
-                f'    if __name__ == "__main__":\n        with {name}.attach("eth0"):\n            ...\n'
-                f"or try it on recorded packets: purebpf run {file} --pcap FILE"
+                f"`{name}` attaches to {target[0]}, which this command cannot choose: add a main block to {file.name}, "
+                f'such as\n    if __name__ == "__main__":\n        with {name}.attach({target[1]}):\n            ...{packets}'
             )
     with load(*programs.values(), engine=engine) as collection, trace_pipe() as pipe:
         for program in programs.values():
