@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import purebpf as bpf
 from purebpf import u32, u64
 from purebpf.kernel.engine import KernelEngine
 from tests.cli.test_cli import purebpf
+from tests.kernel.netns import veth_pair
+from tests.kernel.programs import needs
 
 pytestmark = pytest.mark.kernel
 BPFTOOL = shutil.which("bpftool") or next((path for path in ("/usr/sbin/bpftool",) if os.path.exists(path)), None)
@@ -127,6 +130,50 @@ def test_entries_as_bpftool_has_them(kernel: KernelEngine, which: str) -> None:
         assert json.loads(found) == json.loads(wanted) != []
         if "formatted" not in wanted:
             assert ours("map", "dump", "id", number) == theirs("map", "dump", "id", number)
+
+
+switches, seen_frames = bpf.PerCpuArray[u64](max_entries=2), bpf.PerCpuArray[u64](max_entries=1)
+
+
+@bpf.tp_btf("sched_switch")
+def switching(preempt: bool) -> None:
+    switches[0] += 1
+
+
+@bpf.iter("task")
+def tasks(ctx: bpf.IterContext) -> None:
+    switches[1] += 1
+
+
+@bpf.tc
+def frames(ctx: bpf.TcContext) -> bpf.TcAction:
+    seen_frames[0] += 1
+    return bpf.TC_ACT_OK
+
+
+@contextmanager
+def linked(kind: str) -> Iterator[bpf.Attachment]:
+    """A program attached by a link of a kind."""
+    if kind in ("raw_tracepoint", "iter"):
+        with bpf.load(switching, tasks), (switching if kind == "raw_tracepoint" else tasks).attach() as made:
+            yield made
+        return
+    with veth_pair() as (name, _), resting.attach(name, mode="generic") if kind == "xdp" else frames.attach(name) as made:
+        yield made
+
+
+@pytest.mark.skipif(BPFTOOL is None, reason="bpftool is not installed")
+@pytest.mark.parametrize("kind", ["raw_tracepoint", "iter", "xdp", pytest.param("tcx", marks=needs((6, 6), "TCX"))])
+def test_links_as_bpftool_has_them(kernel: KernelEngine, kind: str) -> None:
+    """What ours has more are keys of newer versions. Older ones do not know the names of newer types."""
+    with linked(kind) as made:
+        number = made.info.id
+        wanted, found = (
+            json.loads(theirs("-j", "link", "show", "id", number)),
+            json.loads(ours("link", "show", "-j", "id", number)),
+        )
+        assert found["type"] == kind and {key: found.get(key) for key in wanted} == {**wanted, "type": kind}
+        assert f"{number}: {kind}  prog {found['prog_id']}\n" in ours("link", "show", "id", number)
 
 
 def test_lists_have_what_is_shown(attached: bpf.Attachment) -> None:
