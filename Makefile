@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SECONDS ?= 60
 
-.PHONY: demo test lint fuzz kernels bench bench-size bench-start docs clean
+.PHONY: demo test lint fuzz kernels bench bench-size bench-start bench-btf docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/purebpf demo
@@ -25,10 +25,13 @@ fuzz: $(VENV)/.installed-dev
 kernels: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.kernels $(KERNELS) $(if $(TESTS),--tests $(TESTS))
 
-bench: bench-size bench-start
+bench: bench-size bench-start bench-btf
 
 bench-start: $(VENV)/.installed-dev
 	$(BIN)/python -m bench.start
+
+bench-btf: $(VENV)/.installed-dev
+	$(BIN)/python -m bench.btf --blobs 100000 --write
 
 bench-size: $(VENV)/.installed-dev
 	$(BIN)/python -m bench.size

@@ -1,0 +1,1 @@
+"""What reading the kernel's types costs."""
