@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SECONDS ?= 60
 
-.PHONY: demo test lint fuzz kernels bench bench-size bench-start bench-btf docs clean
+.PHONY: demo test lint fuzz kernels bench bench-size bench-start bench-btf bench-maps docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/purebpf demo
@@ -25,7 +25,10 @@ fuzz: $(VENV)/.installed-dev
 kernels: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.kernels $(KERNELS) $(if $(TESTS),--tests $(TESTS))
 
-bench: bench-size bench-start bench-btf
+bench: bench-size bench-start bench-btf bench-maps
+
+bench-maps: $(VENV)/.installed-dev
+	$(BIN)/python -m bench.maps --write
 
 bench-start: $(VENV)/.installed-dev
 	$(BIN)/python -m bench.start
