@@ -62,6 +62,14 @@ if TYPE_CHECKING:
     from purebpf.lang.maps.lpm import LpmTrie, Network4, Network6
     from purebpf.lang.maps.nested import ArrayOfMaps, HashOfMaps
     from purebpf.lang.maps.queues import BloomFilter, Queue, Stack
+    from purebpf.lang.maps.storage import (
+        AttachedCgroupStorage,
+        CgroupStorage,
+        InodeStorage,
+        PerCpuAttachedCgroupStorage,
+        SkStorage,
+        TaskStorage,
+    )
     from purebpf.lang.network_contexts import (
         CgroupDeviceContext,
         CgroupSkbContext,
@@ -151,6 +159,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.maps.lpm": "LpmTrie Network4 Network6",
     "lang.maps.nested": "ArrayOfMaps HashOfMaps",
     "lang.maps.queues": "BloomFilter Queue Stack",
+    "lang.maps.storage": "AttachedCgroupStorage CgroupStorage InodeStorage PerCpuAttachedCgroupStorage SkStorage TaskStorage",
     "lang.reading": "read_kernel read_kernel_str read_user read_user_str",
     "lang.records": "array bits chars struct bytes=bytes_",
     "lang.rings": "RingBuf",
@@ -170,6 +179,7 @@ __all__ = [
     "Array",
     "ArrayOfMaps",
     "AssemblerError",
+    "AttachedCgroupStorage",
     "Attachment",
     "BloomFilter",
     "BuildIdStackTrace",
@@ -177,6 +187,7 @@ __all__ = [
     "CgroupDeviceContext",
     "CgroupSkbContext",
     "CgroupSockContext",
+    "CgroupStorage",
     "Collection",
     "CompileError",
     "CpuMap",
@@ -187,6 +198,7 @@ __all__ = [
     "FlowDissectorContext",
     "Hash",
     "HashOfMaps",
+    "InodeStorage",
     "IterContext",
     "KernelError",
     "KernelStruct",
@@ -201,6 +213,7 @@ __all__ = [
     "NotLoaded",
     "Packet",
     "PerCpuArray",
+    "PerCpuAttachedCgroupStorage",
     "PerCpuHash",
     "PerfEventArray",
     "PerfEventContext",
@@ -215,6 +228,7 @@ __all__ = [
     "SkMsgContext",
     "SkReuseportContext",
     "SkSkbContext",
+    "SkStorage",
     "SockAddrContext",
     "SockHash",
     "SockMap",
@@ -226,6 +240,7 @@ __all__ = [
     "StackTrace",
     "SyscallContext",
     "SysctlContext",
+    "TaskStorage",
     "TcAction",
     "TcContext",
     "Timer",

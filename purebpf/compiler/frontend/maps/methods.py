@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend import instead, memory, rings
 from purebpf.compiler.frontend.helpers import allowed, map_op, readable
-from purebpf.compiler.frontend.maps import held, queues
+from purebpf.compiler.frontend.maps import held, queues, storage
 from purebpf.compiler.frontend.maps.entries import (
     ARRAYS,
     abilities,
@@ -39,6 +39,7 @@ from purebpf.lang.maps import (
 from purebpf.lang.maps.lpm import LpmTrie
 from purebpf.lang.maps.nested import Outer
 from purebpf.lang.maps.queues import BloomFilter, Queue
+from purebpf.lang.maps.storage import AttachedCgroupStorage, Storage
 from purebpf.lang.rings import RingBuf
 from purebpf.lang.types import StructType
 
@@ -122,6 +123,10 @@ def methods_of(declaration: MapDeclaration) -> dict[str, Method]:
             return {"add": queues.add}
         case Queue():
             return {"push": queues.push, "pop": queues.pop, "peek": queues.peek}
+        case Storage():
+            return {"get": storage.get, "delete": storage.delete}
+        case AttachedCgroupStorage():
+            return {"get": storage.attached}
         case Outer():
             return {"get": get}
         case LpmTrie():
