@@ -43,6 +43,37 @@ class Socket(SocketCommon):
     priority: int
 
 
+class TcpSocket(_KernelOnly):
+    """What `bpf.helpers.tcp_sock(sk)` gives (Linux 5.1), `struct bpf_tcp_sock`: the state of a TCP connection."""
+
+    snd_cwnd: int
+    srtt_us: int
+    rtt_min: int
+    snd_ssthresh: int
+    rcv_nxt: int
+    snd_nxt: int
+    snd_una: int
+    mss_cache: int
+    ecn_flags: int
+    rate_delivered: int
+    rate_interval_us: int
+    packets_out: int
+    retrans_out: int
+    total_retrans: int
+    segs_in: int
+    data_segs_in: int
+    segs_out: int
+    data_segs_out: int
+    lost_out: int
+    sacked_out: int
+    bytes_received: int
+    bytes_acked: int
+    dsack_dups: int
+    delivered: int
+    delivered_ce: int
+    icsk_retransmits: int
+
+
 class FlowKeys(_KernelOnly):
     """`struct bpf_flow_keys`: where headers begin (`nhoff`, `thoff`) and what identifies the flow. Can be written."""
 
@@ -98,7 +129,18 @@ def _keys() -> tuple[Field, ...]:
     return tuple(Field(*row) for row in layout)
 
 
+def _tcp() -> tuple[Field, ...]:
+    """include/uapi/linux/bpf.h, struct bpf_tcp_sock: words in the order above, but two of 8 bytes."""
+    found, offset = [], 0
+    for name in TcpSocket.__annotations__:
+        layout = IntType(64 if name.startswith("bytes_") else 32)
+        found.append(Field(name, layout, offset))
+        offset += layout.size
+    return tuple(found)
+
+
 _FIELDS = _socket_fields()
+TCP_SOCKET = StructType("bpf_tcp_sock", _tcp(), 112, 8, TcpSocket)
 SOCKET = StructType("bpf_sock", _FIELDS, 80, 8, Socket)
 SOCKET_COMMON = StructType(
     "bpf_sock (not known to be full)", tuple(f for f in _FIELDS if f.name not in COMMON), 80, 8, SocketCommon

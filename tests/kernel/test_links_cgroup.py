@@ -609,3 +609,39 @@ def test_what_is_no_cgroup_is_told(cgroup: str, tmp_path: Path) -> None:
         first_counter.attach(1.5)
     with pytest.raises(Error, match="it is one of 'multi', 'override', 'exclusive'"):
         first_counter.attach(cgroup, mode="many")
+
+
+@bpf.cgroup_skb("egress")
+def measures(ctx: bpf.CgroupSkbContext) -> int:
+    sk = ctx.sk
+    if sk is None or sk.src_port != state.port:
+        return 1
+    tcp = bpf.helpers.tcp_sock(sk)
+    if tcp is not None:
+        seen[40] = tcp.mss_cache
+        seen[41] = tcp.snd_cwnd
+        seen[42] = tcp.bytes_received
+        seen[43] = tcp.icsk_retransmits
+    kernels = bpf.helpers.skc_to_tcp_sock(sk)
+    if kernels is not None:
+        seen[44] = kernels.mss_cache
+    return 1
+
+
+@pytest.mark.skipif(kernel_version() < (5, 11), reason="this kernel has not these helpers in these programs")
+def test_helpers_give_the_state_of_a_connection(cgroup: str) -> None:
+    def talk() -> None:
+        with listener() as server, socket.create_connection(server.getsockname()) as client:
+            accepted, _ = server.accept()
+            with accepted:
+                state.port = client.getsockname()[1]
+                accepted.send(bytes(500))
+                client.recv(1000)
+                client.send(b"x")
+                accepted.recv(1)
+
+    with measures.attach(cgroup):
+        inside(cgroup, talk)
+        assert seen[40] == seen[44] > 500
+        assert seen[41] >= 2
+        assert (seen[42] >= 500, seen[43]) == (True, 0)

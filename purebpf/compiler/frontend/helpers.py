@@ -155,10 +155,10 @@ def call(cx: Lowering, node: ast.Call, name: str) -> Value:
         assert value is not None
         ops.append(_argument(cx, where, found, argument, value, declared, sizes, index))
     if found.invalidates_packet:
-        result = _result(cx, found, ops, declared)
+        result = _result(cx, node, found, ops, declared)
         changed(cx)
         return result
-    return _result(cx, found, ops, declared)
+    return _result(cx, node, found, ops, declared)
 
 
 def _matched(
@@ -326,7 +326,7 @@ def map_op(cx: Lowering, node: ast.AST, declaration: MapDeclaration) -> Op:
     return cx.builder.emit("map", Ptr("map"), [], (name,))
 
 
-def _result(cx: Lowering, found: Helper, ops: list[Op], declared: MapDeclaration | None) -> Value:
+def _result(cx: Lowering, node: ast.AST, found: Helper, ops: list[Op], declared: MapDeclaration | None) -> Value:
     from purebpf.tables.helpers import ResultKind
 
     result = found.result
@@ -354,6 +354,13 @@ def _result(cx: Lowering, found: Helper, ops: list[Op], declared: MapDeclaration
         from purebpf.compiler.frontend import sockets
 
         return sockets.found(cx, found, ops)
+    if result.kind == ResultKind.BTF:
+        from purebpf.compiler.frontend import kernel
+
+        op, type = cx.call(found.name, ops), kernel.named(cx, node, result.pointee)
+        return kernel.pointing(cx, node, op, type, cx.unit.options.kernel_pointers, result.nullable)
+    if result.kind not in (ResultKind.VOID, ResultKind.NEVER) and not cx.flow.dead:
+        cx.fail(node, f"helper `{found.name}` cannot be called by a program yet: it gives a pointer (`{result.c_type}`)")
     cx.call(found.name, ops, I64)
     return NONE
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend.values import NONE, Const, Context, MaybeRef, Ref, Value, describe
+from purebpf.compiler.frontend.values import NONE, Const, Context, KernelRef, MaybeRef, Ref, Value, describe
 from purebpf.compiler.ir.ops import I64, Op, Ptr
-from purebpf.lang.sockets import FLOW_KEYS, SOCKET, SOCKET_COMMON
+from purebpf.lang.sockets import FLOW_KEYS, SOCKET, SOCKET_COMMON, TCP_SOCKET
 from purebpf.tables.enums import ProgramType
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from purebpf.tables.contexts import ContextField
     from purebpf.tables.helpers import Arg, Helper
 
+LAYOUTS = {"bpf_sock": SOCKET, "bpf_tcp_sock": TCP_SOCKET}
 FULL = frozenset({ProgramType.SOCK_OPS, ProgramType.SK_LOOKUP})  # of contexts that may have none, those whose socket is full
 
 
@@ -44,7 +45,7 @@ def _kernel_object(cx: Lowering, node: ast.Attribute, context: Context, field: C
 
 
 def is_socket(value: Value) -> bool:
-    return isinstance(value, Ref) and value.type in (SOCKET, SOCKET_COMMON)
+    return isinstance(value, Ref) and value.type in (SOCKET, SOCKET_COMMON, TCP_SOCKET)
 
 
 def argument(cx: Lowering, at: ast.AST, what: str, wanted: Arg, value: Value) -> Op:
@@ -53,6 +54,12 @@ def argument(cx: Lowering, at: ast.AST, what: str, wanted: Arg, value: Value) ->
         return cx.const(0)
     if wanted.releases:
         cx.fail(at, f"{what} would be given back, but sockets that a program sees are not its own")
+    if isinstance(value, KernelRef) and value.direct:
+        from purebpf.compiler.frontend import kernel
+
+        if value.nullable:
+            cx.fail(at, f"{what} may not be None", hint="give it a name and test that: `if sk is not None:`")
+        return kernel.address(cx, value)
     if not isinstance(value, Ref) or not is_socket(value):
         said = "None" if isinstance(value, Const) and value == NONE else describe(value)
         cx.fail(at, f"{what} is a socket, not {said}", hint="the context has one: `ctx.sk`")
@@ -67,11 +74,12 @@ def check_result(cx: Lowering, node: ast.AST, helper: Helper) -> None:
             f"helper `{helper.name}` cannot be called by a program yet: its socket must be given back",
             hint="a socket map's `assign(ctx, key)` looks one up, assigns it and gives it back",
         )
-    if helper.result.pointee != "bpf_sock":
+    if helper.result.pointee not in LAYOUTS:
         cx.fail(node, f"helper `{helper.name}` cannot be called by a program yet: it gives a `{helper.result.pointee}`")
 
 
 def found(cx: Lowering, helper: Helper, ops: list[Op]) -> Value:
     """The socket that a helper gives, or None."""
     op = cx.call(helper.name, ops, Ptr("btf", nullable=True))
-    return MaybeRef(op, Ref(op, 0, SOCKET, "ctx", writable=False), f"`{helper.name}` gives None where there is no such socket")
+    layout = LAYOUTS[helper.result.pointee]
+    return MaybeRef(op, Ref(op, 0, layout, "ctx", writable=False), f"`{helper.name}` gives None where there is no such socket")
