@@ -62,7 +62,7 @@ FIELDS = (
 
 @bpf.struct
 class Answer:
-    """In the same order."""
+    """In the same order, and what has other names in other kernels."""
 
     pid: s32 = 0
     parent: s32 = 0
@@ -82,7 +82,20 @@ class Answer:
     peer: u16 = 0
     family: u16 = 0
     socket_inode: u64 = 0
+    changed: s64 = 0  # when the file was, in seconds since 1970
     offsets: list[u32] = bpf.array(u32, len(FIELDS))
+
+
+class timespec64(bpf.KernelStruct):
+    tv_sec: s64
+
+
+class inode___before_6_11(bpf.KernelStruct):
+    __i_ctime: timespec64
+
+
+class inode___before_6_6(bpf.KernelStruct):
+    i_ctime: timespec64
 
 
 questions = bpf.Array[Question](max_entries=1)
@@ -93,6 +106,15 @@ def opened(descriptor: u32) -> u64:
     """The address of the `struct file` behind a descriptor; 0 where it cannot be read."""
     address = bpf.read_kernel(bpf.current.task.files.fdt.fd + POINTER * descriptor, u64)
     return address if address is not None else 0
+
+
+def changed(one: inode) -> s64:
+    """Where a field was renamed, the kernel is asked what it has; the ways that it has not are gone when it runs."""
+    if bpf.exists(inode, "i_ctime_sec"):
+        return s64(one.i_ctime_sec)
+    if bpf.exists(inode___before_6_11, "__i_ctime"):
+        return inode___before_6_11(one).__i_ctime.tv_sec
+    return inode___before_6_6(one).i_ctime.tv_sec
 
 
 @bpf.raw_tracepoint("sys_enter")
@@ -118,6 +140,7 @@ def whoami(ctx: bpf.RawTracepointContext) -> None:
     answer.peer = connection.sk.__sk_common.skc_dport
     answer.family = connection.sk.__sk_common.skc_family
     answer.socket_inode = connection.file.f_inode.i_ino
+    answer.changed = changed(one.f_inode)
     for place, (struct, name) in enumerate(FIELDS):
         answer.offsets[place] = bpf.offsetof(struct, name)
 
@@ -141,9 +164,9 @@ def ask(spec: CollectionSpec, file: int, socket: int) -> Answer:
 
 def show(answer: Answer) -> None:
     print(f"Linux {os.uname().release}")
-    values = {name: getattr(answer, name) for name in Answer.__annotations__ if name != "offsets"}
-    for (struct, field), offset, (name, value) in zip(FIELDS, answer.offsets, values.items(), strict=True):
-        print(f"{f'{struct.__name__}.{field}':<28}at {offset:>5}   {name:<13}{value}")
+    for (struct, field), offset, name in zip(FIELDS, answer.offsets, Answer.__annotations__, strict=False):
+        print(f"{f'{struct.__name__}.{field}':<28}at {offset:>5}   {name:<13}{getattr(answer, name)}")
+    print(f"{'a time by three names':<39}changed      {answer.changed}")
 
 
 def main(command: str = "", path: str = "") -> None:

@@ -68,6 +68,7 @@ def told_by_the_kernel(file: int, connection: socket.socket) -> dict[str, object
         "peer": connection.getpeername()[1],
         "family": connection.family,
         "socket_inode": os.fstat(connection.fileno()).st_ino,
+        "changed": int(info.st_ctime),
     }
 
 
