@@ -123,6 +123,7 @@ class Collection:
         self.engine = engine
         self.debugging = debugging  # compiled without what serves a debugger only: for running them as Python
         self._target: Options | None = None
+        self._sparing: set[Program] = set()  # those that the verifier found too complex
         self.programs = _reachable(programs, self.compiled)
         self.alone = list(alone)  # maps that are wanted whether or not a program uses them
         self.runners: dict[Program, Runner] = {}
@@ -145,19 +146,34 @@ class Collection:
         """The program as this collection loads it."""
         if self.debugging:
             return program.compiled(True, self.target)
+        if program in self._sparing:
+            return program.spared(self.engine, self.target)
         return program.loadable(self.engine, lambda: self.target)
 
     def load(self) -> Collection:
         """Compile what is not compiled yet, create the maps, load the programs. On an error nothing stays behind."""
-        try:
-            return self._load()
-        except Error:
-            used = [program.forget() for program in self.programs]
-            if not any(used):
-                raise
-        self.closed = False  # what an earlier process compiled may be to blame: once more, compiled now
-        self.maps, self.loaded, self._bound = {}, {}, []
-        return self._load()
+        first: Error | None = None
+        while True:
+            try:
+                return self._load()
+            except Error as error:
+                if not self._compiled_anew(error):
+                    raise first or error from None
+                first = first or error
+            self.closed = False
+            self.maps, self.loaded, self._bound = {}, {}, []
+
+    def _compiled_anew(self, error: Error) -> bool:
+        """Whether there is another way to compile what did not load: now, where an earlier process did it, or with less for the
+        verifier to follow, where that is what it refused."""
+        used = [program.forget() for program in self.programs]
+        if any(used):
+            return True
+        refused = next((program for program in self.programs if self._names.get(program) not in self.loaded), None)
+        if not isinstance(error, VerifierError) or not error.too_complex or refused is None or refused in self._sparing:
+            return False
+        self._sparing.add(refused)
+        return True
 
     def _load(self) -> Collection:
         self.spec, declarations, self._names = compile_together(self.programs, self.compiled, self.alone)

@@ -48,6 +48,9 @@ class KernelError(Error, OSError):
         return self.message
 
 
+GAVE_UP = ("BPF program is too large", "jumps is too complex")
+
+
 class VerifierError(KernelError):
     """The kernel's verifier rejected a program. `log` is its whole log; `explanation` what it means, where that was asked.
     `unresolved` tells by slot why CO-RE relocations have no answer in this kernel."""
@@ -57,3 +60,8 @@ class VerifierError(KernelError):
         self.log = log
         self.explanation = explanation
         self.unresolved: Mapping[int, str] = {}
+
+    @property
+    def too_complex(self) -> bool:
+        """Whether the verifier gave up before it was through: it takes a million instructions, and some thousand jumps."""
+        return any(word in self.log for word in GAVE_UP)

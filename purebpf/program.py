@@ -105,6 +105,12 @@ class Program:
             self._kept[engine.identity] = found
         return self._kept[engine.identity]
 
+    def spared(self, engine: Engine, target: Options) -> Loadable:
+        """The program with less for the verifier to follow. Raises CompileError."""
+        made = self.compiled(target=replace(target, sparing=True))
+        keep(self, engine, made)
+        return made
+
     def forget(self) -> bool:
         """Drop what an earlier process compiled; whether it was in use here."""
         used = bool(self._kept)

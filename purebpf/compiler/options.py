@@ -16,7 +16,8 @@ class Options:
     6.15 brought. `kernel_pointers` loads through pointers into the kernel that the verifier knows (5.11 for that to the
     current task), `kernel_casts` has it make one of any address (6.2). `big_endian` is the target's byte order. `debugging`
     leaves out what serves a debugger only: for running the program as Python. `btf` is a file with the types of another kernel,
-    by which the program is compiled; without one it is the running kernel."""
+    by which the program is compiled; without one it is the running kernel. `sparing` is for a program that the verifier found too
+    complex: longer, with less for it to follow."""
 
     cpu: int = 3
     may_goto: bool = True
@@ -28,6 +29,7 @@ class Options:
     big_endian: bool = False
     debugging: bool = False
     btf: str = ""
+    sparing: bool = False
 
     @property
     def old_kernels(self) -> bool:
@@ -45,13 +47,17 @@ class Options:
             self.cpu <= target.cpu
             and self.big_endian == target.big_endian
             and self.btf == target.btf
+            and (self.sparing or not target.sparing)
             and all(getattr(target, name) or not getattr(self, name) for name in OPTIONAL)
         )
 
     def within(self, target: Options) -> Options:
         """These, without the features that the target lacks, by the types that it names if these name none."""
         return replace(
-            self, btf=self.btf or target.btf, **{name: getattr(self, name) and getattr(target, name) for name in OPTIONAL}
+            self,
+            btf=self.btf or target.btf,
+            sparing=self.sparing or target.sparing,
+            **{name: getattr(self, name) and getattr(target, name) for name in OPTIONAL},
         )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from purebpf.compiler.diagnostics import ProgramError
 from purebpf.compiler.frontend import functions
 from purebpf.compiler.frontend.bounds import forget_bounds
-from purebpf.compiler.frontend.lower import Unit
+from purebpf.compiler.frontend.lower import ZEROS, Unit
 from purebpf.compiler.frontend.memory import LARGEST_SCRATCH
 from purebpf.compiler.frontend.source import source_of
 from purebpf.compiler.ir.ops import Function
@@ -29,6 +29,7 @@ from purebpf.compiler.passes.fold import fold
 from purebpf.compiler.passes.large_locals import move_large_locals
 from purebpf.compiler.passes.memory import forward_memory
 from purebpf.compiler.passes.sink import sink_operations
+from purebpf.compiler.passes.sparing import spare_the_verifier
 from purebpf.compiler.passes.stores import merge_stores
 from purebpf.compiler.target import allocation_check, layout, regalloc
 from purebpf.compiler.target.legalize import legalize
@@ -102,6 +103,8 @@ def compile_ir(
         remove_unreachable(fn)
         for _, apply in PASSES:
             apply(fn)
+        if options.sparing:
+            spare_the_verifier(fn, unit.zero_name, ZEROS)
     return unit, _called(unit.functions, unit.name)
 
 

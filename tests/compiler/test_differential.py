@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import Counter
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from purebpf.engine import Engine
 from purebpf.lang import sums
 from purebpf.vm.engine import VmEngine
-from tests.fuzz import spoil
+from tests.fuzz import pool, spoil
 from tests.fuzz.generate import Generator
 from tests.fuzz.guards import examine_unguarded
 from tests.fuzz.model import Model, Overflow
@@ -124,3 +126,16 @@ def test_the_model_has_the_languages_meaning(body: str, result: int) -> None:
 def test_the_model_refuses_what_it_cannot_say() -> None:
     with pytest.raises(Overflow):
         Model(SIMPLE.format(body="return (head.f0_u8 << 61) * 8 > 1")).run(bytes([10, *bytes(63)]))
+
+
+def test_a_process_that_is_killed_costs_its_seed_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    def report(seed: int, engines: tuple[Engine, ...]) -> pool.Report:
+        if seed == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return pool.Report(seed)
+
+    monkeypatch.setattr(pool, "seed_report", report)
+    found = {report.seed: report.failures for report in pool.reports(first=0, count=2 * pool.BATCH, seconds=60, jobs=2)}
+    assert sorted(found) == list(range(2 * pool.BATCH))
+    assert [seed for seed, failures in found.items() if failures] == [5]
+    assert "ended with status -9" in found[5][0].detail

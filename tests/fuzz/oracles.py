@@ -84,8 +84,7 @@ def attempt(failed: Callable[[str, str, str], Failure], name: str, run: Callable
     try:
         difference = run()
     except VerifierError as error:
-        large = "too large" in error.log or "too complex" in error.log
-        return failed("large" if large else "rejected", name, error.log[-1500:])
+        return failed("large" if error.too_complex else "rejected", name, error.log[-1500:])
     except (Error, IrRuntimeError) as error:
         return failed("wrong", name, f"{type(error).__name__}: {error}")
     except Exception:
@@ -147,7 +146,9 @@ def examine(
     target: Options | None = None,
 ) -> Failure | None:
     """Compile and run one program on these oracles; the first thing that is not as it should be. `strict` raises Overflow where
-    a program's meaning rests on ranges that the model does not know. `target` says what the engines take, if not all."""
+    a program's meaning rests on ranges that the model does not know. `target` says what the engines take, if not all. What the
+    verifier finds too complex is compiled again as a collection does it, `sparing`."""
+    target = target or Options(cpu=4)
     found = compiled(source, seed, cpu, strict, target)
     if isinstance(found, Failure):
         return found
@@ -169,6 +170,8 @@ def examine(
             return failure
     for engine in engines if "engines" in oracles else ():
         if failure := case.on(engine):
+            if failure.kind == "large" and not target.sparing:
+                return examine(source, seed, engines, cpu, strict, oracles, replace(target, sparing=True))
             return failure
     if "python" in oracles:
         return attempt(case.failed, "python", lambda: compare(run_python(program, case.inputs), case.expected))

@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from types import FrameType
 
 from purebpf.engine import Engine
@@ -28,7 +30,7 @@ SHARES = (700, 265, 30, 5)
 """How many in a thousand programs have each of these sizes."""
 PATIENCE = 60
 """Seconds of one processor's time for one program: more is a hang."""
-BATCH = 8
+BATCH = 64
 BUDGET = 2_000_000
 """Instructions for one run on the virtual machine: without its checks a loop may go on as long as the kernel lets it."""
 
@@ -111,31 +113,75 @@ def patiently(run: Callable[[], Failure | None], source: str, seed: int, mutatio
         signal.signal(signal.SIGPROF, before)
 
 
-def _batch(seeds: range) -> list[Report]:
-    warnings.simplefilter("ignore")  # spoiled programs are odd, and results here are any numbers
-    return [seed_report(seed, engines()) for seed in seeds]
-
-
 def reports(first: int, count: int | None, seconds: float, jobs: int) -> Iterator[Report]:
     """One report for each seed from `first` on, in any order, until the time is up or `count` seeds are done."""
     end = time.monotonic() + seconds
 
-    def batches() -> Iterator[range]:
+    def batches() -> Iterator[list[int]]:
         at, last = first, first + count if count is not None else None
         while time.monotonic() < end and (last is None or at < last):
             stop = at + BATCH if last is None else min(at + BATCH, last)
-            yield range(at, stop)
+            yield list(range(at, stop))
             at = stop
 
     if jobs == 1:
         for batch in batches():
-            yield from _batch(batch)
+            for seed in batch:
+                yield seed_report(seed, engines())
         return
-    with multiprocessing.get_context("fork").Pool(jobs) as pool:
-        waiting = []
-        for batch in batches():
-            waiting.append(pool.apply_async(_batch, (batch,)))
-            while len(waiting) >= 2 * jobs:
-                yield from waiting.pop(0).get()
-        for done in waiting:
-            yield from done.get()
+    yield from _shared(batches(), jobs)
+
+
+def _shared(batches: Iterator[list[int]], jobs: int) -> Iterator[Report]:
+    """The reports of batches that processes work on. One that is killed (a kernel may end whoever meets a mistake of its own)
+    costs its seed, which is reported; another goes on with the rest."""
+    workers: dict[Connection, tuple[BaseProcess, list[int]]] = {}
+    try:
+        while True:
+            while len(workers) < jobs and (batch := next(batches, None)) is not None:
+                worker = _worker(batch)
+                workers[worker[0]] = (worker[1], batch)
+            if not workers:
+                return
+            for pipe in wait(list(workers)):
+                assert isinstance(pipe, Connection)
+                process, batch = workers[pipe]
+                try:
+                    report: Report = pipe.recv()
+                except EOFError:
+                    del workers[pipe]
+                    pipe.close()
+                    process.join()
+                    if not batch:
+                        continue
+                    report = Report(batch[0], [_killed(batch[0], process.exitcode)])
+                    if batch[1:]:
+                        worker = _worker(batch[1:])
+                        workers[worker[0]] = (worker[1], batch[1:])
+                else:
+                    batch.pop(0)
+                yield report
+    finally:
+        for process, _ in workers.values():
+            process.kill()
+
+
+def _worker(seeds: list[int]) -> tuple[Connection, BaseProcess]:
+    """A process that examines seeds, and the pipe from which their reports come in order."""
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+
+    def work() -> None:
+        ours.close()
+        warnings.simplefilter("ignore")  # spoiled programs are odd, and results here are any numbers
+        for seed in seeds:
+            theirs.send(seed_report(seed, engines()))
+
+    process = context.Process(target=work, daemon=True)
+    process.start()
+    theirs.close()
+    return ours, process
+
+
+def _killed(seed: int, status: int | None) -> Failure:
+    return Failure("traceback", "", f"the process that examined it ended with status {status}", program(seed), seed)

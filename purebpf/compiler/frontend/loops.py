@@ -349,7 +349,7 @@ def _attempt(
     trip = max(1, cx.cost - cost_before)
     options = cx.unit.options
     means = budgets.means(cx, loop)
-    limit = WALKED if means else WALKED_AT_MOST
+    limit = (0 if options.sparing else WALKED) if means else WALKED_AT_MOST
     if (means or options.bpf_loop) and loop.trips:
         trip *= loop.trips if any(forks(header, end.block) for end in ends) else 1
         if loop.trips > FEW and any(choices(cx.fn, header, end.block, _moving(cx, loop, names, ends)) for end in ends):

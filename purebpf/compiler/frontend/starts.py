@@ -22,7 +22,8 @@ def hide(cx: Lowering, entry: Flow, header: Block, moved: set[Op]) -> None:
     times the ways through the body; and ranges that every trip moves, or that a comparison in the loop is about, which it would
     follow for ever. `moved` are the parameters of the header that the loop takes beyond the range in front of it."""
     given = dict(zip(header.params, arguments(entry), strict=True))
-    ranges = {op for op, start in given.items() if followed(start) and (op in moved or compared(header, op))}
+    everything = cx.unit.options.sparing
+    ranges = {op for op, start in given.items() if followed(start) and (everything or op in moved or compared(header, op))}
     hide_some(cx, entry, header, [op for op, start in given.items() if start.is_const or op in ranges])
 
 

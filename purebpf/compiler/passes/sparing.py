@@ -1,0 +1,93 @@
+"""A program in which the verifier has less to follow, for one that it found too complex.
+
+    before:  c = ult x, 7; br c                after:  y = or x, 0; c = ult y, 7; br c
+    before:  b2(x: i64): ...                   after:  b2(x: i64): z = add x, zero; ...
+
+From a comparison the verifier learns a range for each outcome, and where ways join it keeps what each of them brings: in a loop the
+ways of one trip multiply with those of the next. A copy is compared instead, which it does not connect with the number; and
+to a number in which ways join a zero is added that it does not know. Behind both, the ways are alike and one is enough.
+
+Requires: ssa, and is the last pass. Left alone are numbers that the verifier has to know, since an address or a call rests on them,
+and those that only choose between ways: all of their values are constants.
+"""
+
+from __future__ import annotations
+
+from purebpf.compiler.ir.analysis import enclosing_loops, reverse_postorder
+from purebpf.compiler.ir.ops import I32, I64, Block, Flag, Function, Op, Ptr, Type
+
+SIZES: dict[Type, int] = {I32: 4, I64: 8}
+
+
+def spare_the_verifier(fn: Function, zero: str, zeros: int) -> None:
+    """`zero` is the name of a map whose only value has so many eight-byte zeros."""
+    known = _proven(fn)
+    _hide_joined(fn, known, zero, zeros)
+    for block in fn.blocks:
+        last = block.terminator
+        if last is None or last.kind != "br":
+            continue
+        test = last.args[0]
+        if not test.info.flags & Flag.COMPARE or any(isinstance(arg.type, Ptr) or arg in known for arg in test.args):
+            continue
+        copies = [arg if arg.is_const else _copy(block, arg) for arg in test.args]
+        last.args[0] = Op(test.kind, test.type, copies, test.imm, test.loc, None, block)
+        block.ops.insert(-1, last.args[0])
+
+
+def _copy(block: Block, number: Op) -> Op:
+    """The number again, at the block's end."""
+    loc = block.ops[-1].loc
+    nothing = Op("const", number.type, [], (0,), loc, None, block)
+    made = Op("or", number.type, [number, nothing], (), loc, None, block)
+    block.ops[-1:-1] = [nothing, made]
+    return made
+
+
+def _hide_joined(fn: Function, known: set[Op], zero: str, zeros: int) -> None:
+    """Add the zeros where ways join. Not at the head of a loop: what comes back there is taken in by what came first."""
+    edges, loops = fn.predecessors(), enclosing_loops(fn)
+    hidden: dict[Op, Op] = {}
+    for block in fn.blocks:
+        if block is fn.entry or block in loops.get(block, ()):
+            continue
+        sums: list[Op] = []
+        for place, param in enumerate(block.params):
+            only_chooses = all(target.args[place].is_const for _, target in edges[block])
+            if param.type not in SIZES or param in known or only_chooses:
+                continue
+            at = Op("map_value", Ptr("map_value"), [], (zero, 0), block.ops[0].loc, None, block)
+            slot = 8 * (len(hidden) % zeros)
+            read = Op("load", param.type, [at], (SIZES[param.type], 0, slot), at.loc, None, block)
+            hidden[param] = Op("add", param.type, [read, param], (), at.loc, None, block)
+            sums += [at, read, hidden[param]]
+        block.ops[:0] = sums
+    added = set(hidden.values())
+    for op in fn.ops():
+        if op not in added:
+            op.args = [hidden.get(arg, arg) for arg in op.args]
+        for target in op.targets:
+            target.args = [hidden.get(arg, arg) for arg in target.args]
+
+
+def _proven(fn: Function) -> set[Op]:
+    """Numbers whose range the verifier has to know: what addresses and calls are made of, up to where a mask gives it."""
+    sources: dict[Op, list[Op]] = {}
+    work: list[Op] = []
+    for block in reverse_postorder(fn):
+        for target in block.terminator.targets if block.terminator is not None else ():
+            for param, arg in zip(target.block.params, target.args, strict=True):
+                sources.setdefault(param, []).append(arg)
+        for op in block.ops:
+            if isinstance(op.type, Ptr) or op.kind in ("call", "callsub", "kfunc"):
+                work += op.args
+    found: set[Op] = set()
+    while work:
+        op = work.pop()
+        if op in found or isinstance(op.type, Ptr):
+            continue
+        found.add(op)
+        masked = op.kind == "and" and op.args[1].is_const and op.args[1].value >= 0
+        if not masked and (op.pure or op.kind in ("guard", "param")):
+            work += [*op.args, *sources.get(op, ())]
+    return found
