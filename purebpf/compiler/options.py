@@ -16,8 +16,8 @@ class Options:
     6.15 brought. `kernel_pointers` loads through pointers into the kernel that the verifier knows (5.11 for that to the
     current task), `kernel_casts` has it make one of any address (6.2). `big_endian` is the target's byte order. `debugging`
     leaves out what serves a debugger only: for running the program as Python. `btf` is a file with the types of another kernel,
-    by which the program is compiled; without one it is the running kernel. `sparing` is for a program that the verifier found too
-    complex: longer, with less for it to follow."""
+    by which the program is compiled; without one it is the running kernel. `sparing` is for a program that the verifier found
+    too complex: longer, with less for it to follow."""
 
     cpu: int = 3
     may_goto: bool = True

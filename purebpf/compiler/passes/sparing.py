@@ -3,12 +3,13 @@
     before:  c = ult x, 7; br c                after:  y = or x, 0; c = ult y, 7; br c
     before:  b2(x: i64): ...                   after:  b2(x: i64): z = add x, zero; ...
 
-From a comparison the verifier learns a range for each outcome, and where ways join it keeps what each of them brings: in a loop the
-ways of one trip multiply with those of the next. A copy is compared instead, which it does not connect with the number; and
-to a number in which ways join a zero is added that it does not know. Behind both, the ways are alike and one is enough.
+From a comparison the verifier learns a range for each outcome, and where ways join it keeps what each of them brings: in a
+loop the ways of one trip multiply with those of the next. A copy is compared instead, which it does not connect with the
+number; and to a number in which ways join a zero is added that it does not know. Behind both, the ways are alike and one is
+enough.
 
-Requires: ssa, and is the last pass. Left alone are numbers that the verifier has to know, since an address or a call rests on them,
-and those that only choose between ways: all of their values are constants.
+Requires: ssa, and is the last pass. Left alone are numbers that the verifier has to know, since an address or a call rests on
+them, and those that only choose between ways: all of their values are constants.
 """
 
 from __future__ import annotations
