@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.kernels import boot, fetch
+from tests.kernels import boot, children, fetch
 from tests.kernels.ahead.host import ahead
 from tests.kernels.errors import CannotRun
 from tests.kernels.fetch import Kernel
@@ -63,7 +63,7 @@ def main(words: list[str] | None = None) -> int:
             runs = list(pool.map(lambda kernel: one(kernel, busybox, options, progress), kernels))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-            boot.end_all()
+            children.end_all()
     progress.clear()
     print(f"\n{table(runs)}")
     return 0 if all(run.good for run in runs) else 1
@@ -77,10 +77,10 @@ def one(kernel: Kernel, busybox: Path, options: argparse.Namespace, progress: Pr
     try:
         progress.say(f"{kernel.release}: compiling")
         given = ahead(kernel, busybox, tests, options.seconds, console)
+        progress.say(f"{kernel.release}: booting after {time.monotonic() - begin:.0f} s")
+        return boot.run(kernel, busybox, boot.pytest(tests), options.seconds, console, progress.tell, given)
     except CannotRun as error:
         return Results(kernel.release, trouble=[str(error)])
-    progress.say(f"{kernel.release}: booting after {time.monotonic() - begin:.0f} s")
-    return boot.run(kernel, busybox, boot.pytest(tests), options.seconds, console, progress.tell, given)
 
 
 def files(patterns: Iterable[str]) -> list[str]:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from tests.kernels.children import child
 from tests.kernels.fetch import Kernel
 from tests.kernels.initramfs import initramfs
 from tests.kernels.machines import PC, accelerator
@@ -27,7 +28,6 @@ PARAMETERS = (
     "quiet loglevel=4 rdinit=/init panic=-1 oops=panic "  # an oops ends the guest, and so the wait for it
     "mitigations=off nokaslr apparmor=0 selinux=0 audit=0"
 )
-GUESTS: set[subprocess.Popen[bytes]] = set()  # that run now
 PYTHON = "/usr/bin/python3"  # of the programs that a guest has of its own
 
 
@@ -101,19 +101,14 @@ def run(
     with tempfile.NamedTemporaryFile(prefix="purebpf-initramfs-") as archive:
         archive.write(initramfs(kernel, busybox, script(kernel, arguments, given)))
         archive.flush()
-        guest = subprocess.Popen(
-            command(kernel, Path(archive.name), console),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        GUESTS.add(guest)
-        try:
+        words = command(kernel, Path(archive.name), console)
+        with (
+            tempfile.TemporaryFile() as complaints,
+            child(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints) as guest,
+        ):
             in_time = listen(guest, begin + seconds, take)
-        finally:
-            guest.kill()
-            _, complaint = guest.communicate()
-            GUESTS.discard(guest)
+            complaints.seek(0)
+            complaint = complaints.read()
     results.seconds = time.monotonic() - begin
     if not in_time:
         results.trouble.append(f"not done after {seconds:.0f} seconds{while_running(results)}")
@@ -123,12 +118,6 @@ def run(
         results.trouble += [f"qemu: {line}" for line in complaint.decode(errors="replace").splitlines()]
         results.trouble.append(f"the console is in {console}")
     return results
-
-
-def end_all() -> None:
-    """End the guests that other threads wait for."""
-    for guest in list(GUESTS):
-        guest.kill()
 
 
 def while_running(results: Results) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -14,7 +15,7 @@ import pytest
 
 from purebpf.compiler.diagnostics import Place, UnsupportedProgram
 from purebpf.errors import Unsupported
-from tests.kernels import boot
+from tests.kernels import boot, children
 from tests.kernels.__main__ import files, main
 from tests.kernels.errors import CannotRun
 from tests.kernels.fetch import Kernel, choose, split
@@ -163,6 +164,15 @@ def test_a_guest_that_hangs_is_given_up() -> None:
     with guest("import time; print('one', flush=True); time.sleep(60)") as process:
         assert not boot.listen(process, time.monotonic() + 1, lines.append)
         process.kill()
+
+
+def test_nothing_stays_when_a_run_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(children, "_ended", False)
+    with children.child(["sleep", "60"]) as process:
+        children.end_all()
+        assert process.wait(10) == -signal.SIGKILL
+    with pytest.raises(CannotRun), children.child(["sleep", "60"]):
+        pass
 
 
 TESTS = """

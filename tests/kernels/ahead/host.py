@@ -9,15 +9,18 @@ import site
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from tests.kernels import boot
 from tests.kernels.ahead.features import features
+from tests.kernels.children import child
 from tests.kernels.fetch import Kernel
 from tests.kernels.results import FEATURES, Told
 
 FUZZ = "tests/kernel/test_fuzz.py"
+PATIENCE = 1800  # seconds for one of the host's runs, which may wait for what a stand-in does not do
 BATCH = 60
 """Random programs made ahead for each of the batches in `tests/kernel/test_fuzz.py`; it makes more where it wants more."""
 
@@ -56,4 +59,8 @@ def python(words: list[str], given: Mapping[str, str], log: IO[str] | int = subp
     """Run Python on the host. What it could not make, the guest will: its exit status says nothing, and its words are kept."""
     variables = {name: value for name, value in os.environ.items() if name not in ("PYTHONDONTWRITEBYTECODE", "PUREBPF_STREAM")}
     command = [sys.executable, *words]
-    subprocess.run(command, cwd=boot.ROOT, env=variables | given, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
+    with (
+        child(command, cwd=boot.ROOT, env=variables | given, stdin=subprocess.DEVNULL, stdout=log, stderr=log) as process,
+        suppress(subprocess.TimeoutExpired),
+    ):
+        process.wait(PATIENCE)
