@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from purebpf.lang.kernel_structs import KernelStruct, KernelUnion, pointer
     from purebpf.lang.kernel_types import enum_value, type_exists
     from purebpf.lang.kfuncs import kfunc_exists, kfuncs
+    from purebpf.lang.kptrs import Kptr
     from purebpf.lang.layout import exists, from_bytes, offsetof, sizeof, to_bytes
     from purebpf.lang.locks import SpinLock, Timer, rcu
     from purebpf.lang.maps import (
@@ -149,6 +150,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.kernel_structs": "KernelStruct KernelUnion pointer",
     "lang.kfuncs": "kfunc_exists kfuncs",
     "lang.kernel_types": "enum_value type_exists",
+    "lang.kptrs": "Kptr",
     "lang.layout": "exists from_bytes offsetof sizeof to_bytes",
     "lang.locks": "SpinLock Timer rcu",
     "lang.maps": "Array CgroupArray CpuMap DevMap DevMapHash Hash LruHash LruPerCpuHash PerCpuArray PerCpuHash PerfEventArray "

@@ -14,7 +14,7 @@ from purebpf.spec import MapTypes
 from purebpf.tables.enums import MapType
 
 MAGIC, VERSION, HEADER_BYTES = 0xEB9F, 1, 24
-INT, ARRAY, STRUCT, UNION, VAR, DATASEC = 1, 3, 4, 5, 14, 15
+INT, PTR, ARRAY, STRUCT, UNION, VAR, DATASEC, TYPE_TAG = 1, 2, 3, 4, 5, 14, 15, 18
 SIGNED, BOOL = 1, 4
 HAS_BITS = 1 << 31  # in the second word of a struct
 GLOBAL = 1  # the linkage of a variable
@@ -110,6 +110,9 @@ class Blob:
                 return self._array(self.number(IntType(8)), size)
             case ArrayType(element=element, count=count):
                 return self._array(self.number(element), count)
+            case KernelType(name="kptr", of=struct):
+                target = self.add([self.name(struct), STRUCT << 24, 0])  # the kernel knows it by its name
+                return self.add([0, PTR << 24, self.add([self.string("kptr"), TYPE_TAG << 24, target])])
             case KernelType(name=name, size=size, align=align):
                 unit = self.number(IntType(8 * align))
                 inside = unit if size == align else self._array(unit, size // align)

@@ -172,7 +172,7 @@ def lay_out(cls: type, packed: bool, names: dict[str, Any], local: Any) -> tuple
             raise declaring.in_class(cls, name, f"`{layout}` {why}")
         if kept_fields(layout.element if isinstance(layout, ArrayType) else layout):
             raise declaring.in_class(cls, name, "a record with a lock or timer is the value of a map itself, not a part of one")
-        if isinstance(layout, KernelType) and any(field.type == layout for field in fields):
+        if isinstance(layout, KernelType) and not layout.of and any(field.type == layout for field in fields):
             raise declaring.in_class(cls, name, f"a record has at most one `{layout}`")
         unit = layout.size * 8
         step = 8 if packed else layout.align * 8

@@ -163,14 +163,16 @@ class ArrayType:
 
 @data
 class KernelType:
-    """What the kernel keeps inside of a map's value, such as a lock: zeros at first, out of reach. `name` is its struct's."""
+    """What the kernel keeps inside of a map's value, such as a lock: zeros at first, out of reach. `name` is its struct's, `of`
+    what it holds: the name of a struct of the kernel, of a pointer."""
 
     name: str
     size: int
     align: int
+    of: str = ""
 
     def __str__(self) -> str:
-        return self.name
+        return f"{self.name} of {self.of}" if self.of else self.name
 
     def encode(self, value: Any) -> bytes:
         return bytes(self.size)

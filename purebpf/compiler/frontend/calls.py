@@ -175,6 +175,10 @@ def _method(cx: Lowering, node: ast.Call, method: Bound) -> Value:
             cx.usable(node.func.value if isinstance(node.func, ast.Attribute) else node, data)
             return dynptrs.method(cx, node, data, method.name)
         case Ref(type=KernelType()) as kept:
+            if kept.type.name == "kptr":
+                from purebpf.compiler.frontend import kptrs
+
+                return kptrs.method(cx, node, kept, method.name)
             return locks.timer_method(cx, node, kept, method.name)
         case Ref(type=CharsType() | BytesType()) as text if method.name == "startswith":
             cx.usable(node.func, text)

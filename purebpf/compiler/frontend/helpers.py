@@ -300,6 +300,8 @@ def _holds_what_it_may(cx: Lowering, node: ast.AST, declaration: MapDeclaration)
     tracing = (ProgramType.KPROBE, ProgramType.TRACEPOINT, ProgramType.PERF_EVENT, ProgramType.RAW_TRACEPOINT,
                ProgramType.RAW_TRACEPOINT_WRITABLE)  # fmt: skip
     for field in kept_fields(declaration.value_type) if declaration.parameters and declaration.has_types else ():
+        if str(field.type) not in ("bpf_spin_lock", "bpf_timer"):
+            continue
         refused = (*tracing, ProgramType.SOCKET_FILTER) if str(field.type) == "bpf_spin_lock" else tracing
         if cx.unit.kind.type in refused and not cx.flow.dead:
             cx.fail(

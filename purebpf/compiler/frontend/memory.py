@@ -219,10 +219,13 @@ def _store(cx: Lowering, node: ast.AST, ref: Ref, op: Op) -> None:
     cx.builder.emit("store", VOID, [ref.op, op], (ref.type.size, ref.offset))
 
 
+USES = {"bpf_spin_lock": "with record.lock:", "kptr": "old = record.field.xchg(new)"}
+
+
 def check_assignable(cx: Lowering, node: ast.AST, ref: Ref) -> None:
     """Refuse to assign what cannot be written, at the place's syntax."""
     if isinstance(ref.type, KernelType):
-        use = "with record.lock:" if "lock" in ref.type.name else "record.timer.start(f, nanoseconds)"
+        use = USES.get(ref.type.name, "record.timer.start(f, nanoseconds)")
         cx.fail(node, f"{named(ref.type)} is the kernel's and cannot be assigned", hint=f"it is used by `{use}`")
     check_writable(cx, node, ref)
 

@@ -18,6 +18,7 @@ KEY32 = IntType(32)
 KEEPERS = {  # map types whose values may hold these
     "bpf_spin_lock": (MapType.HASH, MapType.ARRAY),
     "bpf_timer": (MapType.HASH, MapType.LRU_HASH, MapType.ARRAY),
+    "kptr": (MapType.HASH, MapType.LRU_HASH, MapType.ARRAY, MapType.PERCPU_HASH, MapType.PERCPU_ARRAY, MapType.LRU_PERCPU_HASH),
 }
 
 
