@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     )
     from purebpf.lang.data import config, globals_
     from purebpf.lang.dynptrs import Dynptr, dynptr
+    from purebpf.lang.graphs import List, ListNode, RbNode, RbTree, drop, new
     from purebpf.lang.idioms import cookie, cpu, current, every, helpers, ktime, license, loop, printk, random, raw, redirect
     from purebpf.lang.kernel_structs import KernelStruct, KernelUnion, pointer
     from purebpf.lang.kernel_types import enum_value, type_exists
@@ -146,6 +147,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "TcAction TcContext TracepointContext TracingContext XdpAction XdpContext",
     "lang.data": "config globals=globals_",
     "lang.dynptrs": "Dynptr dynptr",
+    "lang.graphs": "List ListNode RbNode RbTree drop new",
     "lang.idioms": "cookie cpu current every helpers ktime license loop printk random raw redirect",
     "lang.kernel_structs": "KernelStruct KernelUnion pointer",
     "lang.kfuncs": "kfunc_exists kfuncs",

@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 @data
 class MapTypes:
     """What a map holds: BTF as it is loaded, and the numbers of the key's and the value's type in it; the key is 0 for a data
-    section. `required`: the kernel must know, as for locks and timers; else the map is created without where it will not."""
+    section. `required`: the kernel must know, as for locks and timers; else the map is created without where it will not.
+    `function` is the number of a function there, for programs that share the types (see `ProgramSpec.types_of`); else 0."""
 
     btf: bytes
     key: int
     value: int
     required: bool = False
+    function: int = 0
 
 
 @data
@@ -76,7 +78,8 @@ class ProgramSpec:
     `attach_to` is the hook that the section names (`syscalls/sys_enter_openat`), `stack` the bytes of stack that the deepest
     chain of calls needs, `requires` features beyond the instruction set (such as "may_goto"), `types` BTF that its functions
     and relocations refer to, by number from 1 on. `relocations` are what the instructions want to know of the kernel they will
-    run on; until then they hold the answers of the kernel that the program was compiled for.
+    run on; until then they hold the answers of the kernel that the program was compiled for. `types_of` names a map whose types
+    the kernel takes for the program's own, since its instructions name objects by numbers there.
     """
 
     name: str
@@ -92,6 +95,7 @@ class ProgramSpec:
     requires: tuple[str, ...] = ()
     types: tuple[Type, ...] = ()
     relocations: tuple[CoreRelocation, ...] = ()
+    types_of: str = ""
 
     @property
     def slots(self) -> int:

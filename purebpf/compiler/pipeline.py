@@ -98,6 +98,10 @@ def compile_ir(
     collection."""
     unit = Unit(name or function.__name__, kind, hook, options, license, {} if maps is None else maps, own=function)
     functions.lower_program(unit, function)
+    if unit.objects or unit.types_of:
+        from purebpf.compiler.frontend import objects
+
+        objects.settle(unit)
     for fn in unit.functions.values():
         forget_bounds(fn)
         remove_unreachable(fn)
@@ -183,6 +187,7 @@ def _compile(
         requires=(*unit.requires, *budget),
         types=types,
         relocations=asked,
+        types_of=unit.types_of,
     )
     return Compiled(
         program, unit.map_specs(), unit.used, list(dict.fromkeys(unit.warnings)), _needed(options, made), made, unit.meaning

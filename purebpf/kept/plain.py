@@ -38,7 +38,7 @@ def packed(made: Loadable, maps: list[MapDeclaration]) -> tuple[object, ...]:
     attach_type = None if p.attach_type is None else int(p.attach_type)
     functions = [_values(function) for function in p.functions]
     types, asked = [_plain(type) for type in p.types], [_values(relocation) for relocation in p.relocations]
-    program = p.name, p.license, p.section, attach_type, p.attach_to, p.flags, functions, p.stack, p.requires, types, asked
+    program = p.name, p.license, p.section, attach_type, p.attach_to, p.flags, functions, p.stack, p.requires, types, asked, p.types_of
     return program, instructions, [_values(line) for line in lines], declared, own, made.warnings, _values(made.options)
 
 
@@ -78,7 +78,7 @@ def _relocation(plain: tuple[int, int, int, str]) -> CoreRelocation:
 
 def unpacked(plain: Any, type: ProgramType, maps: list[MapDeclaration]) -> Loadable:
     """The program again, with the declarations at their places in `maps`. Raises Incomparable when one has another name now."""
-    (name, license, section, attach_type, attach_to, flags, functions, stack, requires, types, asked), *rest = plain
+    (name, license, section, attach_type, attach_to, flags, functions, stack, requires, types, asked, types_of), *rest = plain
     instructions, texts, declared, own, warnings, options = rest
     lines = [*(SourceLine(*text) for text in texts), None]  # -1 is none
     declarations = {}
@@ -107,5 +107,6 @@ def unpacked(plain: Any, type: ProgramType, maps: list[MapDeclaration]) -> Loada
         requires=tuple(requires),
         types=tuple(map(_built, types)),
         relocations=tuple(map(_relocation, asked)),
+        types_of=types_of,
     )
     return Loadable(program, specs, declarations, list(warnings), Options(*options))

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 from struct import pack
 
-from purebpf.errors import KernelError
+from purebpf.errors import KernelError, Unsupported
 from purebpf.isa.instruction import WIDE_LOAD
 from purebpf.isa.opcodes import PSEUDO_FUNC
 from purebpf.kernel.btf import load_btf
 from purebpf.kernel.descriptor import Descriptor
 from purebpf.kernel.errors import kernel_version
+from purebpf.kernel.map import KernelMap
 from purebpf.kernel.syscall import Pinned, address, pin
 from purebpf.spec import ProgramSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from purebpf.engine import EngineMap
     from purebpf.isa.instruction import SourceLine
     from purebpf.kernel import verifier
 
@@ -73,6 +77,27 @@ def tell(spec: ProgramSpec, what: str, fields: verifier.Fields) -> tuple[Descrip
         fields[f"{name}_rec_size"] = size
         fields[f"{name}_cnt"] = (len(functions) if name == "func_info" else len(lines)) // size
     return btf, held
+
+
+def share(spec: ProgramSpec, maps: Mapping[str, EngineMap], fields: verifier.Fields) -> tuple[Descriptor, list[Pinned]]:
+    """Have the fields name the types of a map as the program's own. They tell nothing of its functions but that they are some,
+    and no lines. Raises Unsupported where the map was not created for this."""
+    map = maps[spec.types_of]
+    assert isinstance(map, KernelMap)
+    if map.types.closed or map.spec.types is None:
+        raise Unsupported(
+            f"The program {spec.name!r} makes objects of types that the map {spec.types_of!r} was created with; it has to be created "
+            "with the program, not taken from elsewhere."
+        )
+    functions = b"".join(pack("=II", function.slot, map.spec.types.function) for function in spec.functions)
+    held = [pin(functions)]
+    fields |= {
+        "prog_btf_fd": map.types.number,
+        "func_info": address(held[0]),
+        "func_info_rec_size": FUNC_INFO_BYTES,
+        "func_info_cnt": len(spec.functions),
+    }
+    return Descriptor.none(), held
 
 
 def _blob(types: bytes, strings: Strings) -> bytes:

@@ -78,6 +78,7 @@ class KernelMap:
     def __init__(self, spec: MapSpec, descriptor: Descriptor) -> None:
         self.spec = spec
         self.descriptor = descriptor
+        self.types = Descriptor.none()  # of what is inside, for programs that share them
         self.value_bytes = (spec.value_size + 7) // 8 * 8 * cpus.possible() if spec.per_cpu else spec.value_size
         self.mechanism = ""  # how the last operation on many entries, or the last taking of one, was done
         self._spare: list[Slot] | _Closed = []
@@ -273,6 +274,7 @@ class KernelMap:
     def close(self) -> None:
         """Give up this process's reference; the map lives on while a program uses it."""
         self._spare = _Closed()
+        self.types.close()
         self.descriptor.close()
         if self._mapped is not None:
             mapped, self._mapped = self._mapped, None
@@ -331,7 +333,7 @@ def create_map(spec: MapSpec) -> KernelMap:
     def attempt(name: bytes) -> int:
         return with_memlock(lambda: bpf(Command.MAP_CREATE, {**fields, "map_name": name}))
 
-    types = _types(spec, what, fields)
+    answer, types = -1, _types(spec, what, fields)
     template = create_map(spec.inner) if spec.inner is not None else None
     if template is not None:
         fields["inner_map_fd"] = template.handle
@@ -341,7 +343,8 @@ def create_map(spec: MapSpec) -> KernelMap:
             fields |= {"btf_fd": 0, "btf_key_type_id": 0, "btf_value_type_id": 0}
             answer = with_name(spec.name, attempt)
     finally:
-        types.close()
+        if answer < 0 or spec.types is None or not spec.types.function:
+            types.close()
         if template is not None:
             template.close()
     if answer < 0:
@@ -355,6 +358,7 @@ def create_map(spec: MapSpec) -> KernelMap:
             reasons=CREATE_REASONS,
         )
     made = KernelMap(spec, Descriptor(answer, what))
+    made.types = types
     try:
         for key, value in spec.contents:
             made.update(key, value)

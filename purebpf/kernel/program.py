@@ -128,7 +128,7 @@ def load_program(spec: ProgramSpec, maps: Mapping[str, EngineMap], log_level: in
 
         if lacking := unseen(spec):
             raise lacking
-    told, _held = debug_info.tell(spec, what, fields)
+    told, _held = debug_info.share(spec, maps, fields) if spec.types_of else debug_info.tell(spec, what, fields)
     module = _hook(spec, fields)
     if calls is not None:
         calls.tell(fields)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import sys
 from struct import pack
 
-from purebpf.lang.types import ArrayType, BoolType, BytesType, CharsType, Field, IntType, KernelType, StructType, Type
+from purebpf.lang.types import ArrayType, BoolType, BytesType, CharsType, Field, IntType, KernelType, StructType, Type, kept_fields
 from purebpf.spec import MapTypes
 from purebpf.tables.enums import MapType
 
 MAGIC, VERSION, HEADER_BYTES = 0xEB9F, 1, 24
-INT, PTR, ARRAY, STRUCT, UNION, VAR, DATASEC, TYPE_TAG = 1, 2, 3, 4, 5, 14, 15, 18
+INT, PTR, ARRAY, STRUCT, UNION, FUNC, FUNC_PROTO, VAR, DATASEC, DECL_TAG, TYPE_TAG = 1, 2, 3, 4, 5, 12, 13, 14, 15, 17, 18
 SIGNED, BOOL = 1, 4
 HAS_BITS = 1 << 31  # in the second word of a struct
 GLOBAL = 1  # the linkage of a variable
@@ -42,7 +42,9 @@ def map_types(kind: MapType, key: Type, value: Type, required: bool = False) -> 
         return None
     made = Blob()
     first, second = made.number(key), made.number(value)
-    return MapTypes(made.encode(), first, second, required)
+    shared = any(isinstance(field.type, KernelType) and field.type.element for field in kept_fields(value))
+    function = made.function() if shared else 0
+    return MapTypes(made.encode(), first, second, required, function)
 
 
 def section_types(name: str, layout: StructType) -> MapTypes:
@@ -57,6 +59,21 @@ def section_types(name: str, layout: StructType) -> MapTypes:
     words = [made.string(name), DATASEC << 24 | len(variables), layout.size]
     section = made.add([*words, *(word for variable in variables for word in variable)])
     return MapTypes(made.encode(), 0, section)
+
+
+def node_of(head: KernelType) -> Field:
+    """The field by which records are in a list or tree."""
+    assert head.element is not None
+    wanted = "bpf_list_node" if head.name == "bpf_list_head" else "bpf_rb_node"
+    return next(field for field in head.element.kept if isinstance(field.type, KernelType) and field.type.name == wanted)
+
+
+def numbers_in(key: Type, value: Type, wanted: Type) -> int:
+    """The number of a type among those of a map."""
+    made = Blob()
+    made.number(key)
+    made.number(value)
+    return made.number(wanted)
 
 
 class Blob:
@@ -129,7 +146,23 @@ class Blob:
         bits = any(field.bits for field in layout.fields)
         members = [word for field in layout.fields for word in self._member(field, bits)]
         kind = (UNION if layout.union else STRUCT) << 24 | HAS_BITS * bits
-        return self.add([self.name(layout.name), kind | len(layout.fields), layout.size, *members])
+        made = self.add([self.name(layout.name), kind | len(layout.fields), layout.size, *members])
+        for index, field in enumerate(layout.fields):
+            if isinstance(field.type, KernelType) and field.type.element is not None:
+                self._contains(made, index, field.type)
+        return made
+
+    def _contains(self, record: int, index: int, head: KernelType) -> None:
+        """Say what a list or tree holds, by the names of its records and of their node."""
+        assert head.element is not None
+        self.number(head.element)
+        name, node = head.element.name, node_of(head).name
+        self.add([self.string(f"contains:{name}:{node}"), DECL_TAG << 24, record, index])
+
+    def function(self) -> int:
+        """A function of the file, of no certain kind."""
+        integer = self.number(IntType(32, signed=True))
+        return self.add([self.string("function"), FUNC << 24, self.add([0, FUNC_PROTO << 24, integer])])
 
     def _member(self, field: Field, bits: bool) -> tuple[int, int, int]:
         shift = field.shift if sys.byteorder == "little" else 8 * field.type.size - field.shift - field.bits

@@ -164,12 +164,13 @@ class ArrayType:
 @data
 class KernelType:
     """What the kernel keeps inside of a map's value, such as a lock: zeros at first, out of reach. `name` is its struct's, `of`
-    what it holds: the name of a struct of the kernel, of a pointer."""
+    what it holds, by name: a pointer a struct of the kernel, a list or tree records of the layout `element`."""
 
     name: str
     size: int
     align: int
     of: str = ""
+    element: StructType | None = None
 
     def __str__(self) -> str:
         return f"{self.name} of {self.of}" if self.of else self.name

@@ -153,6 +153,7 @@ def present(cx: Lowering, value: MaybeRef | MaybeInt | KernelRef, name: str | No
     plain = cx.builder.emit("guard", Ptr(kind.kind), [value.op], ("nonnull", 0, 0))
     ref = replace(value.ref, op=plain)
     maps.learn_presence(yes, value)
+    references.absent(no, references.object_of(value.op))
     _settle(yes, value, ref, name)
     _settle(no, value, NONE, name)
     return yes, no

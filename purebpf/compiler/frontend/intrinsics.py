@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from purebpf.compiler.frontend import atomics, dynptrs, each, helpers, kfunc_queries, memory, reading, stacks, text
+from purebpf.compiler.frontend import atomics, dynptrs, each, helpers, kfunc_queries, memory, objects, reading, stacks, text
 from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value, known
 from purebpf.compiler.ir.ops import I32, I64
 from purebpf.data import replace
@@ -152,6 +152,7 @@ INTRINSICS: dict[Any, Callable[[Lowering, ast.Call], Value]] = {
     **dynptrs.INTRINSICS,
     **each.INTRINSICS,
     **kfunc_queries.INTRINSICS,
+    **objects.INTRINSICS,
     **reading.INTRINSICS,
     **stacks.INTRINSICS,
     idioms.printk: printk,

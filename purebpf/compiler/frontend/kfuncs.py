@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
 
 
-def call(cx: Lowering, node: ast.AST, name: str, args: list[Op], result: Type = I64) -> Op:
-    """Call one, its arguments unchecked; the kernel wants a GPL-compatible licence for any of them."""
+def call(cx: Lowering, node: ast.AST, name: str, args: list[Op], result: Type = I64, locked: bool = False) -> Op:
+    """Call one, its arguments unchecked; the kernel wants a GPL-compatible licence for any of them. `locked`: it may be called
+    while a lock is held."""
     if not gpl_compatible(cx.unit.license) and not cx.flow.dead:
         cx.fail(
             node,
@@ -21,6 +22,7 @@ def call(cx: Lowering, node: ast.AST, name: str, args: list[Op], result: Type = 
             f"this module's licence is {cx.unit.license!r}",
             'bpf.license("GPL") at module level',
         )
-    cx.refuse_call(f"kernel function `{name}`")
+    if not locked:
+        cx.refuse_call(f"kernel function `{name}`")
     cx.forget()
     return cx.builder.emit("kfunc", result, args, (name,))

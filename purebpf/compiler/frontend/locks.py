@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from purebpf.compiler.diagnostics import UnsupportedProgram
-from purebpf.compiler.frontend import callbacks, each, helpers, memory, scopes
+from purebpf.compiler.frontend import callbacks, each, helpers, memory, references, scopes
 from purebpf.compiler.frontend.lower import Lowering
 from purebpf.compiler.frontend.values import NONE, IntValue, Ref, Value, describe
 from purebpf.compiler.ir.ops import I64, VOID, Function, Op, Ptr
@@ -50,11 +50,12 @@ def hold(cx: Lowering, node: ast.expr, lock: Ref, target: ast.expr | None) -> No
     place = memory.pointer(cx, lock)
     assert isinstance(place, Op)
     cx.call("spin_lock", [place], VOID)
-    scopes.enter(cx, f"{LOCK}`{shown}`", lambda: _give_back(cx, place))
+    scopes.enter(cx, f"{LOCK}`{shown}`", lambda: _give_back(cx, place), lock.op)
 
 
 def _give_back(cx: Lowering, place: Op) -> None:
     cx.call("spin_unlock", [place], VOID)
+    references.forget_borrowed(cx, "the lock is not held any more")
 
 
 def _in_a_map(cx: Lowering, node: ast.AST, place: Ref) -> MapDeclaration:

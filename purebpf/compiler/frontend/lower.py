@@ -30,6 +30,7 @@ from purebpf.errors import Error
 from purebpf.isa.instruction import SourceLine
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.program_types import ProgramKind
+from purebpf.lang.types import StructType
 from purebpf.spec import MapSpec
 from purebpf.tables.enums import MapType
 
@@ -85,6 +86,8 @@ class Unit:
     scratch: int = 0  # bytes of local memory in a per-CPU map
     warnings: list[str] = made(list)
     requires: dict[str, None] = made(dict)  # features, in order
+    objects: list[tuple[Op, StructType, Place]] = made(list)  # numbers of their types, to be known at the end
+    types_of: str = ""  # the map whose types the program shares
     costs: dict[str, int] = made(dict)  # of subprograms: see `Lowering.cost`
     meaning: Meaning = made(Meaning)
     own: object = None  # the Python function of the program itself

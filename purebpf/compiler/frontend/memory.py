@@ -219,7 +219,10 @@ def _store(cx: Lowering, node: ast.AST, ref: Ref, op: Op) -> None:
     cx.builder.emit("store", VOID, [ref.op, op], (ref.type.size, ref.offset))
 
 
-USES = {"bpf_spin_lock": "with record.lock:", "kptr": "old = record.field.xchg(new)"}
+USES = {
+    "bpf_list_head": "record.items.push_back(item)",
+    "bpf_rb_root": "record.items.add(item, less)",
+    "bpf_spin_lock": "with record.lock:", "kptr": "old = record.field.xchg(new)"}
 
 
 def check_assignable(cx: Lowering, node: ast.AST, ref: Ref) -> None:

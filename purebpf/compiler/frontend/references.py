@@ -10,13 +10,17 @@ import ast
 from typing import TYPE_CHECKING, NoReturn
 
 from purebpf.compiler.diagnostics import ProgramError
-from purebpf.compiler.frontend.values import NONE, Held, KernelRef, Unset, Value
-from purebpf.compiler.ir.ops import BOOL, VOID, Op
+from purebpf.compiler.frontend.values import NONE, Held, KernelRef, MaybeRef, Ref, Unset, Value
+from purebpf.compiler.ir.ops import BOOL, VOID, Op, Ptr
 from purebpf.data import replace
 
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.flow import Flow
     from purebpf.compiler.frontend.lower import Lowering
+
+
+DROP = "bpf_obj_drop_impl"
+OBJECT, BORROWED = "object", "borrowed"  # regions: memory of an object that the program holds, or looks at in a list or tree
 
 
 def _key(op: Op) -> str:
@@ -28,10 +32,10 @@ def held(flow: Flow) -> dict[Op, Held]:
     return {value.op: value for value in flow.state.values() if isinstance(value, Held)}
 
 
-def hold(cx: Lowering, node: ast.AST, op: Op, release: str) -> None:
+def hold(cx: Lowering, node: ast.AST, op: Op, release: str, offset: int = 0) -> None:
     """From here on the program has this reference."""
     shown = ast.unparse(node) if isinstance(node, ast.expr) else "this"
-    cx.flow.state[_key(op)] = Held(op, cx.place(node), shown, release)
+    cx.flow.state[_key(op)] = Held(op, cx.place(node), shown, release, offset)
 
 
 def is_held(cx: Lowering, op: Op) -> bool:
@@ -65,6 +69,8 @@ def check_end(cx: Lowering, flow: Flow, node: ast.AST, where: str = "") -> None:
 
 def _kept(one: Held, where: str) -> NoReturn:
     hint = f"`bpf.kfuncs.{one.release}(...)` gives it back" if one.release else "give it back"
+    if one.release == DROP:
+        hint = "`bpf.drop(...)` gives it back, a list or tree takes it"
     raise ProgramError(f"the reference that `{one.shown}` gives is not given back", one.place, where, f"{hint}, on every way")
 
 
@@ -78,15 +84,38 @@ def release_all(cx: Lowering) -> None:
 def _release(cx: Lowering, one: Held) -> None:
     from purebpf.compiler.frontend import kfuncs
 
-    kfuncs.call(cx, cx.here, one.release, [one.op], VOID)
+    more, whole = [cx.const(0)] if one.release == DROP else [], one.op
+    if isinstance(whole.type, Ptr):
+        whole = cx.builder.emit("guard", Ptr(whole.type.kind), [whole], ("nonnull", 0, 0))
+    if one.offset:
+        whole = cx.builder.emit("add", whole.type, [whole, cx.const(one.offset)])
+    kfuncs.call(cx, cx.here, one.release, [whole, *more], VOID)
+
+
+def forget_borrowed(cx: Lowering, why: str) -> None:
+    """Objects that were looked at in a list or tree are out of reach from here on."""
+    for name, value in cx.flow.names.items():
+        ref = value.ref if isinstance(value, MaybeRef) else value
+        if isinstance(ref, Ref) and ref.region == BORROWED:
+            cx.flow.names[name] = Unset(name, why)
+
+
+def object_of(op: Op) -> Op:
+    """What a guard has told about."""
+    while op.kind == "guard":
+        op = op.args[0]
+    return op
 
 
 def _op(value: Value | None) -> Op | None:
-    return value.op if isinstance(value, KernelRef) else None
+    if isinstance(value, KernelRef):
+        return value.op
+    ref = value.ref if isinstance(value, MaybeRef) else value
+    return object_of(value.op) if isinstance(ref, Ref) and ref.region == OBJECT else None  # type: ignore[union-attr]
 
 
 def _is_nothing(value: Value | None) -> bool:
-    return value == NONE or (isinstance(value, KernelRef) and value.op.is_const)
+    return value == NONE or (isinstance(value, KernelRef | MaybeRef) and value.op.is_const)
 
 
 def meet(flows: list[Flow], result: Flow | None) -> None:

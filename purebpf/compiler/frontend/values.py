@@ -117,12 +117,13 @@ class KernelRef(Value):
 @data
 class Held(Value):
     """A reference that the program has to give back: `op` is the object, `shown` the call at `place` that gave it, `release`
-    the kernel function that takes it back."""
+    the kernel function that takes it back, `offset` where the object begins, from there."""
 
     op: Op
     place: Place
     shown: str
     release: str
+    offset: int = 0
 
 
 @data
@@ -314,6 +315,8 @@ WHERE = {
     "packet": "in the packet",
     "ctx": "in the context",
     "mem": "in a ring",
+    "object": "of an object",
+    "borrowed": "of an object in a list or tree",
     EITHER: "in a map or this function's own",
 }
 

@@ -18,6 +18,8 @@ KEY32 = IntType(32)
 KEEPERS = {  # map types whose values may hold these
     "bpf_spin_lock": (MapType.HASH, MapType.ARRAY),
     "bpf_timer": (MapType.HASH, MapType.LRU_HASH, MapType.ARRAY),
+    "bpf_list_head": (MapType.HASH, MapType.LRU_HASH, MapType.ARRAY),
+    "bpf_rb_root": (MapType.HASH, MapType.LRU_HASH, MapType.ARRAY),
     "kptr": (MapType.HASH, MapType.LRU_HASH, MapType.ARRAY, MapType.PERCPU_HASH, MapType.PERCPU_ARRAY, MapType.LRU_PERCPU_HASH),
 }
 
@@ -133,7 +135,7 @@ class MapDeclaration:
             types = map_types(self.kind, key, value)
             return MapSpec(name, self.kind, key.size, value.size, self.max_entries, self.flags, types=types, pin=self.pin_path)
         for field in kept_fields(key) or kept:
-            allowed = KEEPERS[field.type.name] if isinstance(field.type, KernelType) and not kept_fields(key) else ()
+            allowed = KEEPERS.get(field.type.name, ()) if isinstance(field.type, KernelType) and not kept_fields(key) else ()
             if self.kind not in allowed:
                 where = "a key" if kept_fields(key) else f"{type(self).__name__}"
                 what = f"`{name}`: {where} cannot hold `{field.type}`"
