@@ -98,7 +98,7 @@ def compile_ir(
     collection."""
     unit = Unit(name or function.__name__, kind, hook, options, license, {} if maps is None else maps, own=function)
     functions.lower_program(unit, function)
-    if unit.objects or unit.types_of:
+    if unit.objects or unit.graph:
         from purebpf.compiler.frontend import objects
 
         objects.settle(unit)

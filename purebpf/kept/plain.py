@@ -38,7 +38,8 @@ def packed(made: Loadable, maps: list[MapDeclaration]) -> tuple[object, ...]:
     attach_type = None if p.attach_type is None else int(p.attach_type)
     functions = [_values(function) for function in p.functions]
     types, asked = [_plain(type) for type in p.types], [_values(relocation) for relocation in p.relocations]
-    program = p.name, p.license, p.section, attach_type, p.attach_to, p.flags, functions, p.stack, p.requires, types, asked, p.types_of
+    first = p.name, p.license, p.section, attach_type, p.attach_to, p.flags
+    program = *first, functions, p.stack, p.requires, types, asked, p.types_of
     return program, instructions, [_values(line) for line in lines], declared, own, made.warnings, _values(made.options)
 
 

@@ -86,8 +86,8 @@ def share(spec: ProgramSpec, maps: Mapping[str, EngineMap], fields: verifier.Fie
     assert isinstance(map, KernelMap)
     if map.types.closed or map.spec.types is None:
         raise Unsupported(
-            f"The program {spec.name!r} makes objects of types that the map {spec.types_of!r} was created with; it has to be created "
-            "with the program, not taken from elsewhere."
+            f"The program {spec.name!r} makes objects of types that the map {spec.types_of!r} was created with; it has to be "
+            "created with the program, not taken from elsewhere."
         )
     functions = b"".join(pack("=II", function.slot, map.spec.types.function) for function in spec.functions)
     held = [pin(functions)]

@@ -1,14 +1,14 @@
 """Objects of the program's own, kept in lists and search trees that lie in map values (Linux 6.6 for both as they are here).
 
-    @bpf.struct
-    class Job:
-        node: bpf.RbNode
-        due: u64
+@bpf.struct
+class Job:
+    node: bpf.RbNode
+    due: u64
 
-    @bpf.struct
-    class Plan:
-        lock: bpf.SpinLock
-        jobs: bpf.RbTree[Job]
+@bpf.struct
+class Plan:
+    lock: bpf.SpinLock
+    jobs: bpf.RbTree[Job]
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class RbTree(Generic[T]):
 
 
 @cache
-def _head(base: type, name: str, record: Any) -> type:
+def _head(base: Any, name: str, record: Any) -> type:
     layout = type_of(record)
     shown = f"bpf.{base.__name__}[{getattr(record, '__name__', record)}]"
     if not isinstance(layout, StructType) or layout.union:

@@ -9,7 +9,18 @@ from __future__ import annotations
 import sys
 from struct import pack
 
-from purebpf.lang.types import ArrayType, BoolType, BytesType, CharsType, Field, IntType, KernelType, StructType, Type, kept_fields
+from purebpf.lang.types import (
+    ArrayType,
+    BoolType,
+    BytesType,
+    CharsType,
+    Field,
+    IntType,
+    KernelType,
+    StructType,
+    Type,
+    kept_fields,
+)
 from purebpf.spec import MapTypes
 from purebpf.tables.enums import MapType
 

@@ -174,12 +174,12 @@ def _method(cx: Lowering, node: ast.Call, method: Bound) -> Value:
         case Dynptr() as data:
             cx.usable(node.func.value if isinstance(node.func, ast.Attribute) else node, data)
             return dynptrs.method(cx, node, data, method.name)
-        case Ref(type=KernelType()) as kept:
-            if kept.type.element is not None:
+        case Ref(type=KernelType() as inside) as kept:
+            if inside.element is not None:
                 from purebpf.compiler.frontend import graphs
 
                 return graphs.method(cx, node, kept, method.name)
-            if kept.type.name == "kptr":
+            if inside.name == "kptr":
                 from purebpf.compiler.frontend import kptrs
 
                 return kptrs.method(cx, node, kept, method.name)

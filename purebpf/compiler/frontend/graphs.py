@@ -9,9 +9,9 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend import callbacks, each, kfuncs, locks, memory, objects, references
+from purebpf.compiler.frontend import callbacks, each, kfuncs, locks, memory, objects, references, scopes
 from purebpf.compiler.frontend.references import BORROWED, DROP, OBJECT, object_of
-from purebpf.compiler.frontend.values import NONE, MaybeRef, Ref, Value, describe
+from purebpf.compiler.frontend.values import NONE, MaybeRef, Ref, Value, describe, with_article
 from purebpf.compiler.ir.ops import I64, Function, Op, Ptr
 from purebpf.lang.graphs import LIST_HEAD
 from purebpf.lang.map_types import node_of
@@ -35,7 +35,7 @@ def method(cx: Lowering, node: ast.Call, place: Ref, name: str) -> Value:
     if len(node.args) != methods[name] or node.keywords:
         cx.fail(node, f"`{name}` takes {('no arguments', '(item)', '(item, less)')[methods[name]]}")
     locks._in_a_map(cx, node.func, place)
-    cx.unit.types_of = cx.unit.types_of or "?"  # which it is turns out at the end
+    cx.unit.graph = cx.unit.graph or cx.place(node)
     _locked(cx, node, place, name)
     field = node_of(head)
     if name in ("pop_front", "pop_back"):
@@ -84,7 +84,9 @@ def _taken(cx: Lowering, node: ast.Call, head: KernelType, field: Field, name: s
     references.forget_borrowed(cx, f"the {_word(head)} has changed since")
     references.hold(cx, node, op, DROP, -field.offset)
     assert head.element is not None
-    return MaybeRef(op, Ref(op, -field.offset, head.element, OBJECT), f"`{ast.unparse(node)}` gives None where there is nothing")
+    return MaybeRef(
+        op, Ref(op, -field.offset, head.element, OBJECT), f"`{ast.unparse(node)}` gives None where there is nothing"
+    )
 
 
 def _seen(cx: Lowering, node: ast.Call, head: KernelType, field: Field, name: str, args: list[Op]) -> Value:
@@ -92,14 +94,20 @@ def _seen(cx: Lowering, node: ast.Call, head: KernelType, field: Field, name: st
     objects.allowed(cx, node, name)
     op = kfuncs.call(cx, node, name, args, objects.MAYBE, locked=True)
     assert head.element is not None
-    return MaybeRef(op, Ref(op, -field.offset, head.element, BORROWED), f"`{ast.unparse(node)}` gives None where there is nothing")
+    return MaybeRef(
+        op, Ref(op, -field.offset, head.element, BORROWED), f"`{ast.unparse(node)}` gives None where there is nothing"
+    )
 
 
 def _removed(cx: Lowering, node: ast.Call, place: Ref, head: KernelType, field: Field) -> Value:
     at, item = node.args[0], cx.expression(node.args[0])
     cx.usable(at, item)
     if not isinstance(item, Ref) or item.region != BORROWED or item.type is not head.element:
-        cx.fail(at, f"what is removed is a `{head.of}` that the tree gave, not {describe(item)}", hint="item = record.items.first()")
+        cx.fail(
+            at,
+            f"what is removed is {with_article(f'`{head.of}`')} that the tree gave, not {describe(item)}",
+            hint="item = record.items.first()",
+        )
     return _taken(cx, node, head, field, "bpf_rbtree_remove", [_head(cx, place), _node(cx, item, field)])
 
 
@@ -107,7 +115,7 @@ def _handed_over(cx: Lowering, node: ast.Call, place: Ref, head: KernelType, fie
     """`push_front(item)`, `push_back(item)`, `add(item, less)`."""
     item = objects.held(cx, node.args[0], cx.expression(node.args[0]), "what is handed over")
     if item.type is not head.element:
-        cx.fail(node.args[0], f"the {_word(head)} holds a `{head.of}`, not {describe(item)}")
+        cx.fail(node.args[0], f"the {_word(head)} holds {with_article(f'`{head.of}`')}, not {describe(item)}")
     function = f"bpf_list_{name}_impl" if name != "add" else "bpf_rbtree_add_impl"
     objects.allowed(cx, node, function)
     args = [_head(cx, place), _node(cx, item, field)]
@@ -135,7 +143,9 @@ def _less(cx: Lowering, node: ast.Call, head: KernelType, field: Field) -> str:
     lower = body.lower
 
     def compared(inner: Lowering, ops: list[Op]) -> list[End]:
+        scopes.enter(inner, f"{locks.LOCK}the tree's lock", lambda: None)
         ends = lower(inner, ops)
+        inner.scopes.clear()
         for _, value, at in ends:
             number = inner.integer(at, value, "what `less` gives")
             if number.low < 0 or number.high > 1:

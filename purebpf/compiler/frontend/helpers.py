@@ -264,6 +264,8 @@ def _memory(
     if not isinstance(value, Ref):
         cx.fail(at, f"{what} is a buffer (a record, array or text), not {describe(value)}")
     cx.usable(at, value)
+    if value.region in ("object", "borrowed"):
+        memory.whole(cx, at, value)
     if argument.writes and not value.writable:
         cx.fail(at, f"{what} is written, and this memory is read-only")
     if argument.size is not None and value.type.size < argument.size:

@@ -285,6 +285,8 @@ def _memory(cx: Lowering, at: ast.AST, what: str, wanted: Parameter, value: Valu
     cx.usable(at, value)
     if not isinstance(value, Ref):
         cx.fail(at, f"{what} is memory (a record, array or text), not {describe(value)}")
+    if value.region in ("object", "borrowed"):
+        memory.whole(cx, at, value)
     if wanted.size and value.type.size < wanted.size:
         cx.fail(at, f"{what} has {wanted.size} bytes", f"{named(value.type)} has {value.type.size}")
     if not value.writable or value.region in ("packet", "slice"):

@@ -55,7 +55,9 @@ def _given(cx: Lowering, at: ast.expr, struct: int, value: Value) -> Op:
     if not references.is_held(cx, value.op) or len(value.path) > 1:
         cx.fail(at, f"`{shown}` is no reference that this program holds", "only such a one can be kept in a map")
     if value.nullable:
-        cx.fail(at, f"`{shown}` may be None here", hint=f"test it first: `if {shown} is not None:`; `xchg(None)` empties the place")
+        cx.fail(
+            at, f"`{shown}` may be None here", hint=f"test it first: `if {shown} is not None:`; `xchg(None)` empties the place"
+        )
     return value.op
 
 

@@ -87,6 +87,7 @@ class Unit:
     warnings: list[str] = made(list)
     requires: dict[str, None] = made(dict)  # features, in order
     objects: list[tuple[Op, StructType, Place]] = made(list)  # numbers of their types, to be known at the end
+    graph: Place | None = None  # where it first uses a list or tree
     types_of: str = ""  # the map whose types the program shares
     costs: dict[str, int] = made(dict)  # of subprograms: see `Lowering.cost`
     meaning: Meaning = made(Meaning)

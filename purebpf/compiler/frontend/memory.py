@@ -222,7 +222,9 @@ def _store(cx: Lowering, node: ast.AST, ref: Ref, op: Op) -> None:
 USES = {
     "bpf_list_head": "record.items.push_back(item)",
     "bpf_rb_root": "record.items.add(item, less)",
-    "bpf_spin_lock": "with record.lock:", "kptr": "old = record.field.xchg(new)"}
+    "bpf_spin_lock": "with record.lock:",
+    "kptr": "old = record.field.xchg(new)",
+}
 
 
 def check_assignable(cx: Lowering, node: ast.AST, ref: Ref) -> None:
@@ -280,10 +282,11 @@ def step(ref: Ref) -> int:
 def whole(cx: Lowering, node: ast.AST, ref: Ref) -> None:
     """Refuse to copy what the kernel keeps inside of a map's value."""
     kept = (ref.type.name,) if isinstance(ref.type, KernelType) else tuple(f.name for f in kept_fields(ref.type))
-    if kept and ref.region == "map_value":
+    if kept and ref.region in ("map_value", "object", "borrowed"):
+        where = " in a map" if ref.region == "map_value" else ""
         cx.fail(
             node,
-            f"{named(ref.type)} in a map cannot be copied: its `{kept[0]}` is the kernel's",
+            f"{named(ref.type)}{where} cannot be copied: its `{kept[0]}` is the kernel's",
             hint="copy the fields that you need",
         )
 

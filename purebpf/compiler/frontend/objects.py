@@ -1,4 +1,4 @@
-"""Objects of the program's own: `bpf.new(Item, key=5)`, `bpf.drop(item)` (kernel functions bpf_obj_new, bpf_obj_drop; Linux 6.2).
+"""Objects of the program's own: `bpf.new(Item, key=5)`, `bpf.drop(item)` (bpf_obj_new, bpf_obj_drop; Linux 6.2).
 
 The kernel knows an object by the number of its type in the program's types. These are the types of the map whose records have
 a list or tree of such objects, and so the numbers are set when the program is lowered as a whole.
@@ -10,12 +10,12 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from purebpf.btf.types import Kind
 from purebpf.compiler.diagnostics import ProgramError
-from purebpf.compiler.frontend import kfunc_calls, kfunc_types, kfuncs, memory, references
+from purebpf.compiler.frontend import kernel, kfunc_calls, kfunc_types, kfuncs, memory, references
 from purebpf.compiler.frontend.references import BORROWED, DROP, OBJECT, object_of
-from purebpf.compiler.frontend.values import NONE, Const, MaybeRef, Ref, Value, describe
+from purebpf.compiler.frontend.values import NONE, Const, MaybeRef, Ref, Value, describe, named
 from purebpf.compiler.ir.ops import BOOL, I64, VOID, Op, Ptr
-from purebpf.data import replace
 from purebpf.lang import graphs
 from purebpf.lang.map_types import numbers_in
 from purebpf.lang.maps import MapDeclaration
@@ -29,9 +29,14 @@ MAYBE = Ptr("btf", nullable=True)
 
 
 def allowed(cx: Lowering, node: ast.AST, name: str) -> None:
-    """An error where this program may not call it, or this kernel has it not."""
+    """An error where this program may not call it, or this kernel has it not, or other nodes."""
     kfunc_types.find(cx, node, name)
     kfunc_calls.allowed(cx, node, name)
+    btf = kernel.btf_of(cx, node)
+    for own in (graphs.ListNode, graphs.RbNode):
+        found = btf.types_named(own.__bpf_type__.name, Kind.STRUCT)
+        if not found or btf.size_of(found[0]) != own.__bpf_type__.size:
+            cx.fail(node, "this kernel has no lists and trees of such nodes", "they came with Linux 6.6")
 
 
 def new(cx: Lowering, node: ast.Call) -> Value:
@@ -91,24 +96,22 @@ def drop(cx: Lowering, node: ast.Call) -> Value:
 def settle(unit: Unit) -> None:
     """Which map's types are the program's, and so the number of each object's type."""
     owners = {name: one for name, one in unit.used.items() if one.has_types and heads(one)}
-    if unit.global_ and owners:
-        place = unit.objects[0][2] if unit.objects else None
-        if place is not None:
-            raise ProgramError("a program with global subprograms cannot make objects", place)
-    if len(owners) > 1 and unit.objects:
+    where = unit.graph or unit.objects[0][2]
+    if unit.global_:
+        raise ProgramError("a program with global subprograms has no lists and trees", where)
+    if len(owners) > 1:
         raise ProgramError(
             "the lists and trees of a program lie in one map",
-            unit.objects[0][2],
+            where,
             f"it uses {' and '.join(f'`{name}`' for name in owners)}",
             "put them into one record, each with a name of its own",
         )
-    for name in owners:
-        unit.types_of = name
+    unit.types_of = next(iter(owners), "")
     for number, layout, place in unit.objects:
         owner = next((one for one in owners.values() if any(head.element is layout for head in heads(one))), None)
         if owner is None:
             hint = f"items: bpf.List[{layout}] or bpf.RbTree[{layout}] in the record of a map that the program uses"
-            raise ProgramError(f"there is no list or tree that a `{layout}` could be in", place, hint=hint)
+            raise ProgramError(f"there is no list or tree that {named(layout)} could be in", place, hint=hint)
         number.imm = (numbers_in(owner.key_type, owner.value_type, layout),)
 
 
@@ -116,11 +119,6 @@ def heads(declaration: MapDeclaration) -> list[KernelType]:
     """The lists and trees in a map's records."""
     kept = kept_fields(declaration.value_type)
     return [field.type for field in kept if isinstance(field.type, KernelType) and field.type.element is not None]
-
-
-def base(ref: Ref, layout: StructType) -> Ref:
-    """A record at the place of another."""
-    return replace(ref, type=layout)
 
 
 INTRINSICS: dict[Any, Callable[[Lowering, ast.Call], Value]] = {graphs.new: new, graphs.drop: drop}

@@ -49,7 +49,7 @@ def refuse_sleeping(cx: Lowering, node: ast.AST, function: str, shown: str) -> N
         cx.fail(
             node,
             f"`{shown}` may sleep, which cannot be while RCU is held",
-            f"it calls the helper `{helper}`",
+            f"it calls `{helper}`",
             "call it behind the `with`",
         )
 
@@ -57,6 +57,7 @@ def refuse_sleeping(cx: Lowering, node: ast.AST, function: str, shown: str) -> N
 def _sleeping(unit: Unit, name: str, seen: set[str]) -> str | None:
     """A helper that may sleep and that a function calls, itself or through others."""
     from purebpf.tables.helpers import helper
+    from purebpf.tables.kfuncs import kfunc
 
     if name in seen or name not in unit.functions:
         return None
@@ -64,6 +65,8 @@ def _sleeping(unit: Unit, name: str, seen: set[str]) -> str | None:
     for op in unit.functions[name].ops():
         if op.kind == "call" and (found := helper(op.imm[0])) is not None and found.sleeps:
             return found.name
+        if op.kind == "kfunc" and (facts := kfunc(op.imm[0])) is not None and facts.sleeps:
+            return facts.name
         if op.kind in ("callsub", "func") and (inner := _sleeping(unit, op.imm[0], seen)) is not None:
             return inner
     return None

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend import instead, memory, rings
+from purebpf.compiler.frontend import instead, memory, references, rings
 from purebpf.compiler.frontend.helpers import allowed, map_op, readable
 from purebpf.compiler.frontend.maps import held, queues, storage
 from purebpf.compiler.frontend.maps.entries import (
@@ -60,6 +60,7 @@ def _tail_call(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Val
         cx.fail(node, f"a tail call would never come back to end {cx.scopes[-1].what}", hint="make it behind the block")
     if not isinstance(context[1], Context):
         cx.fail(context[0], f"the first argument of `tail_call` is the context, not {describe(context[1])}")
+    references.check_end(cx, cx.flow, node, "still held at a `tail_call`, which may end the program")
     cx.call("tail_call", [context[1].op, map_op(cx, node, declaration), cx.integer(*index).op])
     return NONE
 
