@@ -14,7 +14,6 @@ class Plan:
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, Generic, TypeVar
 
 from purebpf.errors import Error
@@ -80,7 +79,6 @@ class RbTree(Generic[T]):
         _only_in_a_program("RbTree.remove()")
 
 
-@cache
 def _head(base: Any, name: str, record: Any) -> type:
     layout = type_of(record)
     shown = f"bpf.{base.__name__}[{getattr(record, '__name__', record)}]"

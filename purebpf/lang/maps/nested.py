@@ -55,7 +55,7 @@ class Outer(MapDeclaration, Generic[K, M]):
 
     @property
     def value_type(self) -> Type:
-        return InnerMapType("bpf_map", 8, 8, self.inner)
+        return InnerMapType("bpf_map", 8, 8, declaration=self.inner)
 
     def describe(self, name: str) -> MapSpec:
         inner = self.inner.describe(self.inner.name or f"{name}.inner")
