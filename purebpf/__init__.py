@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         ProbeContext,
         RawTracepointContext,
         SocketFilterContext,
+        StructOpsContext,
         SyscallContext,
         TcAction,
         TcContext,
@@ -116,6 +117,7 @@ if TYPE_CHECKING:
         sockops,
         xdp,
     )
+    from purebpf.operations import StructOps, struct_ops
     from purebpf.probes import kprobe, kretprobe, raw_tracepoint, uprobe, uretprobe, usdt
     from purebpf.program import (
         Attachment,
@@ -143,8 +145,8 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "kernel.objects.statistics": "statistics",
     "kernel.xsk": "XskSocket",
     "lang.atomic": "atomic",
-    "lang.contexts": "IterContext Packet PerfEventContext ProbeContext RawTracepointContext SocketFilterContext SyscallContext "
-    "TcAction TcContext TracepointContext TracingContext XdpAction XdpContext",
+    "lang.contexts": "IterContext Packet PerfEventContext ProbeContext RawTracepointContext SocketFilterContext "
+    "StructOpsContext SyscallContext TcAction TcContext TracepointContext TracingContext XdpAction XdpContext",
     "lang.data": "config globals=globals_",
     "lang.dynptrs": "Dynptr dynptr",
     "lang.graphs": "List ListNode RbNode RbTree drop new",
@@ -176,6 +178,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "networking": "cgroup_device cgroup_skb cgroup_sock cgroup_sock_addr cgroup_sockopt cgroup_sysctl flow_dissector lwt_in "
     "lwt_out lwt_seg6local lwt_xmit netfilter sk_lookup sk_msg sk_reuseport sk_skb sockops xdp",
     "probes": "kprobe kretprobe raw_tracepoint uprobe uretprobe usdt",
+    "operations": "StructOps struct_ops",
     "program": "Attachment Program fentry fexit fmod_ret load lsm perf_event socket_filter syscall tc tp_btf tracepoint",
 }
 
@@ -247,6 +250,8 @@ __all__ = [
     "SpinLock",
     "Stack",
     "StackTrace",
+    "StructOps",
+    "StructOpsContext",
     "SyscallContext",
     "SysctlContext",
     "TaskStorage",
@@ -339,6 +344,7 @@ __all__ = [
     "stack",
     "statistics",
     "struct",
+    "struct_ops",
     "syscall",
     "tc",
     "to_bytes",

@@ -196,9 +196,9 @@ def _compile(
 
 def _needed(options: Options, made: list[Function]) -> Options:
     """The options, without the pointers into the kernel that the program has not: any engine may take it then."""
-    ops = [op for fn in made for op in fn.ops() if op.kind in ("core_load", "call", "kfunc")]
-    called = {op.imm[0] for op in ops if op.kind != "core_load"}
-    pointers = "get_current_task_btf" in called or any(op.kind == "core_load" for op in ops)
+    ops = [op for fn in made for op in fn.ops() if op.kind in ("core_load", "core_store", "call", "kfunc")]
+    called = {op.imm[0] for op in ops if not op.kind.startswith("core")}
+    pointers = "get_current_task_btf" in called or any(op.kind.startswith("core") for op in ops)
     casts = "bpf_rdonly_cast" in called
     return replace(options, kernel_pointers=options.kernel_pointers and pointers, kernel_casts=options.kernel_casts and casts)
 

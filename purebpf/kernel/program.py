@@ -149,6 +149,11 @@ def load_program(spec: ProgramSpec, maps: Mapping[str, EngineMap], log_level: in
 def _hook(spec: ProgramSpec, fields: verifier.Fields) -> Descriptor:
     """Have the fields tell the hook of a program that is attached by the number of a type (Linux 5.5), as long as the result is
     open. Raises Error, with similar names, when the kernel has no such hook."""
+    if spec.type is ProgramType.STRUCT_OPS:
+        from purebpf.kernel.struct_ops import member_index
+
+        fields["attach_btf_id"], fields["expected_attach_type"] = member_index(*spec.attach_to.split("."))
+        return Descriptor.none()
     if spec.type not in BY_TYPE or not spec.attach_to:
         return Descriptor.none()
     from purebpf.kernel.hooks import open_hook

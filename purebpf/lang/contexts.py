@@ -175,3 +175,9 @@ class SyscallContext(_KernelOnly):
     """What a syscall program gets (Linux 5.14) whose parameter is no record: bytes without names."""
 
     __bpf_context__ = "syscall"
+
+
+class StructOpsContext(_KernelOnly):
+    """What an operation of the kernel that is a program gets (Linux 5.6). It has no fields: take the operation's parameters."""
+
+    __bpf_context__ = "struct_ops"

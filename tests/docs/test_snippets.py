@@ -15,6 +15,7 @@ import pytest
 from purebpf.btf.running import kernel_btf
 from purebpf.errors import Unsupported
 from purebpf.kernel.probe import permitted
+from purebpf.operations import StructOps
 from purebpf.program import Program, load
 
 ROOT = Path(__file__).parents[2]
@@ -82,6 +83,8 @@ def test_snippet(where: str, code: str, tmp_path: Path) -> None:
         if where.startswith(WITHOUT_PROGRAMS) or "import purebpf as bpf" not in code:
             return
         programs = [value for value in vars(module).values() if isinstance(value, Program)]
+        for operations in (value for value in vars(module).values() if isinstance(value, StructOps)):
+            programs += operations.programs.values()
         assert programs, f"{where} defines no program"
         if not where.startswith(OF_THE_KERNEL):
             with load(*programs, engine="vm"):

@@ -114,7 +114,7 @@ def _bind_parameters(cx: Lowering, source: Source) -> None:
     """The context alone, or parameters of what is traced."""
     given, kind = source.node.args, cx.unit.kind
     assert cx.context is not None
-    if kind.context in ("ProbeContext", "TracingContext", "IterContext"):
+    if kind.context in ("ProbeContext", "TracingContext", "IterContext", "StructOpsContext"):
         from purebpf.compiler.frontend import parameters
 
         return parameters.bind(cx, source)

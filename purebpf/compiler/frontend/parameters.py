@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from purebpf.compiler.frontend.source import Source
     from purebpf.compiler.frontend.user_parameters import Found, UserSlot
 
-TYPED = frozenset({"fentry", "fexit", "fmod_ret", "lsm", "tp_btf", "iter"})
-TRUSTED = frozenset({"lsm", "tp_btf", "iter"})  # whose arguments the verifier trusts (prog_args_trusted)
+TYPED = frozenset({"fentry", "fexit", "fmod_ret", "lsm", "tp_btf", "iter", "struct_ops"})
+TRUSTED = frozenset({"lsm", "tp_btf", "iter", "struct_ops"})  # whose arguments the verifier trusts (prog_args_trusted)
 AT_THE_END = frozenset({"fexit", "fmod_ret", "lsm", "kretprobe"})  # those that have `ret`
 USER = frozenset({"uprobe", "uretprobe"})  # on functions of processes
 PROBES = frozenset({"kprobe", "kretprobe"})
@@ -71,6 +71,10 @@ def bind(cx: Lowering, source: Source) -> None:
     if contexts == names:
         cx.flow.names |= {argument.arg: Context(cx.context) for argument in contexts}
         return
+    if kind.decorator == "struct_ops":
+        from purebpf.compiler.frontend import struct_ops
+
+        return struct_ops.bind(cx, source, names, contexts)
     if kind.decorator == "usdt":
         from purebpf.compiler.frontend import usdt
 

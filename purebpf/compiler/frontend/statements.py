@@ -135,6 +135,10 @@ def assign(cx: Lowering, node: ast.AST, target: ast.expr, value: Value) -> None:
             if isinstance(base, Context):
                 return context.assign(cx, target, base, attr, value, node)
             cx.usable(base_node, base)
+            if isinstance(base, KernelRef):
+                from purebpf.compiler.frontend import kernel_stores
+
+                return kernel_stores.assign_field(cx, target, base, value, node)
             cx.fail(target, f"{describe(base)} has no attribute that a program can assign")
         case ast.Subscript(value=base_node):
             base = cx.expression(base_node)
@@ -151,6 +155,10 @@ def assign(cx: Lowering, node: ast.AST, target: ast.expr, value: Value) -> None:
                 memory.check_assignable(cx, target, base)
                 return memory.store(cx, node, memory.element(cx, target, base, cx.expression(target.slice)), value)
             cx.usable(base_node, base)
+            if isinstance(base, KernelRef):
+                from purebpf.compiler.frontend import kernel_stores
+
+                return kernel_stores.assign_element(cx, target, base, value, node)
             cx.fail(target, f"{describe(base)} cannot be assigned by index", hint=instead.indexed(target, base))
         case _:
             cx.fail(target, "this cannot be assigned to")
@@ -269,6 +277,9 @@ def augmented(cx: Lowering, node: ast.AugAssign) -> None:
             base = cx.expression(base_node)
             if isinstance(base, Const) and isinstance(base.value, MapDeclaration):
                 return maps.augment(cx, node, target, base.value)
+            if isinstance(base, KernelRef):
+                old = cx.expression(ast.copy_location(ast.Subscript(base_node, target.slice, ast.Load()), target))
+                return assign(cx, node, target, operate(cx, node, node.op, target, old, node.value, cx.expression(node.value)))
             if not isinstance(base, Ref):
                 cx.usable(base_node, base)
                 cx.fail(target, f"{describe(base)} cannot be assigned by index", hint=instead.indexed(target, base))

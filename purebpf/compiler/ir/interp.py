@@ -296,6 +296,9 @@ class Interpreter:
         """There is no kernel memory here, so every field reads 0."""
         return 0
 
+    def core_store(self, op: Op, frame: Frame) -> None:
+        """Nor is there any to write."""
+
     def kfunc(self, op: Op, frame: Frame) -> Value:
         return self.env.kfunc(op.imm[0], [read(frame, arg) for arg in op.args])
 
@@ -415,6 +418,7 @@ HANDLERS: dict[str, Callable[[Interpreter, Op, Frame], Value | None]] = {
             "core",
             "core_add",
             "core_load",
+            "core_store",
         )
     },
 }

@@ -102,6 +102,7 @@ OPS: dict[str, OpInfo] = {
     "core": OpInfo(0, _P, ("ask", "root", "access", "value"), "what a relocation asks of the kernel it will run on"),
     "core_add": OpInfo(1, _P, ("root", "access", "value"), "an address in the kernel moved to a field of the type there"),
     "core_load": OpInfo(1, _R, ("size", "root", "access", "value"), "such a field, zero-extended; 0 where nothing can be read"),
+    "core_store": OpInfo(2, _W, ("size", "root", "access", "value"), "the second operand's low `size` bytes to such a field"),
     "alloca": OpInfo(0, Flag.NONE, ("size", "align", "name"), "memory on the stack for this call of the function"),
     "load": OpInfo(1, _R, ("size", "signed", "offset"), "`size` bytes at pointer + offset"),
     "store": OpInfo(2, _W, ("size", "offset"), "the low `size` bytes of the second operand to pointer + offset"),

@@ -53,7 +53,7 @@ def gives_nothing(op: Op) -> bool:
         return op.type == VOID
     if op.kind == "atomic":
         return not op.imm[3]
-    return op.kind == "store" or bool(OPS[op.kind].flags & Flag.TERMINATOR)
+    return op.kind in ("store", "core_store") or bool(OPS[op.kind].flags & Flag.TERMINATOR)
 
 
 def is_null(op: Op) -> bool:
@@ -341,6 +341,11 @@ def _callsub(op: Op, here: Surroundings) -> None:
     )
 
 
+def _core_store(op: Op, here: Surroundings) -> None:
+    for arg in op.args:
+        _want(isinstance(arg.type, Int), f"an address in the kernel and a number are wanted, not {arg.type}")
+
+
 def _jump(op: Op, here: Surroundings) -> None:
     """Its target is checked with those of all terminators."""
 
@@ -376,6 +381,7 @@ RULES: dict[str, Rule] = {
     "core": _core,
     "core_add": _core,
     "core_load": _core,
+    "core_store": _core_store,
     "alloca": _alloca,
     "load": _load,
     "store": _store,

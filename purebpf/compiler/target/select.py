@@ -408,6 +408,12 @@ class _Selector:
         core = Core(FIELD_BYTE_OFFSET, root, access)
         self.emit(Inst(LDX | MODE_MEM | SIZES[size], target, register, value, defs=(target,), uses=(register,), core=core))
 
+    def op_core_store(self, op: Op) -> None:
+        size, root, access, value = op.imm
+        register, source = self.use(op.args[0]), self.use(op.args[1])
+        core = Core(FIELD_BYTE_OFFSET, root, access)
+        self.emit(Inst(STX | MODE_MEM | SIZES[size], register, source, value, uses=(register, source), core=core))
+
     def op_callsub(self, op: Op) -> None:
         self.call(op, Inst(CALL_OPCODE, pseudo=CALL_LOCAL, symbol=op.imm[0]))
 

@@ -119,6 +119,7 @@ start:
   %there: i64 = core ask=2 root=114 access="0:93" value=1            @2:4
   %place: i64 = core_add %task root=114 access="0:94" value=1280     @3:4
   %pid: i64 = core_load %place size=4 root=114 access="0:93" value=8 @4:4
+  core_store %place, %pid size=4 root=114 access="0:93" value=8       @4:4
   %both: i64 = add %there, %pid                                      @4:4
   ret %both                                                          @4:4
 """

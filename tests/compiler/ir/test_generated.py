@@ -46,4 +46,5 @@ def test_generation_is_repeatable_and_reaches_all_integer_ops() -> None:
     kinds = {op.kind for seed in range(100) for fn in random_module(seed).functions for op in fn.ops()}
     assert set(OPS) - kinds == {
         "param", "func", "kfunc", "kfunc_there", "map", "map_value", "may_goto", "unreachable", "core", "core_add", "core_load",
+        "core_store",
     }  # fmt: skip
