@@ -117,7 +117,7 @@ if TYPE_CHECKING:
         sockops,
         xdp,
     )
-    from purebpf.operations import StructOps, struct_ops
+    from purebpf.operations import StructOps, register, struct_ops
     from purebpf.probes import kprobe, kretprobe, raw_tracepoint, uprobe, uretprobe, usdt
     from purebpf.program import (
         Attachment,
@@ -178,7 +178,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "networking": "cgroup_device cgroup_skb cgroup_sock cgroup_sock_addr cgroup_sockopt cgroup_sysctl flow_dissector lwt_in "
     "lwt_out lwt_seg6local lwt_xmit netfilter sk_lookup sk_msg sk_reuseport sk_skb sockops xdp",
     "probes": "kprobe kretprobe raw_tracepoint uprobe uretprobe usdt",
-    "operations": "StructOps struct_ops",
+    "operations": "StructOps register struct_ops",
     "program": "Attachment Program fentry fexit fmod_ret load lsm perf_event socket_filter syscall tc tp_btf tracepoint",
 }
 
@@ -328,6 +328,7 @@ __all__ = [
     "read_user",
     "read_user_str",
     "redirect",
+    "register",
     "s8",
     "s16",
     "s32",

@@ -6,7 +6,7 @@
 
         def ssthresh(sk): ...
 
-Its other attributes are the struct's other members. `register` puts it to use.
+Its other attributes are the struct's other members. `bpf.register(steady)` puts it to use.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from collections.abc import Collection as SomeOf
 from types import FunctionType
 
+from purebpf.errors import Error
 from purebpf.lang import declaring
 from purebpf.lang.program_types import KINDS
 from purebpf.program import Program, load
@@ -60,23 +61,11 @@ class StructOps:
     def name(self) -> str:
         return self.__name__
 
-    def register(self, *, link: bool = True) -> Registration:
-        """Load the programs if they are not loaded, and have the kernel use them until the result is closed.
+    @property
+    def __bpf_operations__(self) -> dict[str, Program]:
+        return self.programs
 
-        By a link since Linux 6.4; `link=False` takes the older way. Raises CompileError, VerifierError, KernelError with why
-        the kernel does not take them, Unsupported where there are no such operations.
-        """
-        own = next(iter(self.programs.values())).collection is None
-        collection = load(*self.programs.values(), engine="kernel") if own else next(iter(self.programs.values())).collection
-        assert collection is not None
-        try:
-            return Registration(self, collection, self._map(link).register(), own)
-        except BaseException:
-            if own:
-                collection.close()
-            raise
-
-    def _map(self, link: bool = True) -> Any:
+    def made(self, link: bool = True) -> Any:
         from purebpf.kernel.struct_ops import StructOpsMap
 
         loaded: dict[str, Any] = {name: program.loaded for name, program in self.programs.items()}
@@ -105,16 +94,17 @@ class Registration:
         """The link's id and type. Raises NotLoaded where there is no link."""
         return self.link.info
 
-    def update(self, other: StructOps) -> None:
+    def update(self, other: object) -> None:
         """Put other operations, of the same `name` for the kernel and loaded, in the place of these, without a gap (Linux 6.4).
         Raises Unsupported and KernelError."""
-        made = other._map()
+        found = _operations(other)
+        made = found.made()
         try:
             self.link.replace(made)
         except BaseException:
             made.descriptor.close()
             raise
-        self.operations = other
+        self.operations = found
 
     def close(self) -> None:
         self.link.close()
@@ -126,6 +116,29 @@ class Registration:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def register(operations: object, *, link: bool = True) -> Registration:
+    """Load a `@bpf.struct_ops` class if it is not loaded, and have the kernel use it until the result is closed.
+
+    By a link since Linux 6.4; `link=False` takes the older way. Raises CompileError, VerifierError, KernelError with why the
+    kernel does not take the operations, Unsupported where there are no such ones.
+    """
+    found = _operations(operations)
+    before = next(iter(found.programs.values())).collection
+    collection = before or load(*found.programs.values(), engine="kernel")
+    try:
+        return Registration(found, collection, found.made(link).register(), before is None)
+    except BaseException:
+        if before is None:
+            collection.close()
+        raise
+
+
+def _operations(given: object) -> StructOps:
+    if not isinstance(given, StructOps):
+        raise Error(f"a @bpf.struct_ops class is wanted here, not {given!r}")
+    return given
 
 
 @declaring.explained("@bpf.struct_ops", USAGE)

@@ -389,11 +389,18 @@ def spec_of(*programs: Program) -> CollectionSpec:
     return compile_together(programs, Program.compiled)[0]
 
 
-def load(*programs: Program | MapDeclaration, engine: str = "auto") -> Collection:
-    """Load programs together, so that they share their maps; and maps that are wanted without a program, too."""
+def load(*programs: Program | MapDeclaration | type, engine: str = "auto") -> Collection:
+    """Load programs together, so that they share their maps; the programs of operations (`@bpf.struct_ops`, a class for type
+    checkers); and maps that are wanted without a program, too."""
     chosen, _ = choose_engine(engine)
     own = [each for each in programs if isinstance(each, Program)]
-    return Collection(own, chosen, alone=[each for each in programs if not isinstance(each, Program)]).load()
+    alone: list[Any] = []
+    for each in programs:
+        if operations := getattr(each, "__bpf_operations__", None):
+            own += operations.values()
+        elif not isinstance(each, Program):
+            alone.append(each)
+    return Collection(own, chosen, alone=alone).load()
 
 
 def plain_decorator(kind: ProgramKind) -> Callable[[Callable[..., Any]], Program]:

@@ -146,7 +146,7 @@ class Connection:
 
 
 def test_a_connection_goes_by_it(kernel: KernelEngine, apart: None) -> None:
-    with steady.register() as registered:
+    with bpf.register(steady) as registered:
         if kernel_version() >= (6, 4):
             assert registered.mechanism == "struct_ops link"
             assert registered.info.type == LinkType.STRUCT_OPS
@@ -168,7 +168,7 @@ def test_a_connection_goes_by_it(kernel: KernelEngine, apart: None) -> None:
 
 
 def test_without_a_link(kernel: KernelEngine, apart: None) -> None:
-    with steady.register(link=False) as registered:
+    with bpf.register(steady, link=False) as registered:
         assert registered.mechanism == "struct_ops map"
         with Connection("bpf_steady") as connection:
             assert connection.send(MEGABYTE) == 10
@@ -180,8 +180,8 @@ def test_without_a_link(kernel: KernelEngine, apart: None) -> None:
 
 @LINKS
 def test_others_take_their_place(kernel: KernelEngine, apart: None) -> None:
-    with bpf.load(*steady.programs.values(), *wider.programs.values()):
-        with steady.register() as registered:
+    with bpf.load(steady, wider):
+        with bpf.register(steady) as registered:
             with Connection("bpf_steady") as connection:
                 assert connection.send(MEGABYTE) == 10
             registered.update(wider)
@@ -192,18 +192,18 @@ def test_others_take_their_place(kernel: KernelEngine, apart: None) -> None:
 
 
 def test_kernel_functions_of_the_operation(kernel: KernelEngine, apart: None) -> None:
-    with reno.register(), Connection("bpf_own_reno") as connection:
+    with bpf.register(reno), Connection("bpf_own_reno") as connection:
         connection.send(MEGABYTE)
         assert calls[5] > 0
 
 
 def test_a_name_is_registered_once(kernel: KernelEngine, apart: None) -> None:
     with (
-        bpf.load(*steady.programs.values(), *wider.programs.values()),
-        steady.register(),
+        bpf.load(steady, wider),
+        bpf.register(steady),
         pytest.raises(KernelError) as caught,
     ):
-        wider.register()
+        bpf.register(wider)
     assert caught.value.errno == errno.EEXIST
 
 
@@ -216,7 +216,7 @@ def test_what_the_kernel_wants_of_operations_is_told(kernel: KernelEngine) -> No
             calls[0] += 1
 
     with pytest.raises(KernelError, match="one that it wants is missing"):
-        partial.register()
+        bpf.register(partial)
 
     @bpf.struct_ops("tcp_congestion_ops")
     class misnamed:
@@ -226,7 +226,7 @@ def test_what_the_kernel_wants_of_operations_is_told(kernel: KernelEngine) -> No
             calls[0] += 1
 
     with pytest.raises(Error, match="no member `names`"):
-        misnamed.register()
+        bpf.register(misnamed)
 
     @bpf.struct_ops("tcp_congestion_ops")
     class long_named:
@@ -236,7 +236,7 @@ def test_what_the_kernel_wants_of_operations_is_told(kernel: KernelEngine) -> No
             calls[0] += 1
 
     with pytest.raises(Error, match="at most 15 bytes"):
-        long_named.register()
+        bpf.register(long_named)
 
 
 def test_specs() -> None:
