@@ -21,7 +21,9 @@ from purebpf.spec import MapSpec
 from purebpf.tables.enums import Command, MapType
 
 BY_CPU = frozenset({MapType.PERF_EVENT_ARRAY, MapType.CPUMAP})
-BPF_F_RDONLY_PROG, BPF_F_MMAPABLE = 1 << 7, 1 << 10
+RINGS = frozenset({MapType.RINGBUF, MapType.USER_RINGBUF})
+AT_OBJECTS = frozenset({MapType.SK_STORAGE, MapType.TASK_STORAGE, MapType.INODE_STORAGE, MapType.CGRP_STORAGE})
+BPF_F_NO_PREALLOC, BPF_F_RDONLY_PROG, BPF_F_MMAPABLE = 1, 1 << 7, 1 << 10
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from purebpf.kernel.batch import Buffer
@@ -308,9 +310,20 @@ def map_memory(descriptor: Descriptor, size: int, flags: int) -> mmap.mmap:
 
 
 def adjusted(spec: MapSpec) -> MapSpec:
-    """With the sizes that only this machine knows."""
-    if spec.type in BY_CPU and not spec.max_entries:
+    """With the sizes and flags of which only one value is possible, or that only this machine knows: an entry for each CPU at
+    most, rings of a power of two of whole pages, maps of maps with values of 4 bytes; tries and values at objects, whose
+    number nobody knows, make no entries before they are wanted."""
+    if spec.type in BY_CPU and (not spec.max_entries or spec.max_entries > cpus.identifiers()):
         return replace(spec, max_entries=cpus.identifiers())
+    if spec.type in RINGS:
+        pages = max(-(-spec.max_entries // mmap.PAGESIZE), 1)
+        return replace(spec, max_entries=mmap.PAGESIZE << (pages - 1).bit_length())
+    if spec.inner is not None:
+        return replace(spec, value_size=4)
+    if spec.type in AT_OBJECTS:
+        return replace(spec, max_entries=0, flags=spec.flags | BPF_F_NO_PREALLOC)
+    if spec.type is MapType.LPM_TRIE:
+        return replace(spec, flags=spec.flags | BPF_F_NO_PREALLOC)
     return spec
 
 
@@ -400,7 +413,9 @@ def freeze(map: KernelMap) -> None:
     """From now on the map cannot be written from user space. Linux 5.2."""
     answer = bpf(Command.MAP_FREEZE, {"map_fd": map.descriptor.number})
     if answer < 0:
-        raise failure(-answer, f"Freezing {map.descriptor.what}", first=(5, 2), feature="BPF_MAP_FREEZE")
+        reasons = {errno.EBUSY: "A process shares its memory and may write there."}
+        what = f"Freezing {map.descriptor.what}"
+        raise failure(-answer, what, first=(5, 2), feature="BPF_MAP_FREEZE", reasons=reasons)
 
 
 def handle_bytes(descriptor: int) -> bytes:

@@ -65,6 +65,26 @@ def marks_callers(ctx: bpf.TracingContext, id):
             note.calls += 1
 
 
+numbers = bpf.TaskStorage[u64]()
+
+
+@bpf.tp_btf("sys_enter")
+def reads_numbers(ctx: bpf.TracingContext, id):
+    n = numbers.get(bpf.current.task)
+    if n is not None:
+        told[0] = n + 1
+
+
+told = bpf.Array[u64](max_entries=1)
+
+
+def test_integers_are_copies(kernel: KernelEngine) -> None:
+    with reads_numbers.attach(engine="kernel"):
+        numbers[os.getpid()] = 41
+        os.getppid()
+        assert told[0] == 42
+
+
 @bpf.config
 class settings:
     pid: u32 = 0

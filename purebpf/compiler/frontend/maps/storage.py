@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend import kernel, sockets
+from purebpf.compiler.frontend import kernel, memory, sockets
 from purebpf.compiler.frontend.helpers import allowed, map_op
-from purebpf.compiler.frontend.maps.entries import arguments, value_ref
-from purebpf.compiler.frontend.values import IntValue, KernelRef, MaybeRef, Value, known
+from purebpf.compiler.frontend.maps.entries import arguments, if_there, value_ref
+from purebpf.compiler.frontend.values import NONE, IntValue, KernelRef, MaybeRef, Value, known
 from purebpf.compiler.ir.ops import Op, Ptr
 from purebpf.lang.maps import MapDeclaration
+from purebpf.lang.types import BoolType, IntType
 from purebpf.tables.enums import MapType
 
 if TYPE_CHECKING:
@@ -37,7 +38,11 @@ def get(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
     flags = cx.const(CREATE if create else 0)
     op = cx.call(f"{family}_get", [map_op(cx, node, declaration), where, cx.const(0), flags], Ptr("map_value", nullable=True))
     why = "where there is no memory for a new value" if create else "where there is no value yet; with `create=True` there is"
-    return MaybeRef(op, value_ref(cx, declaration, op), f"`{ast.unparse(node)}` gives None {why}")
+    why = f"`{ast.unparse(node)}` gives None {why}"
+    found = MaybeRef(op, value_ref(cx, declaration, op), why)
+    if isinstance(declaration.value_type, IntType | BoolType):
+        return if_there(cx, found, lambda ref: memory.load(cx, node, ref), lambda: NONE, why)
+    return found
 
 
 def delete(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
@@ -67,4 +72,5 @@ def attached(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value
     arguments(cx, node, declaration, "get", (), 0)
     allowed(cx, node, "get_local_storage")
     op = cx.call("get_local_storage", [map_op(cx, node, declaration), cx.const(0)], Ptr("map_value"))
-    return value_ref(cx, declaration, op)
+    place = value_ref(cx, declaration, op)
+    return memory.load(cx, node, place) if isinstance(declaration.value_type, IntType | BoolType) else place
