@@ -72,7 +72,11 @@ class EventMap(MapDeclaration, Generic[V]):
             yield from found
 
     def __iter__(self) -> Iterator[V]:
-        return self.records()
+        """The records until it is closed, or until Ctrl-C while it waits, which ends the loop quietly."""
+        try:
+            yield from self.records()
+        except KeyboardInterrupt:
+            return
 
     def __aiter__(self) -> AsyncIterator[V]:
         """`async for`: the records as they come, until it is closed."""
