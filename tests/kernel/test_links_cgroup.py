@@ -545,7 +545,7 @@ def test_programs_are_replaced_in_place(cgroup: str, how: str) -> None:
         assert state.count == 101
 
 
-@pytest.mark.skipif(kernel_version() < (5, 11), reason="this kernel cannot detach links")
+@pytest.mark.skipif(kernel_version() < (5, 9), reason="this kernel cannot detach links")
 def test_detaching_leaves_the_program_loaded(cgroup: str) -> None:
     with bpf.load(first_counter):
         first_counter.attach(cgroup).detach()

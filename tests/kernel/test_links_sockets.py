@@ -329,7 +329,7 @@ DATAGRAM = struct.pack("!6s6sH", b"\2" * 6, b"\4" * 6, 0x0800) + struct.pack(
 def test_a_dissector_fills_the_flow_keys(network: None) -> None:
     with dissect.load("kernel"):
         result = dissect.run(packet=DATAGRAM + bytes(8))
-        assert result.value == bpf.BPF_OK
+        assert result.value == (bpf.BPF_OK if kernel_version() >= (6, 1) else 1)  # before, whether it did
         assert state.count == 1
         keys = result.data
         assert struct.unpack_from("=HHH", keys) == (14, 34, 0x0800)

@@ -121,7 +121,9 @@ def probe(kernel: Kernel, type: str, ways: dict[str, list[Target]], member: Memb
                 match = GIVEN.search(log)
                 if match and match[1] != "scalar":
                     gives, nullable = ("btf", False) if "ptr_" in match[1] else KINDS[match[1]]
-            if valid(kernel.load(found[0], move(2, 0) + instruction(store, 1, 2, member.offset) + epilogue)):
+            places = (member.offset, member.offset + member.size - member.element) if member.count else (member.offset,)
+            stores = (move(2, 0) + instruction(store, 1, 2, place) + epilogue for place in places)
+            if all(valid(kernel.load(found[0], code)) for code in stores):  # of an array, the first and the last element
                 write.setdefault(attach, set()).add(size)
     if not read and not write:
         return None
