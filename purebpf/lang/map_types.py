@@ -30,7 +30,8 @@ SIGNED, BOOL = 1, 4
 HAS_BITS = 1 << 31  # in the second word of a struct
 GLOBAL = 1  # the linkage of a variable
 NAMES = {8: "char", 16: "short", 32: "int", 64: "long long"}
-TYPED = frozenset(  # other types of maps have nothing typed inside, or refuse BTF of it
+STORAGE = frozenset({MapType.SK_STORAGE, MapType.INODE_STORAGE, MapType.TASK_STORAGE, MapType.CGRP_STORAGE})
+TYPED = STORAGE | frozenset(  # other types of maps have nothing typed inside, or refuse BTF of it
     {
         MapType.HASH,
         MapType.ARRAY,
@@ -39,23 +40,20 @@ TYPED = frozenset(  # other types of maps have nothing typed inside, or refuse B
         MapType.LRU_HASH,
         MapType.LRU_PERCPU_HASH,
         MapType.LPM_TRIE,
-        MapType.SK_STORAGE,
-        MapType.INODE_STORAGE,
-        MapType.TASK_STORAGE,
-        MapType.CGRP_STORAGE,
     }
 )
 
 
 def map_types(kind: MapType, key: Type, value: Type, required: bool = False) -> MapTypes | None:
-    """Key and value of a map; None for a type of map that takes no BTF. `required`: the kernel must know."""
+    """Key and value of a map; None for a type of map that takes no BTF. `required`: the kernel must
+    know, as it always must of local storage."""
     if kind not in TYPED or (kind is MapType.LPM_TRIE and not isinstance(key, StructType)):
         return None
     made = Blob()
     first, second = made.number(key), made.number(value)
     shared = any(isinstance(field.type, KernelType) and field.type.element for field in kept_fields(value))
     function = made.function() if shared else 0
-    return MapTypes(made.encode(), first, second, required, function)
+    return MapTypes(made.encode(), first, second, required or kind in STORAGE, function)
 
 
 def section_types(name: str, layout: StructType) -> MapTypes:
