@@ -35,6 +35,21 @@ def unknown(kind: ProgramKind, hook: str) -> str | None:
     return None
 
 
+def unknown_elsewhere(kind: ProgramKind, hook: str) -> str | None:
+    """The same by another kernel's BTF, which tells nothing of tracepoints' formats and not of all functions."""
+    from purebpf.btf.hooks import HOOKS, hook_names, unknown_hook
+    from purebpf.btf.running import kernel_btf
+    from purebpf.tables.enums import AttachType
+
+    if kind.decorator == "tracepoint":
+        return None
+    if kind.decorator != "raw_tracepoint":
+        return unknown(kind, hook)
+    event = AttachType.TRACE_RAW_TP
+    known = hook_names(kernel_btf(), HOOKS[event])
+    return unknown_hook(event, hook) if known and hook not in known else None
+
+
 def _typed(kind: ProgramKind, hook: str) -> str | None:
     """Of hooks that the kernel's BTF names."""
     from purebpf.btf.hooks import find_hook, unknown_hook

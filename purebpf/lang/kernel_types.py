@@ -14,7 +14,8 @@ class KernelName(type):
     __bpf_kernel_type__: str
 
     def __call__(cls, *args: object, **keywords: object) -> object:
-        raise Error(f"`{cls.__name__}` is the kernel's own: in a program `{cls.__name__}(address)` is what lies at an address")
+        name = cls.__name__
+        raise Error(f"`{name}` is the kernel's own: in a program, in the kernel, `{name}(address)` is what lies at an address")
 
     def __repr__(cls) -> str:
         return f"<the kernel's {cls.__name__}>"

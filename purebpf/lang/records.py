@@ -164,6 +164,8 @@ def lay_out(cls: type, packed: bool, names: dict[str, Any], local: Any) -> tuple
                 float: "there are no floats in the kernel",
                 type(None): "a field is always there: use a value that means none, or a second field that says so",
             }.get(origin, "use u8 to s64, be16 to be64, bool, a @bpf.struct, or a specifier such as bpf.chars(16)")
+            if hasattr(annotation, "__bpf_kernel_type__"):
+                hint = "objects of the kernel stay there: have a field for each value that you copy from them"
             shown = annotation.__name__ if isinstance(annotation, type) and origin is annotation else annotation
             raise declaring.in_class(cls, name, f"`{shown}` has no layout", hint)
         plain = default is _MISSING or type_of(type(default)) == layout

@@ -5,11 +5,12 @@ from __future__ import annotations
 import builtins
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from purebpf.lang import idioms, records
 from purebpf.lang.types import CharsType, type_of
 from purebpf.runner import places
+from purebpf.runner.kernel_types import refuse
 from purebpf.runner.names import seen, stands_for, stands_for_kind
 from purebpf.vm.text_helpers import print_line
 
@@ -106,6 +107,10 @@ class Current:
     @property
     def gid(self) -> int:
         return self._runner.helper("get_current_uid_gid") >> 32  # type: ignore[no-any-return]
+
+    @property
+    def task(self) -> NoReturn:
+        refuse("bpf.current.task")
 
     @property
     def cgroup_id(self) -> int:

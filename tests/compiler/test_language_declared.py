@@ -269,6 +269,8 @@ DECLARATIONS = {
     "class t(bpf.KernelStruct):\n    own: Own = bpf.pointer()": ("nothing in the kernel to point to", "u64"),
     "class t(bpf.KernelStruct):\n    low: str = bpf.bits(3)": ("for an integer", "bpf.bits(1)"),
     "class t(bpf.KernelStruct, int):\n    a: u8": ("inherits nothing", ""),
+    "class a(bpf.KernelStruct):\n    x: u8\nm = bpf.Hash[u32, a](max_entries=1)": ("`a` has no layout", "stay there"),
+    "class a(bpf.KernelStruct):\n    x: u8\n@bpf.struct\nclass r:\n    y: a": ("r.y: `a` has no layout", "stay there"),
     "class a(bpf.KernelStruct):\n    x: u8\nclass t(a):\n    y: u8": ("inherits nothing", ""),
 }
 
@@ -286,8 +288,30 @@ def test_a_wrong_declaration_is_told_at_its_line(text: str, tmp_path: Path) -> N
     assert "declared.py:" in str(caught.value)
 
 
+@bpf.xdp
+def in_python(ctx: bpf.XdpContext) -> bpf.XdpAction:
+    if len(ctx.packet) == 60:
+        found[0] = task_struct(5).tgid
+    elif len(ctx.packet) == 61:
+        found[0] = bpf.type_exists(task_struct)
+    else:
+        found[0] = task_struct(bpf.current.task).tgid
+    return bpf.XDP_PASS
+
+
+@pytest.mark.parametrize(
+    "length, said", [(60, r"task_struct\(address\)"), (61, r"bpf.type_exists\(\)"), (62, "bpf.current.task")]
+)
+def test_python_has_no_objects_of_the_kernel(length: int, said: str) -> None:
+    try:
+        with pytest.raises(Unsupported, match=f"{said}: Python has none of the kernel's objects"):
+            in_python.python(packet=bytes(length))
+    finally:
+        in_python.close()
+
+
 def test_such_types_are_for_programs() -> None:
-    with pytest.raises(Error, match="in a program `task_struct\\(address\\)` is what lies at an address"):
+    with pytest.raises(Error, match="in a program, in the kernel, `task_struct\\(address\\)` is what lies at an address"):
         task_struct(0)
 
 

@@ -77,6 +77,21 @@ def test_hooks_and_their_parameters_are_those_of_the_file(file: str) -> None:
         turned.compiled()
 
 
+@pytest.mark.parametrize("event", ["gadget_turned", "gadget_lost", "sys_enter"])
+def test_raw_tracepoints_are_those_of_the_file(event: str, tmp_path: Path) -> None:
+    k = there()
+    k.typedef("btf_trace_gadget_turned", k.ptr())
+    path = tmp_path / "vmlinux"
+    path.write_bytes(bytes(k.btf().raw))
+    program = bpf.raw_tracepoint(event)(look.function)
+    program.options = Options(btf=str(path))
+    if event == "gadget_turned":
+        assert program.compiled().program.attach_to == event
+    else:
+        with pytest.raises(CompileError, match=f"the kernel has no tracepoint `{event}`"):
+            program.compiled()
+
+
 def test_what_the_file_has_not_is_an_error(file: str) -> None:
     path = Path(file).with_name("empty")
     k = Kit()

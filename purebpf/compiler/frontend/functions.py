@@ -130,10 +130,11 @@ def _bind_parameters(cx: Lowering, source: Source) -> None:
 
 
 def _check_hook(cx: Lowering, source: Source) -> None:
-    """An event that the running kernel does not have is an error at the decorator."""
+    """An event that the kernel does not have is an error at the decorator."""
     from purebpf.lang import hooks
 
-    reason = hooks.unknown(cx.unit.kind, cx.unit.hook)
+    unknown = hooks.unknown_elsewhere if cx.unit.options.btf else hooks.unknown
+    reason = unknown(cx.unit.kind, cx.unit.hook)
     if reason is not None:
         cx.fail(source.node.decorator_list[0] if source.node.decorator_list else source.node, reason)
 

@@ -208,7 +208,7 @@ def subscript(cx: Lowering, node: ast.Subscript, ref: KernelRef) -> Value:
     asked = (int(CoreKind.FIELD_BYTE_SIZE), ref.root, access(first), btf.size_of(found.type))
     step = cx.builder.emit("mul", I64, [number.op, cx.builder.emit("core", I64, [], asked)])
     moved = cx.builder.emit("add", I64, [ref.op, step])  # so that the first element, from there, is the one
-    return read(cx, node, replace(inside, op=moved, path=first, direct=False), found.type, 0, False)
+    return read(cx, node, replace(inside, op=moved, path=first, direct=False, trust=""), found.type, 0, False)
 
 
 def member(btf: Btf, struct: int, name: str) -> tuple[tuple[int, ...], Member, bool] | None:

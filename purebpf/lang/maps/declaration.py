@@ -42,6 +42,8 @@ def _check_type(map: type, wanted: Any) -> None:
         shown = wanted.__name__ if wanted is origin else wanted
         plain = isinstance(wanted, type) and wanted.__module__ not in ("builtins", "typing")
         hint = f"write `@bpf.struct` above `class {shown}`" if plain else WORDS.get(origin, LAYOUTS)
+        if hasattr(wanted, "__bpf_kernel_type__"):
+            hint = "objects of the kernel stay there: hold what you copy from them, in a @bpf.struct of your own"
         raise declaring.error(f"`bpf.{map.__name__}[...]`: `{shown}` has no layout", hint)
 
 
