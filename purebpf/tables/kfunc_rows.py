@@ -43,7 +43,7 @@ ROWS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ('generic', ('trusted',), ('bpf_send_signal_task',)),
     ('generic', ('rcu',), ('bpf_task_under_cgroup',)),
     ('tracing', ('acquire', 'trusted'), ('bpf_cpumask_acquire',)),
-    ('tracing', ('rcu',), ('bpf_cpumask_and', 'bpf_cpumask_any_and_distribute', 'bpf_cpumask_any_distribute', 'bpf_cpumask_clear', 'bpf_cpumask_clear_cpu', 'bpf_cpumask_copy', 'bpf_cpumask_empty', 'bpf_cpumask_equal', 'bpf_cpumask_first', 'bpf_cpumask_first_and', 'bpf_cpumask_first_zero', 'bpf_cpumask_full', 'bpf_cpumask_intersects', 'bpf_cpumask_or', 'bpf_cpumask_populate', 'bpf_cpumask_set_cpu', 'bpf_cpumask_setall', 'bpf_cpumask_subset', 'bpf_cpumask_weight', 'bpf_cpumask_xor')),
+    ('tracing', ('rcu',), ('bpf_cpumask_and', 'bpf_cpumask_any_and_distribute', 'bpf_cpumask_any_distribute', 'bpf_cpumask_clear', 'bpf_cpumask_clear_cpu', 'bpf_cpumask_copy', 'bpf_cpumask_empty', 'bpf_cpumask_equal', 'bpf_cpumask_first', 'bpf_cpumask_first_and', 'bpf_cpumask_first_zero', 'bpf_cpumask_full', 'bpf_cpumask_intersects', 'bpf_cpumask_or', 'bpf_cpumask_populate', 'bpf_cpumask_set_cpu', 'bpf_cpumask_setall', 'bpf_cpumask_subset', 'bpf_cpumask_weight', 'bpf_cpumask_xor', 'bpf_cpumask_test_cpu', 'bpf_cpumask_test_and_set_cpu', 'bpf_cpumask_test_and_clear_cpu')),
     ('tracing', ('acquire', 'null'), ('bpf_cpumask_create',)),
     ('tracing', ('release',), ('bpf_cpumask_release',)),
     ('syscall', ('acquire', 'null', 'rcu'), ('bpf_crypto_ctx_acquire',)),
