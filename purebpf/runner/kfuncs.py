@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from purebpf.errors import Unsupported
-from purebpf.lang import kfuncs, walks
+from purebpf.lang import graphs, kfuncs, walks
 from purebpf.runner.names import stands_for, stands_for_kind
 
 if TYPE_CHECKING:
@@ -47,3 +47,8 @@ class Walks:
 @stands_for_kind(walks.Walks)
 def iterators(runner: Runner, _: Any) -> Walks:
     return Walks()
+
+
+@stands_for(graphs.new, graphs.drop)
+def objects(runner: Runner, function: Any) -> Any:
+    return getattr(Kfuncs(), f"bpf.{function.__name__}")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from purebpf.errors import Error
+from purebpf.errors import Error, Unsupported
 from purebpf.lang.locks import rcu
 from purebpf.lang.types import KernelType
 from purebpf.runner.maps import Keyed
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from purebpf.runner.session import Runner
 
 CLOCK_MONOTONIC = 1
+OF_THE_KERNEL = frozenset({"xchg", "get", "push_front", "push_back", "pop_front", "pop_back", "add", "first", "remove"})
 
 
 class Kept(View):
@@ -43,6 +44,11 @@ class Kept(View):
         """1 when it was waiting, else 0 or -errno."""
         owner, address = self._bpf_entry()
         return lock_helpers.timer_cancel(owner._runner.machine, address)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in OF_THE_KERNEL:
+            raise Unsupported(f"{name}: lists, trees and references of the kernel are not there when a program runs as Python.")
+        raise AttributeError(name)
 
     def _bpf_entry(self) -> tuple[Keyed, int]:
         """The map it lies in, and its address."""

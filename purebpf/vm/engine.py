@@ -159,6 +159,7 @@ class VmProgram:
         self.code = Code(
             self._machine, spec.name, spec.instructions, self._map_address, checked_stores=has_checked_stores(spec.type)
         )
+        self._object_sizes = self._sizes()
         for map in self._maps.values():
             map.claim(spec.type)
         for map in self._maps.values():
@@ -176,6 +177,15 @@ class VmProgram:
         if not isinstance(map, VmMap) or map.machine is not self._machine:
             raise Error(f"The map {name!r} of the program {self.spec.name!r} does not belong to this virtual machine.")
         return map
+
+    def _sizes(self) -> dict[int, int]:
+        """Of the objects that it makes, by the numbers of their types."""
+        if not self.spec.types_of:
+            return {}
+        from purebpf.vm.objects import object_sizes
+
+        types = self._maps[self.spec.types_of].spec.types
+        return object_sizes(types) if types is not None else {}
 
     def _map_address(self, instruction: Instruction) -> int:
         if instruction.src not in MAP_SOURCES or instruction.symbol is None:
@@ -222,6 +232,7 @@ class VmProgram:
             if machine.running:
                 raise Error(f"The program {self.spec.name!r} cannot be run while another run is going on in the same thread.")
             machine.cpu, machine.cookie = on, cookie
+            machine.object_sizes = self._object_sizes
             try:
                 return run(code or self.code, self.spec, data, context, repeat)
             finally:

@@ -9,7 +9,8 @@ from importlib import import_module
 from purebpf.isa.instruction import Instruction, asks
 from purebpf.isa.opcodes import CALL_KFUNC, CALL_OPCODE
 
-MODULES = ("lock_helpers", "dynptr_helpers", "iterators")
+REENTRANT = frozenset({"bpf_rbtree_add_impl"})  # those that call back into the program
+MODULES = ("lock_helpers", "dynptr_helpers", "iterators", "objects")
 
 
 @cache

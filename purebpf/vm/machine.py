@@ -91,6 +91,8 @@ class Machine:
         self.held_lock = 0  # the address of the spin lock that the program holds
         self.timers: dict[int, Timer] = {}  # by address, those that were prepared
         self.timer_clock = 0  # simulated nanoseconds
+        self.objects: dict[int, int] = {}  # that programs made: their regions, by address
+        self.object_sizes: dict[int, int] = {}  # by the numbers of their types in the running program
         self._ended: list[Callable[[], None]] = []
         self._next_frame: dict[int, tuple[int, bytearray]] = {}
         self._first = self._make_frames()

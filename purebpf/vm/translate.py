@@ -222,8 +222,11 @@ class Writer:
             self.add(f"vm.left = left; r0 = f{callee}({given}); left = vm.left")
         elif (kfunc := kfuncs.called(instruction)) is not None:
             given = ", ".join(("vm", *(f"r{number}" for number in range(1, kfuncs.registers(kfunc) + 1))))
+            line = f"r0 = k_{kfunc}({given}) & {templates.M}"
+            if kfunc in kfuncs.REENTRANT:
+                line = f"vm.left = left; vm.frame = r10; {line}; left = vm.left"
             there = kfunc in kfuncs.functions()  # else it is never called: the program asks for it first
-            self.add(f"r0 = k_{kfunc}({given}) & {templates.M}" if there else f"no_kfunc({kfunc!r})")
+            self.add(line if there else f"no_kfunc({kfunc!r})")
         else:
             self.helper(instruction.imm)
 
