@@ -17,7 +17,6 @@ import purebpf as bpf
 from purebpf import u32, u64
 from purebpf.errors import Error, NotLoaded, Unsupported
 from purebpf.kernel.engine import KernelEngine
-from purebpf.kernel.errors import kernel_version
 from purebpf.kernel.info import read_info
 from purebpf.kernel.objects import dump, ids, links, machine, maps, programs
 from purebpf.kernel.objects.btf import Users, btf_of
@@ -138,7 +137,7 @@ def test_the_dump_has_the_lines_of_the_source(loaded: KernelProgram) -> None:
     assert names["added"].startswith("unsigned long long added(") and found[0].function is not None
     calls = [row.text for row in found if "(85) call" in row.text]
     assert any("call pc+" in call and "added" in call for call in calls), calls
-    assert any("bpf_ktime_get_ns" in call for call in calls) or kernel_version() >= (6, 12), calls
+    assert any("bpf_ktime_get_ns" in call for call in calls), calls
     assert any(f"map[id:{rows.live.info.id}]" in row.text for row in found)  # type: ignore[attr-defined]
     text = [line for row in found for line in dump.as_text(row, opcodes=True, places=True)]
     assert f"; return x * 3 + y [file:{__file__} " in "\n".join(text)
