@@ -47,7 +47,7 @@ def report(with_helpers: bool) -> dict[str, Any]:
     found["map_types"] = {f"have_{type.name.lower()}_map_type": probes.map_type(type).there for type in MapType if type}
     if with_helpers:
         found["helpers"] = {
-            f"{type.name.lower()}_available_helpers": [f"bpf_{name}" for name in probes.helpers(type)] for type in types
+            f"{type.name.lower()}_available_helpers": [f"bpf_{name}" for name in probes.helpers_of(type)] for type in types
         }
     if why is not None:
         return found
@@ -90,7 +90,7 @@ def text(with_helpers: bool) -> Iterator[str]:
     if with_helpers:
         yield "\nHelpers"
         for type in types:
-            found = probes.helpers(type)
+            found = probes.helpers_of(type)
             yield f"  {type.name.lower()} {len(found)}" + (f": {', '.join(found)}" if found else "")
 
 

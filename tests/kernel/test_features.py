@@ -10,11 +10,13 @@ import subprocess
 
 import pytest
 
+from purebpf.cli import features
 from purebpf.errors import Error
 from purebpf.isa import asm
 from purebpf.kernel.engine import KernelEngine
 from purebpf.kernel.errors import kernel_version
-from purebpf.kernel.features import answers, helper, helpers, link_type, map_type, program_type, system
+from purebpf.kernel.features import answers, helper, helpers_of, link_type, map_type, program_type, system
+from purebpf.kernel.features import helpers as helper_probes
 from purebpf.kernel.features import maps as map_probes
 from purebpf.kernel.features import programs as program_probes
 from purebpf.kernel.features.answers import Answer
@@ -87,7 +89,7 @@ def test_helpers_that_the_verifier_knows(kernel: KernelEngine) -> None:
 def test_helpers_of_types() -> None:
     assert helper(ProgramType.XDP, "xdp_adjust_head") and not helper(ProgramType.TRACEPOINT, "xdp_adjust_head")
     assert not helper(ProgramType.XDP, "get_stackid") and helper(ProgramType.PERF_EVENT, "get_stackid")
-    assert {"map_lookup_elem", "redirect", "ktime_get_ns"} <= set(helpers(ProgramType.SCHED_CLS))
+    assert {"map_lookup_elem", "redirect", "ktime_get_ns"} <= set(helpers_of(ProgramType.SCHED_CLS))
     with pytest.raises(Error, match="no helper 'no_such'"):
         helper(ProgramType.XDP, "no_such")
 
@@ -111,12 +113,18 @@ def test_types_of_equal_number_are_not_taken_for_each_other() -> None:
 
 
 def test_the_command_tells_it_in_words_and_json(kernel: KernelEngine) -> None:
-    told = json.loads(purebpf("features", "--json").stdout)
+    told = json.loads(purebpf("features", "--json", "--no-helpers", timeout=300).stdout)
     assert told["map_types"]["have_hash_map_type"] is True and told["isa"]["level"] == cpu_level()
     assert told["program_types"]["have_xdp_prog_type"] is True and told["misc"]["have_large_insn_limit"] is True
-    assert "bpf_xdp_adjust_head" in told["helpers"]["xdp_available_helpers"]
-    text = purebpf("features", "--no-helpers").stdout
+    text = purebpf("features", "--no-helpers", timeout=300).stdout
     assert f"Instruction set: level {cpu_level()} of 4" in text and "Types of links" in text and "Helpers" not in text
+
+
+def test_the_report_has_the_helpers_of_each_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(helper_probes, "HELPER_NAMES", ("map_lookup_elem", "map_update_elem", "map_delete_elem", "probe_read"))
+    told = features.report(with_helpers=True)["helpers"]
+    assert told["xdp_available_helpers"] == ["bpf_map_lookup_elem", "bpf_map_update_elem", "bpf_map_delete_elem"]
+    assert len(told) == len(ProgramType) - 1
 
 
 @pytest.mark.skipif(BPFTOOL is None, reason="bpftool is not installed")
@@ -125,7 +133,7 @@ def test_the_command_agrees_with_bpftool(kernel: KernelEngine) -> None:
     helpers, and what is unknown here, are left out."""
     assert BPFTOOL is not None
     wanted = json.loads(subprocess.run([BPFTOOL, "-j", "feature", "probe", "kernel"], capture_output=True, text=True).stdout)
-    told = json.loads(purebpf("features", "--json", "--no-helpers").stdout)
+    told = json.loads(purebpf("features", "--json", "--no-helpers", timeout=300).stdout)
     for section in ("system_config", "syscall_config", "map_types", "misc", "program_types"):
         found = {name: value for name, value in told[section].items() if name in wanted[section] and value is not None}
         expected = {name: wanted[section][name] for name in found}

@@ -7,9 +7,9 @@ privilege or memory says nothing about the kernel.
 from __future__ import annotations
 
 from purebpf.kernel.features.answers import Answer
-from purebpf.kernel.features.helpers import helper, helpers
+from purebpf.kernel.features.helpers import helper, helpers_of
 from purebpf.kernel.features.links import link_type
 from purebpf.kernel.features.maps import map_type
 from purebpf.kernel.features.programs import program_type
 
-__all__ = ["Answer", "helper", "helpers", "link_type", "map_type", "program_type"]
+__all__ = ["Answer", "helper", "helpers_of", "link_type", "map_type", "program_type"]

@@ -24,7 +24,7 @@ def helper(type: ProgramType, name: str) -> Answer:
     return kept(type, lambda: _find(type, number), number)
 
 
-def helpers(type: ProgramType) -> list[str]:
+def helpers_of(type: ProgramType) -> list[str]:
     """The helpers that programs of a type may call, by their names without `bpf_`; those that cannot be found out are left
     out."""
     return [name for name in HELPER_NAMES if helper(type, name)]
