@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         SockMap,
         XskMap,
     )
+    from purebpf.lang.maps.inbox import UserRingBuf
     from purebpf.lang.maps.lpm import LpmTrie, Network4, Network6
     from purebpf.lang.maps.nested import ArrayOfMaps, HashOfMaps
     from purebpf.lang.maps.queues import BloomFilter, Queue, Stack
@@ -162,6 +163,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.network_contexts": "CgroupDeviceContext CgroupSkbContext CgroupSockContext FlowDissectorContext LwtContext "
     "NetfilterContext SkLookupContext SkMsgContext SkReuseportContext SkSkbContext SockAddrContext SockOpsContext "
     "SockoptContext SysctlContext",
+    "lang.maps.inbox": "UserRingBuf",
     "lang.maps.lpm": "LpmTrie Network4 Network6",
     "lang.maps.nested": "ArrayOfMaps HashOfMaps",
     "lang.maps.queues": "BloomFilter Queue Stack",
@@ -261,6 +263,7 @@ __all__ = [
     "TracepointContext",
     "TracingContext",
     "Unsupported",
+    "UserRingBuf",
     "VerifierError",
     "VmError",
     "XdpAction",

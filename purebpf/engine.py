@@ -137,6 +137,15 @@ class EventReader(Protocol):
     def close(self) -> None: ...
 
 
+class RecordWriter(Protocol):
+    """Writes a ring that programs empty."""
+
+    def send(self, data: bytes) -> bool:
+        """Put a record in; False when there is no room."""
+
+    def close(self) -> None: ...
+
+
 class Engine(Protocol):
     @property
     def name(self) -> str:
@@ -165,3 +174,6 @@ class Engine(Protocol):
 
     def open_events(self, events: EngineMap) -> EventReader:
         """Start reading a ring buffer or a perf event array, of which it sets the entries for every CPU."""
+
+    def open_writer(self, ring: EngineMap) -> RecordWriter:
+        """Start writing a user ring buffer."""

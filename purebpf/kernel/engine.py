@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from purebpf.engine import EngineMap, EngineProgram
     from purebpf.kernel.link.base import KernelLink
     from purebpf.kernel.reader import Reader
+    from purebpf.kernel.user_ring import UserRingWriter
 
 
 VERSIONS = {"bpf_loop": (5, 17), "iter_num": (6, 4), "kernel_pointers": (5, 11), "kernel_casts": (6, 2)}
@@ -77,6 +78,14 @@ class KernelEngine:
         from purebpf.kernel.link import attach
 
         return attach(program, options)
+
+    def open_writer(self, ring: EngineMap) -> UserRingWriter:
+        """Start writing a user ring buffer (Linux 6.1)."""
+        if not isinstance(ring, KernelMap):
+            raise Error(f"The map {ring.spec.name!r} is not in the kernel; nothing can be sent by it there.")
+        from purebpf.kernel.user_ring import UserRingWriter
+
+        return UserRingWriter(ring)
 
     def open_events(self, events: EngineMap, size: int | None = None) -> Reader:
         """Start reading a ring buffer or a perf event array; `size` is bytes of the latter's rings, a power of 2 (64 KiB)."""

@@ -115,6 +115,10 @@ class VmEngine:
             "would call it. Run it on a packet or context with run(), or use the kernel, where bpf(2) is permitted."
         )
 
+    def open_writer(self, ring: EngineMap) -> NoReturn:
+        """There are no user ring buffers: raises Unsupported."""
+        raise Unsupported(f"The virtual machine has no user ring buffers, which {ring.spec.name!r} is; the kernel has.")
+
     def open_events(self, events: EngineMap, size: int = DEFAULT_BYTES) -> VmEventReader:
         """Start reading a ring buffer or a perf event array; `size` is bytes of the latter's events kept for each CPU, beyond
         which they are lost."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend import instead, memory, references, rings
 from purebpf.compiler.frontend.helpers import allowed, map_op, readable
-from purebpf.compiler.frontend.maps import held, queues, storage
+from purebpf.compiler.frontend.maps import held, inbox, queues, storage
 from purebpf.compiler.frontend.maps.entries import (
     ARRAYS,
     abilities,
@@ -36,6 +36,7 @@ from purebpf.lang.maps import (
     StreamSockets,
     Targets,
 )
+from purebpf.lang.maps.inbox import UserRingBuf
 from purebpf.lang.maps.lpm import LpmTrie
 from purebpf.lang.maps.nested import Outer
 from purebpf.lang.maps.queues import BloomFilter, Queue
@@ -124,6 +125,8 @@ def methods_of(declaration: MapDeclaration) -> dict[str, Method]:
             return {"add": queues.add}
         case Queue():
             return {"push": queues.push, "pop": queues.pop, "peek": queues.peek}
+        case UserRingBuf():
+            return {"drain": inbox.drain}
         case Storage():
             return {"get": storage.get, "delete": storage.delete}
         case AttachedCgroupStorage():
