@@ -1,4 +1,4 @@
-"""How long disks take for reads and writes: a histogram of powers of two. Needs root and Linux 4.11.
+"""How long disks take for reads and writes: a histogram of powers of two. Needs root and Linux 5.2.
 
 python examples/biolatency.py 5            5 seconds, all disks
 python examples/biolatency.py 5 sda        one of them

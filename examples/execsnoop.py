@@ -1,4 +1,4 @@
-"""Programs that are started, with their arguments. Needs root and Linux 5.5 with BTF.
+"""Programs that are started, with their arguments. Needs root and Linux 5.8 with BTF.
 
 python examples/execsnoop.py
 PID    PPID   COMM             ARGUMENTS

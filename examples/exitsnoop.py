@@ -1,4 +1,4 @@
-"""Processes that end: who, after how long, with what. Needs root and Linux 5.5 with BTF.
+"""Processes that end: who, after how long, with what. Needs root and Linux 5.8 with BTF.
 
 python examples/exitsnoop.py
 PID    PPID   COMM             SECONDS  END

@@ -1,4 +1,4 @@
-"""A file that nobody may open, not even root, while this runs. Needs root and Linux 5.7 with BTF and the security module bpf.
+"""A file that nobody may open, not even root, while this runs. Needs root and Linux 5.8 with BTF and the security module bpf.
 
 python examples/file_guard.py /etc/secret          for all processes
 python examples/file_guard.py /etc/secret 1000     for those of one user

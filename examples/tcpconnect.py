@@ -1,4 +1,4 @@
-"""TCP connections that processes ask for: who, from where, to whom, and how it began. Needs root and Linux 5.5 with BTF.
+"""TCP connections that processes ask for: who, from where, to whom, and how it began. Needs root and Linux 5.8 with BTF.
 
 python examples/tcpconnect.py          one program where the function ends (fexit): the quick way
 python examples/tcpconnect.py kprobe   two programs, a probe at its start and one at its end: where there is no fexit

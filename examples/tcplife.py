@@ -1,4 +1,4 @@
-"""The life of each TCP connection: who had it, with whom, how long. Needs root and Linux 4.16.
+"""The life of each TCP connection: who had it, with whom, how long. Needs root and Linux 5.8.
 
 python examples/tcplife.py
 PID    COMM          LOCAL                 REMOTE                MS

@@ -18,6 +18,8 @@ from purebpf.collection import choose_engine
 from purebpf.isa import encode
 from purebpf.kernel.engine import KernelEngine
 from purebpf.pcap import read_packets
+from purebpf.program import Program
+from purebpf.tables.since import parse, since
 from purebpf.vm.engine import VmEngine
 from tests.kernel.netns import FIRST, SECOND, eventually, frame, send, veth_pair
 
@@ -168,6 +170,29 @@ def test_xconnect_moves_frames_between_interfaces(kernel: KernelEngine) -> None:
             assert eventually(came_back)
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.py") if path.stem != "make_pcap"))
+def words(name: str) -> str:
+    """What an example says of itself."""
+    return (EXAMPLES / f"{name}.py").read_text().split('"""')[1]
+
+
+NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py") if path.stem != "make_pcap")
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_examples_say_how_to_run_them(name: str) -> None:
-    assert f"examples/{name}.py" in (EXAMPLES / f"{name}.py").read_text().split('"""')[1]
+    assert f"examples/{name}.py" in words(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_examples_are_listed(name: str) -> None:
+    assert f"[{name}.py]({name}.py)" in (EXAMPLES / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "Linux " in words(name)])
+def test_the_kernel_that_an_example_needs_has_its_maps_and_programs(name: str) -> None:
+    said = parse(words(name).split("Linux ", 1)[1].split()[0].rstrip("."))
+    for program in (value for value in vars(load(name)).values() if isinstance(value, Program)):
+        spec = program.spec()
+        needed = [since(spec.programs[each].type) for each in spec.programs] + [since(map.type) for map in spec.maps.values()]
+        needed += ["5.2"] * bool(spec.variables)  # settings and globals
+        assert said >= max(map(parse, needed)), needed
