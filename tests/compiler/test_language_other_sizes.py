@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import purebpf as bpf
-from purebpf import u64
+from purebpf import s32, u8, u32, u64
 from purebpf.btf.types import Array, Int, Kind
 from purebpf.btf.types import Struct as BtfStruct
 from purebpf.collection import Collection
@@ -109,6 +109,46 @@ def test_a_bit_field_that_is_wider_there_gives_the_bits_that_it_has_here() -> No
     assert run(signed, BY_HELPER, wide(), "=qQQB7x", 0, 0, 0, 0x81)[2] == 1
 
 
+class flags_here(bpf.KernelStruct):
+    low: u32
+    count: s32
+    ready: bool
+    mode: u8
+
+
+@bpf.raw_tracepoint("sys_enter")
+def packed_there(ctx: bpf.RawTracepointContext) -> None:
+    here = flags_here(ctx.args[0])
+    found[0] = here.low
+    found[1] = here.count
+    found[2] = here.ready
+    found[3] = here.mode
+
+
+@pytest.mark.parametrize("low, count, ready, mode", [(5, -2, 1, 3), (0, 3, 0, 0), (7, -4, 0, 7), (1, 0, 1, 0)])
+def test_a_field_that_is_bits_there(low: int, count: int, ready: int, mode: int) -> None:
+    """Read whole here, cut out of what is around it there."""
+    k = Kit()
+    k.struct(
+        "flags_here",
+        ("a", k.u32, 5),
+        ("low", k.u32, 3),
+        ("ready", k.u32, 1),
+        ("count", k.s32, 3),
+        ("mode", k.u32, 3),
+        ("z", k.u32, 9),
+    )
+    word = 0b10101 | low << 5 | ready << 8 | (count & 7) << 9 | mode << 12 | 0x1FF << 15
+    assert run(packed_there, BY_HELPER, k, "=I", word) == [low, count % (1 << 64), ready, mode]
+
+
+def test_a_bool_of_more_bytes() -> None:
+    k = Kit()
+    k.struct("flags_here", ("ready", k.u32), ("low", k.u32), ("count", k.s32), ("mode", k.u8))
+    assert run(packed_there, BY_HELPER, k, "=IIiBxxx", 256, 2, 3, 4) == [2, 3, 1, 4]
+    assert run(packed_there, BY_CAST, k, "=IIiBxxx", 256, 2, 3, 4) == [2, 3, 1, 4]
+
+
 def array_of_ints() -> str:
     """A struct of this kernel with a signed array, as `struct.field`; the tests of elements need none of a certain name."""
     from purebpf.btf.running import kernel_btf
@@ -130,7 +170,7 @@ def array_of_ints() -> str:
 
 SOURCE = """
 import purebpf as bpf
-from purebpf import u64
+from purebpf import s32, u8, u32, u64
 from purebpf.vmlinux import {struct}
 
 found = bpf.Array[u64](max_entries=32)

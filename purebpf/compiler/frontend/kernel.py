@@ -375,7 +375,7 @@ def _array(cx: Lowering, ref: KernelRef, found: Array) -> Value:
 
 
 def _pointer(cx: Lowering, node: ast.AST, ref: KernelRef, found: Ptr, shared: bool) -> Value:
-    value = _scalar(cx, node, ref, IntType(64))
+    value = _scalar(cx, node, ref, IntType(64), fixed=True)
     assert isinstance(value, IntValue)
     btf, direct = btf_of(cx, node), ref.direct and not shared
     believed = trust.walked(cx, btf, ref, found) if direct else ""
@@ -398,37 +398,56 @@ def pointed(cx: Lowering, node: ast.AST, op: Op, found: Ptr, direct: bool, nulla
     return pointing(cx, node, op, found.type, direct, nullable, trust)
 
 
-def _scalar(cx: Lowering, node: ast.AST, ref: KernelRef, layout: IntType | BoolType) -> Value:
+def _scalar(cx: Lowering, node: ast.AST, ref: KernelRef, layout: IntType | BoolType, fixed: bool = False) -> Value:
+    """`fixed`: it has the same size on all kernels."""
     ref = _cast(cx, node, ref)
     if ref.direct and offset(btf_of(cx, node), ref.root, ref.path) < FARTHEST:
         return _direct(cx, ref, layout)
     helpers.allowed(cx, node, "probe_read_kernel")
-    if isinstance(layout, IntType) and not layout.big and len(ref.path) > 1:
+    if not fixed and not getattr(layout, "big", False) and len(ref.path) > 1:
         return _of_any_size(cx, node, ref, layout)
     place = memory.temporary(cx, layout)
     cx.call("probe_read_kernel", [place.op, cx.const(layout.size), address(cx, ref)])
     return memory.load(cx, node, replace(place, writable=False))
 
 
-def _of_any_size(cx: Lowering, node: ast.AST, ref: KernelRef, layout: IntType) -> IntValue:
-    """An integer that may have another size on another kernel: read into 8 bytes of zeros, as many as it has there. Of one that
-    is larger there these are the low bits, as the program counts on."""
+def _of_any_size(cx: Lowering, node: ast.AST, ref: KernelRef, layout: IntType | BoolType) -> IntValue:
+    """An integer that may have another size on another kernel, or be a bit field there: its unit read into 8 bytes of zeros and
+    shifted so that nothing else is left. Of one that is larger there these are the low bits, as the program counts on."""
     way = (ref.root, access(ref.path))
+    signed, bits = isinstance(layout, IntType) and layout.signed, 8 * layout.size
     place = memory.temporary(cx, IntType(64))
     memory.zero(cx, node, place)
     size = cx.builder.emit("core", I64, [], (int(CoreKind.FIELD_BYTE_SIZE), *way, layout.size))
     cx.call("probe_read_kernel", [place.op, size, address(cx, ref)])
     value = memory.load(cx, node, place)
     assert isinstance(value, IntValue)
-    if not layout.signed:
-        return replace(value, op=_low(cx, value.op, layout.bits), high=layout.high)
-    unread = cx.builder.emit("sub", I64, [cx.const(64), cx.builder.emit("shl", I64, [size, cx.const(3)])])
     op = value.op
-    for shift in ("shl", "ashr"):
-        op = cx.builder.emit(shift, I64, [op, unread])
-    if layout.bits < 64:
-        op = cx.builder.emit("sext", I64, [op], (layout.bits,))
+    if not _is_element(btf_of(cx, node), ref):
+        left, right = (
+            cx.builder.emit("core", I64, [], (int(kind), *way, 64 - bits))
+            for kind in (CoreKind.FIELD_LSHIFT_U64, CoreKind.FIELD_RSHIFT_U64)
+        )
+    else:  # those are asked of fields only, and an element is no bit field
+        left = right = cx.builder.emit("sub", I64, [cx.const(64), cx.builder.emit("shl", I64, [size, cx.const(3)])])
+    op = cx.builder.emit("shl", I64, [op, left])
+    op = cx.builder.emit("ashr" if signed else "lshr", I64, [op, right])
+    if isinstance(layout, BoolType):
+        return IntValue(cx.builder.emit("ne", BOOL, [op, cx.const(0)]), 0, 1, False, True)
+    if not signed:
+        return replace(value, op=_low(cx, op, bits), high=layout.high)
+    op = cx.builder.emit("sext", I64, [op], (bits,)) if bits < 64 else op
     return IntValue(op, layout.low, layout.high, True)
+
+
+def _is_element(btf: Btf, ref: KernelRef) -> bool:
+    """Whether a place is an element of an array, not a field."""
+    here = btf.resolve(ref.root)
+    for index in ref.path[1:-1]:
+        found = btf.type(here)
+        assert isinstance(found, Array | Struct | Union)
+        here = btf.resolve(found.type if isinstance(found, Array) else found.members[index].type)
+    return btf.kind(here) is Array.kind
 
 
 def _low(cx: Lowering, op: Op, bits: int) -> Op:
