@@ -7,15 +7,54 @@ from __future__ import annotations
 
 import os
 import re
+from array import array
+from bisect import bisect_left, bisect_right
 
 from purebpf.symbols.frame import Frame, Source
-from purebpf.symbols.table import Table
 
 SYMBOLS = "/proc/kallsyms"
 RESTRICTION = "/proc/sys/kernel/kptr_restrict"
-LINE = re.compile(rb"^([0-9a-f]+) [tTwW] (\S+)(?:\t\[([^]]+)\])?", re.MULTILINE)
+LINE = re.compile(rb"^([0-9a-f]+) [tTwW] ", re.MULTILINE)
 WHOLE = "[kernel]"
 FARTHEST = 1 << 20  # bytes from a function's start: beyond is another one, which the table lacks
+
+
+class KernelTable:
+    """The functions in the text of /proc/kallsyms, of which only addresses and places are taken apart: there are a hundred
+    thousand, and few are ever asked for."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        rows = [(int(match[1], 16), match.end()) for match in LINE.finditer(text)]
+        rows.sort()
+        self.starts = array("Q", [address for address, _ in rows])
+        self._places = array("I", [place for _, place in rows])
+        self.hidden = bool(rows) and not self.starts[-1]
+
+    def __len__(self) -> int:
+        return 0 if self.hidden else len(self.starts)
+
+    def find(self, address: int) -> tuple[str, str, int] | None:
+        """(name, module, bytes from its start); None before the first, and far from any. Of several names at one address the
+        one with the fewest underscores in front is taken, always the same."""
+        at = bisect_right(self.starts, address) - 1
+        if self.hidden or at < 0 or address - self.starts[at] >= FARTHEST:
+            return None
+        first = bisect_left(self.starts, self.starts[at])
+        known = [self._named(self._places[index]) for index in range(first, at + 1)]
+        name, module = min(known, key=lambda one: (len(one[0]) - len(one[0].lstrip("_")), one[0]))
+        return name, module, address - self.starts[at]
+
+    def _named(self, place: int) -> tuple[str, str]:
+        end = self._text.find(b"\n", place)
+        line = self._text[place : end if end >= 0 else None].decode("utf-8", "replace")
+        name, _, module = line.partition("\t")
+        return name.strip(), module.strip() or WHOLE
+
+    def start_of(self, name: str) -> int | None:
+        """Where the first function of a name begins."""
+        found = re.search(rb"^([0-9a-f]+) [tTwW] %s(?:[\t ].*)?$" % re.escape(name.encode()), self._text, re.MULTILINE)
+        return int(found[1], 16) if found and not self.hidden else None
 
 
 class KernelSymbols(Source):
@@ -25,11 +64,11 @@ class KernelSymbols(Source):
     def __init__(self, path: str = SYMBOLS) -> None:
         super().__init__()
         self.path = path
-        self._table: Table | None = None
+        self._table: KernelTable | None = None
         self.problem: str | None = None
 
     @property
-    def table(self) -> Table:
+    def table(self) -> KernelTable:
         if self._table is None:
             self._table = self._read()
         return self._table
@@ -40,43 +79,28 @@ class KernelSymbols(Source):
         self._known.clear()
 
     def address(self, name: str) -> int | None:
-        """Where the function of a name is; the lowest place, if there are several. None when there is none, or it is hidden."""
+        """Where the function of a name is; the first, if there are several. None when there is none, or it is hidden."""
         return self.table.start_of(name)
 
-    def _read(self) -> Table:
+    def _read(self) -> KernelTable:
         self.problem = None
         try:
             with open(self.path, "rb") as file:
-                found = LINE.findall(file.read())
+                table = KernelTable(file.read())
         except OSError as error:
             self.problem = f"Functions of the kernel have no names: {self.path} cannot be read: {error.strerror}."
-            return Table(())
-        rows = [(int(address, 16), name, module) for address, name, module in found]
-        if not any(row[0] for row in rows):
+            return KernelTable(b"")
+        if not len(table):
             self.problem = f"Functions of the kernel have no names: {self.path} hides all addresses from this process{_why()}."
-            return Table(())
-        # Aliases share an address: take one of them, always the same.
-        rows.sort(key=lambda row: (row[0], -len(row[1]) + len(row[1].lstrip(b"_")), row[1]))
-        return Table((address, 0, _joined(name, module)) for address, name, module in rows if address)
+        return table
 
     def _find(self, address: int) -> Frame:
         fresh = self._table is None
-        found = self._covering(address)
+        found = self.table.find(address)
         if found is None and not fresh and self.problem is None:
             self._table = None
-            found = self._covering(address)
-        if found is None:
-            return Frame(address)
-        name, _, module = found[0].partition("\t")
-        return Frame(address, name, f"[{module}]" if module else WHOLE, found[1])
-
-    def _covering(self, address: int) -> tuple[str, int] | None:
-        found = self.table.find(address)
-        return found if found is not None and found[1] < FARTHEST else None
-
-
-def _joined(name: bytes, module: bytes) -> str:
-    return (name + b"\t" + module if module else name).decode("utf-8", "replace")
+            found = self.table.find(address)
+        return Frame(address, *found) if found else Frame(address)
 
 
 def _why() -> str:

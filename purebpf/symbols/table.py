@@ -20,10 +20,6 @@ class Table:
     def __len__(self) -> int:
         return len(self.starts)
 
-    def start_of(self, name: str) -> int | None:
-        """Where the first symbol of a name begins."""
-        return next((start for start, (_, known) in zip(self.starts, self._rest, strict=True) if known == name), None)
-
     def find(self, address: int) -> tuple[str, int] | None:
         """(name, bytes from its start); None between symbols, and before the first."""
         at = bisect_right(self.starts, address) - 1
