@@ -119,7 +119,7 @@ if TYPE_CHECKING:
         xdp,
     )
     from purebpf.operations import StructOps, register, struct_ops
-    from purebpf.probes import kprobe, kretprobe, raw_tracepoint, uprobe, uretprobe, usdt
+    from purebpf.probes import kprobe, kprobe_session, kretprobe, kretsyscall, ksyscall, raw_tracepoint, uprobe, uretprobe, usdt
     from purebpf.program import (
         Attachment,
         Program,
@@ -179,7 +179,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "iterators": "iter",
     "networking": "cgroup_device cgroup_skb cgroup_sock cgroup_sock_addr cgroup_sockopt cgroup_sysctl flow_dissector lwt_in "
     "lwt_out lwt_seg6local lwt_xmit netfilter sk_lookup sk_msg sk_reuseport sk_skb sockops xdp",
-    "probes": "kprobe kretprobe raw_tracepoint uprobe uretprobe usdt",
+    "probes": "kprobe kprobe_session kretprobe kretsyscall ksyscall raw_tracepoint uprobe uretprobe usdt",
     "operations": "StructOps register struct_ops",
     "program": "Attachment Program fentry fexit fmod_ret load lsm perf_event socket_filter syscall tc tp_btf tracepoint",
 }
@@ -306,7 +306,10 @@ __all__ = [
     "kfunc_exists",
     "kfuncs",
     "kprobe",
+    "kprobe_session",
     "kretprobe",
+    "kretsyscall",
+    "ksyscall",
     "ktime",
     "license",
     "load",

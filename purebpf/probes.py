@@ -109,6 +109,38 @@ def raw_tracepoint(event: str, *, writable: bool = False) -> Decorator:
     return lambda function: Program(function, plain.changing() if writable else plain, event)  # type: ignore[arg-type]
 
 
+def _call(name: str) -> Callable[[str], Decorator]:
+    plain = KINDS[name]
+    usage = f'@bpf.{name}("openat"): the name of a system call'
+
+    def with_call(call: str) -> Decorator:
+        if not isinstance(call, str) or not call.isidentifier():
+            raise declaring.error(f"@bpf.{name} takes {plain.hook}", usage)
+        return lambda function: Program(function, plain, call)  # type: ignore[arg-type]
+
+    with_call = declaring.explained(f"@bpf.{name}", usage)(with_call)
+    with_call.__name__ = name
+    end = " returns" if name == "kretsyscall" else " begins"
+    with_call.__doc__ = f"Make a function a program that runs when {plain.hook}{end}, for every process (a kprobe, Linux 4.17)."
+    return with_call
+
+
+SESSION = '@bpf.kprobe_session("tcp_v4_connect"); several names, or a pattern such as "tcp_v4_*", are probed at once'
+
+
+@declaring.explained("@bpf.kprobe_session", SESSION)
+def kprobe_session(*functions: str) -> Decorator:
+    """Make a function a program that runs when functions of the kernel are called and again when they return (Linux 6.10).
+
+    `bpf.kfuncs.bpf_session_is_return()` tells which it is. A result of 1 at the call leaves out the return.
+    """
+    if not functions or not all(isinstance(function, str) and function and "+" not in function for function in functions):
+        raise declaring.error("@bpf.kprobe_session takes functions of the kernel, or patterns", SESSION)
+    return lambda function: Program(function, KINDS["kprobe_session"], ",".join(functions))  # type: ignore[arg-type]
+
+
+ksyscall = _call("ksyscall")
+kretsyscall = _call("kretsyscall")
 kprobe = _kernel("kprobe")
 kretprobe = _kernel("kretprobe")
 uprobe = _user("uprobe")

@@ -28,7 +28,13 @@ def unknown(kind: ProgramKind, hook: str) -> str | None:
             from purebpf.binaries import places
 
             return places.unknown_probe(hook)
-        case "kprobe" | "kretprobe":
+        case "ksyscall" | "kretsyscall":
+            import os
+
+            from purebpf.lang.system_calls import function_of
+
+            return _function(function_of(hook, os.uname().machine))
+        case "kprobe" | "kretprobe" | "kprobe_session":
             return next(filter(None, map(_function, hook.split(","))), None)
         case "fentry" | "fexit" | "fmod_ret" | "lsm" | "tp_btf" | "iter":
             return _typed(kind, hook)

@@ -55,6 +55,7 @@ class ProgramKind:
 FUNCTION = 'a function of the kernel, such as "tcp_v4_connect"'
 PROBE = 'functions of the kernel: "tcp_v4_connect", several, or a pattern such as "tcp_v4_*"'
 USER = 'a binary or library and a symbol or pattern in it, such as "libc.so.6", "malloc"'
+CALL = 'a system call, such as "openat"'
 OWN = 'a binary or library, a provider and a name, such as "libstdc++.so.6", "libstdcxx", "throw"'
 
 KINDS = {
@@ -96,6 +97,17 @@ KINDS = {
         ),
         ProgramKind("kprobe", ProgramType.KPROBE, "kprobe", "ProbeContext", hook=PROBE),
         ProgramKind("kretprobe", ProgramType.KPROBE, "kretprobe", "ProbeContext", hook=PROBE),
+        ProgramKind("ksyscall", ProgramType.KPROBE, "ksyscall", "ProbeContext", hook=CALL),
+        ProgramKind("kretsyscall", ProgramType.KPROBE, "kretsyscall", "ProbeContext", hook=CALL),
+        ProgramKind(
+            "kprobe_session",
+            ProgramType.KPROBE,
+            "kprobe.session",
+            "ProbeContext",
+            hook=PROBE,
+            attach=AttachType.TRACE_KPROBE_SESSION,
+            results=(0, 1),
+        ),
         ProgramKind("uprobe", ProgramType.KPROBE, "uprobe", "ProbeContext", hook=USER, may_sleep=True),
         ProgramKind("uretprobe", ProgramType.KPROBE, "uretprobe", "ProbeContext", hook=USER, may_sleep=True),
         ProgramKind("usdt", ProgramType.KPROBE, "usdt", "ProbeContext", hook=OWN, may_sleep=True),

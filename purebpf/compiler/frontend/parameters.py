@@ -37,7 +37,7 @@ TYPED = frozenset({"fentry", "fexit", "fmod_ret", "lsm", "tp_btf", "iter", "stru
 TRUSTED = frozenset({"lsm", "tp_btf", "iter", "struct_ops"})  # whose arguments the verifier trusts (prog_args_trusted)
 AT_THE_END = frozenset({"fexit", "fmod_ret", "lsm", "kretprobe"})  # those that have `ret`
 USER = frozenset({"uprobe", "uretprobe"})  # on functions of processes
-PROBES = frozenset({"kprobe", "kretprobe"})
+PROBES = frozenset({"kprobe", "kretprobe", "kprobe_session"})
 RET = "ret"
 MOST = 6  # arguments in registers that have a name without BTF
 # Byte offsets in struct pt_regs of the arguments, and of the result: the calling conventions' registers.
@@ -71,6 +71,10 @@ def bind(cx: Lowering, source: Source) -> None:
     if contexts == names:
         cx.flow.names |= {argument.arg: Context(cx.context) for argument in contexts}
         return
+    if kind.decorator in ("ksyscall", "kretsyscall"):
+        from purebpf.compiler.frontend import system_calls
+
+        return system_calls.bind(cx, source, names, contexts)
     if kind.decorator == "struct_ops":
         from purebpf.compiler.frontend import struct_ops
 
@@ -97,7 +101,7 @@ def _bind_user(cx: Lowering, source: Source, names: list[ast.arg], contexts: lis
     """The parameters of a function of a process."""
     from purebpf.compiler.frontend import statements, user_parameters
 
-    registers, result = _registers_here(cx, source)
+    registers, result = registers_here(cx, source)
     try:
         found = user_parameters.find(cx.unit.kind, cx.unit.hook, registers, result)
     except Error as error:
@@ -216,7 +220,7 @@ def _tracepoint(event: str) -> Hook | None:
     return Hook(declared.module, numbers[0]) if numbers else None
 
 
-def _registers_here(cx: Lowering, source: Source) -> tuple[tuple[int, ...], int]:
+def registers_here(cx: Lowering, source: Source) -> tuple[tuple[int, ...], int]:
     """Where arguments and the result are on this machine."""
     machine = os.uname().machine
     if machine not in REGISTERS or sys.maxsize < 1 << 32:
@@ -225,11 +229,12 @@ def _registers_here(cx: Lowering, source: Source) -> tuple[tuple[int, ...], int]
 
 
 def _registers(cx: Lowering, source: Source, found: tuple[Btf, FuncProto] | None) -> dict[str, Slot]:
-    registers, result = _registers_here(cx, source)
+    registers, result = registers_here(cx, source)
     if cx.unit.kind.decorator in AT_THE_END:
         return {RET: Slot(result, found[1].returns if found is not None else 0)}
     if found is None:
-        return {f"arg{number}": Slot(offset, 0) for number, offset in enumerate(registers)}
+        slots = {f"arg{number}": Slot(offset, 0) for number, offset in enumerate(registers)}
+        return slots | ({RET: Slot(result, 0)} if cx.unit.kind.decorator == "kprobe_session" else {})
     btf, prototype = found
     slots = {}
     for number, (parameter, offset) in enumerate(zip(prototype.parameters, registers, strict=False)):

@@ -34,6 +34,7 @@ ACTIONS = {
     "tc": Actions("TC_ACT_", -1, 8, "the kernel takes it for TC_ACT_UNSPEC", "bpf.TC_ACT_OK"),
 }  # include/uapi/linux/bpf.h (enum xdp_action), include/uapi/linux/pkt_cls.h
 RESULTS = {(-4095, 0): "0 to allow, or a negative errno to refuse", (0, 1): "0 to go on, or 1 to be called again"}
+OF_A_SESSION = "0 to run where the function returns as well, or 1 not to"
 FAMILIES = re.compile(r"(XDP|TC_ACT|SK|NF)_[A-Z]+")
 
 
@@ -77,7 +78,11 @@ def _in_range(cx: Lowering, node: ast.expr, value: Value, results: tuple[int, in
     if results == (0, 0):
         cx.fail(node, f"{what} nothing", "the kernel takes 0 only", "leave the value out: `return`")
     found = str(number.low) if number.low == number.high else f"between {number.low} and {number.high}"
-    cx.fail(node, f"{what} {cx.unit.kind.returns or RESULTS[results]}", f"this is {found}", "test or narrow it first")
+    cx.fail(node, f"{what} {cx.unit.kind.returns or _meaning(cx, results)}", f"this is {found}", "test or narrow it first")
+
+
+def _meaning(cx: Lowering, results: tuple[int, int]) -> str:
+    return OF_A_SESSION if cx.unit.kind.decorator == "kprobe_session" else RESULTS[results]
 
 
 def _settled(cx: Lowering, op: Op) -> bool:

@@ -43,9 +43,16 @@ KINDS = {
 BY_ATTACH_TYPE = {  # of programs that share a type
     AttachType.TRACE_ITER: "iter",
     AttachType.TRACE_KPROBE_MULTI: "kprobe_multi",
+    AttachType.TRACE_KPROBE_SESSION: "kprobe_multi",
     AttachType.TRACE_UPROBE_MULTI: "uprobe_multi",
 }
-BY_SECTION = {"uprobe": "uprobe", "uretprobe": "uprobe", "usdt": "usdt"}  # of kprobes, but for processes
+BY_SECTION = {  # of kprobes, but for processes and system calls
+    "uprobe": "uprobe",
+    "uretprobe": "uprobe",
+    "usdt": "usdt",
+    "ksyscall": "ksyscall",
+    "kretsyscall": "ksyscall",
+}
 
 
 def kind_of(spec: ProgramSpec) -> str | None:

@@ -39,7 +39,7 @@ def attach(program: KernelProgram, given: Mapping[str, object], links: bool = Tr
 
 def returning(program: KernelProgram) -> bool:
     """Whether a program is for the end of functions, as its section says."""
-    return program.spec.section.startswith(("kretprobe", "uretprobe"))
+    return program.spec.section.startswith(("kretprobe", "uretprobe", "kretsyscall"))
 
 
 def attach_function(

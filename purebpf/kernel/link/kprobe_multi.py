@@ -20,6 +20,7 @@ from purebpf.kernel.program import KernelProgram
 from purebpf.tables.enums import AttachType
 
 FIRST = (5, 18)
+SESSIONS_SINCE = (6, 10)
 RETURN = 1  # BPF_F_KPROBE_MULTI_RETURN
 MOST_ALONE = 512  # functions that get a kprobe each, on a kernel without this kind of link
 OPTIONS = {
@@ -40,13 +41,14 @@ def attach(program: KernelProgram, given: Mapping[str, object]) -> KernelLink:
     if not text:
         raise options.wrong("needs the option 'functions', as the program itself names none")
     names, cookie = functions(text), options.number("cookie", 0)
-    if kernel_version() < FIRST:
+    session = program.spec.attach_type is AttachType.TRACE_KPROBE_SESSION
+    if kernel_version() < FIRST and not session:
         return _alone(program, names, cookie)
     texts = [name.encode() for name in names]
     symbols = (ctypes.c_char_p * len(names))(*texts)
     cookies = (ctypes.c_uint64 * len(names))(*[cookie] * len(names))
     fields = {
-        "attach_type": int(AttachType.TRACE_KPROBE_MULTI),
+        "attach_type": int(program.spec.attach_type or AttachType.TRACE_KPROBE_MULTI),
         "kprobe_multi_flags": RETURN if returning(program) else 0,
         "kprobe_multi_cnt": len(names),
         "kprobe_multi_syms": ctypes.addressof(symbols),
@@ -54,14 +56,14 @@ def attach(program: KernelProgram, given: Mapping[str, object]) -> KernelLink:
     }
     target = names[0] if len(names) == 1 else f"{len(names)} functions ({text})"
     try:
-        made = create_link(
-            program, target, fields, needs=("CAP_PERFMON",), first=FIRST, feature="links to many functions", reasons=REASONS
-        )
+        first = SESSIONS_SINCE if session else FIRST
+        feature = "programs at both ends of functions" if session else "links to many functions"
+        made = create_link(program, target, fields, needs=("CAP_PERFMON",), first=first, feature=feature, reasons=REASONS)
     except KernelError as error:
-        if error.errno not in (errno.EOPNOTSUPP, ENOTSUPP):
+        if session or error.errno not in (errno.EOPNOTSUPP, ENOTSUPP):
             raise
         return _alone(program, names, cookie)
-    return KernelLink(f"kprobe multi link, {len(names)} functions", (made,))
+    return KernelLink(f"kprobe {'session' if session else 'multi'} link, {len(names)} functions", (made,))
 
 
 def _alone(program: KernelProgram, names: list[str], cookie: int) -> KernelLink:
