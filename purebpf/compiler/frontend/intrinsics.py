@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from purebpf.compiler.frontend import atomics, dynptrs, each, helpers, kfunc_queries, memory, objects, reading, stacks, text
 from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value, known
-from purebpf.compiler.ir.ops import I32, I64
+from purebpf.compiler.ir.ops import BOOL, I32, I64
 from purebpf.data import replace
 from purebpf.lang import idioms, locks, records
 from purebpf.lang.types import CharsType, IntType, type_of
@@ -53,6 +53,16 @@ def cookie(cx: Lowering, node: ast.Call) -> Value:
     if cx.unit.kind.decorator != "usdt":
         return whole
     return IntValue(cx.builder.emit("lshr", I64, [whole.op, cx.const(COOKIE_BITS)]), 0, LARGEST_COOKIE)
+
+
+def returning(cx: Lowering, node: ast.Call) -> Value:
+    """`bpf.returning()`: whether a program at both ends of functions runs where one returns."""
+    if node.args or node.keywords:
+        cx.fail(node, "`returning` takes no arguments")
+    if cx.unit.kind.decorator != "kprobe_session" and not cx.flow.dead:
+        cx.fail(node, "`returning` is for programs that run at both ends of functions", hint="@bpf.kprobe_session(...)")
+    low = cx.builder.emit("and", I32, [kfuncs.call(cx, node, "bpf_session_is_return", []), cx.const(0xFF)])
+    return IntValue(cx.builder.emit("ne", BOOL, [low, cx.const(0)]), 0, 1, False, True)
 
 
 def _simple(helper: str, high: int) -> Callable[[Lowering, ast.Call], Value]:
@@ -158,6 +168,7 @@ INTRINSICS: dict[Any, Callable[[Lowering, ast.Call], Value]] = {
     idioms.printk: printk,
     idioms.ktime: _simple("ktime_get_ns", U64),
     idioms.cookie: cookie,
+    idioms.returning: returning,
     idioms.cpu: _simple("get_smp_processor_id", U32),
     idioms.random: _simple("get_prandom_u32", U32),
     idioms.raw: raw,

@@ -54,6 +54,7 @@ INSTEAD = {  # what has a form of its own
     "bpf_wq_": "",
     "bpf_task_work_": "",
     "bpf_arena_": "",
+    "bpf_session_is_return": "`bpf.returning()` tells which end of the function it is",
     "bpf_session_": "",
     "bpf_preempt_": "",
     "bpf_local_irq_": "",
