@@ -37,7 +37,21 @@ if TYPE_CHECKING:
     from purebpf.lang.data import config, globals_
     from purebpf.lang.dynptrs import Dynptr, dynptr
     from purebpf.lang.graphs import List, ListNode, RbNode, RbTree, drop, new
-    from purebpf.lang.idioms import cookie, cpu, current, every, helpers, ktime, license, loop, printk, random, raw, redirect
+    from purebpf.lang.idioms import (
+        cookie,
+        cpu,
+        current,
+        every,
+        helpers,
+        ktime,
+        license,
+        loop,
+        printk,
+        random,
+        raw,
+        redirect,
+        returning,
+    )
     from purebpf.lang.kernel_structs import KernelStruct, KernelUnion, pointer
     from purebpf.lang.kernel_types import enum_value, type_exists
     from purebpf.lang.kfuncs import kfunc_exists, kfuncs
@@ -151,7 +165,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.data": "config globals=globals_",
     "lang.dynptrs": "Dynptr dynptr",
     "lang.graphs": "List ListNode RbNode RbTree drop new",
-    "lang.idioms": "cookie cpu current every helpers ktime license loop printk random raw redirect",
+    "lang.idioms": "cookie cpu current every helpers ktime license loop printk random raw redirect returning",
     "lang.kernel_structs": "KernelStruct KernelUnion pointer",
     "lang.kfuncs": "kfunc_exists kfuncs",
     "lang.kernel_types": "enum_value type_exists",
@@ -335,6 +349,7 @@ __all__ = [
     "read_user_str",
     "redirect",
     "register",
+    "returning",
     "s8",
     "s16",
     "s32",

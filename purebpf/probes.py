@@ -132,7 +132,7 @@ SESSION = '@bpf.kprobe_session("tcp_v4_connect"); several names, or a pattern su
 def kprobe_session(*functions: str) -> Decorator:
     """Make a function a program that runs when functions of the kernel are called and again when they return (Linux 6.10).
 
-    `bpf.kfuncs.bpf_session_is_return()` tells which it is. A result of 1 at the call leaves out the return.
+    `bpf.returning()` tells which it is. A result of 1 at the call leaves out the return.
     """
     if not functions or not all(isinstance(function, str) and function and "+" not in function for function in functions):
         raise declaring.error("@bpf.kprobe_session takes functions of the kernel, or patterns", SESSION)

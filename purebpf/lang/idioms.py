@@ -38,6 +38,11 @@ def cookie() -> int:
     _only_in_a_program("cookie()")
 
 
+def returning() -> bool:
+    """Whether a program at both ends of functions (`@bpf.kprobe_session`, Linux 6.10) runs where one returns."""
+    _only_in_a_program("returning()")
+
+
 def random() -> int:
     """A pseudo-random u32 (helper get_prandom_u32, Linux 4.1)."""
     _only_in_a_program("random()")

@@ -60,7 +60,7 @@ def registers(ctx: bpf.ProbeContext) -> None:
 def both_ends(ret: bpf.s64) -> int:
     if bpf.current.tgid != only.pid:
         return 1
-    if bpf.kfuncs.bpf_session_is_return():
+    if bpf.returning():
         seen[9] += 1
         seen[10] = ret
     else:
@@ -141,6 +141,7 @@ REFUSED = {
     '@bpf.ksyscall("openat")\ndef f(ret): pass': ("no parameter `ret`", "in a kretsyscall"),
     '@bpf.kretsyscall("openat")\ndef f(dfd): pass': ("no parameter `dfd`", "`ret` only"),
     '@bpf.ksyscall("opnat")\ndef f(): pass': ("opnat",),
+    '@bpf.kprobe("do_exit")\ndef f(ctx):\n    if bpf.returning(): bpf.printk("x")': ("both ends", "@bpf.kprobe_session"),
     '@bpf.kprobe_session("do_exit")\ndef f(ctx): return 2': ("0 to run where the function returns as well",),
 }
 

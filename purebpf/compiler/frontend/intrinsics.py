@@ -6,7 +6,19 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from purebpf.compiler.frontend import atomics, dynptrs, each, helpers, kfunc_queries, memory, objects, reading, stacks, text
+from purebpf.compiler.frontend import (
+    atomics,
+    dynptrs,
+    each,
+    helpers,
+    kfunc_queries,
+    kfuncs,
+    memory,
+    objects,
+    reading,
+    stacks,
+    text,
+)
 from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value, known
 from purebpf.compiler.ir.ops import BOOL, I32, I64
 from purebpf.data import replace
