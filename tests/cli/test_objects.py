@@ -23,6 +23,7 @@ from tests.kernel.programs import needs
 
 pytestmark = pytest.mark.kernel
 BPFTOOL = shutil.which("bpftool") or next((path for path in ("/usr/sbin/bpftool",) if os.path.exists(path)), None)
+PATIENCE = 300.0  # seconds, of emulated processors
 PER_CPU_ADDRESS = re.compile(r"&\(void __percpu \*\)\((r\d)\)")  # which only newer ones tell from a plain move
 
 
@@ -68,7 +69,7 @@ def attached() -> Iterator[bpf.Attachment]:
 
 
 def ours(*arguments: object) -> str:
-    done = purebpf(*map(str, arguments))
+    done = purebpf(*map(str, arguments), timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -217,5 +218,5 @@ def test_machine_code_and_files(attached: bpf.Attachment, tmp_path: Path) -> Non
     ],
 )
 def test_what_is_not_there_is_told(kernel: KernelEngine, arguments: tuple[str, ...], said: str) -> None:
-    done = purebpf(*arguments)
+    done = purebpf(*arguments, timeout=PATIENCE)
     assert done.returncode in (1, 2) and said in done.stderr and "Traceback" not in done.stderr
