@@ -207,6 +207,47 @@ def asked_for(ctx: bpf.TcContext) -> int:
     return 0
 
 
+@gives(os.getpid(), 7, 1)
+def given_back_by_a_with(ctx: bpf.TcContext) -> int:
+    with bpf.kfuncs.bpf_task_from_pid(bpf.current.tgid) as task:
+        if task is not None:
+            found[0] = task.tgid
+        found[1] = 7
+        with bpf.kfuncs.bpf_task_from_pid(0x7FFF_FFFF) as nothing:
+            found[2] = nothing is None
+    return 0
+
+
+@gives(3 * os.getpid())
+def given_back_on_every_way_out(ctx: bpf.TcContext) -> int:
+    for i in range(10):
+        with bpf.kfuncs.bpf_task_from_pid(bpf.current.tgid) as task:
+            if task is None or i % 2:
+                continue
+            if i == 6:
+                break
+            found[0] += task.tgid
+    with bpf.kfuncs.bpf_task_from_pid(bpf.current.tgid) as task:
+        if task is not None:
+            return 1
+    return 0
+
+
+@gives(os.getpid(), 1, 1)
+def in_conditions(ctx: bpf.TcContext) -> int:
+    if (task := bpf.kfuncs.bpf_task_from_pid(bpf.current.tgid)) is not None:
+        found[0] = task.tgid
+        bpf.kfuncs.bpf_task_release(task)
+    other = bpf.kfuncs.bpf_task_from_pid(bpf.current.tgid) if ctx.len > 3 else None
+    if other:
+        found[1] = 1
+        bpf.kfuncs.bpf_task_release(other)
+    if ctx.len > 5 and (third := bpf.kfuncs.bpf_task_from_pid(bpf.current.tgid)):
+        found[2] = 1
+        bpf.kfuncs.bpf_task_release(third)
+    return 0
+
+
 @bpf.struct
 class Options:
     netns: s32 = -1
@@ -231,6 +272,25 @@ def test_kernel_gives(function: Function, expected: list[int]) -> None:
     with program.load("kernel"):
         program.run(packet=bytes(64))
         assert list(found.values())[: len(expected)] == expected
+
+
+@pytest.mark.kernel
+@pytest.mark.skipif(lacks("bpf_local_irq_save"), reason="this kernel has no bpf_local_irq_save (Linux 6.14)")
+def test_nothing_comes_between() -> None:
+    @bpf.tc
+    def program(ctx: bpf.TcContext) -> int:
+        with bpf.kfuncs.bpf_preempt_disable():
+            found[0] = 1
+            with bpf.kfuncs.bpf_local_irq_save():
+                found[1] = 2
+                if ctx.len > 64:
+                    return 1
+        return 0
+
+    with program.load("kernel"):
+        assert program.run(packet=bytes(65)).value == 1
+        assert program.run(packet=bytes(64)).value == 0
+        assert list(found.values())[:2] == [1, 2]
 
 
 @pytest.mark.kernel

@@ -56,8 +56,8 @@ INSTEAD = {  # what has a form of its own
     "bpf_arena_": "",
     "bpf_session_is_return": "`bpf.returning()` tells which end of the function it is",
     "bpf_session_": "",
-    "bpf_preempt_": "",
-    "bpf_local_irq_": "",
+    "bpf_preempt_": "`with bpf.kfuncs.bpf_preempt_disable():`",
+    "bpf_local_irq_": "`with bpf.kfuncs.bpf_local_irq_save():`",
 }
 BY_THEMSELVES = frozenset(
     {"bpf_dynptr_copy", "bpf_dynptr_memset", "bpf_dynptr_size", "bpf_dynptr_is_null", "bpf_dynptr_is_rdonly"}
@@ -233,6 +233,8 @@ def _object(cx: Lowering, at: ast.AST, what: str, facts: Kfunc, wanted: Paramete
         cx.fail(at, f"{what} is the kernel's `{struct}`, not {describe(value)}")
     if facts.releases and first and (len(value.path) > 1 or not references.is_held(cx, value.op)):
         cx.fail(at, f"`{shown}` is no reference that this program has to give back", f"`{facts.name}` takes one")
+    if facts.releases and first and references.is_scoped(cx, value.op):
+        cx.fail(at, f"`{shown}` is given back at the end of its `with`", f"`{facts.name}` would do it too early")
     wants_trust = {"trusted", "release"} & facts.flags
     if value.nullable and len(value.path) == 1 and not (wanted.nullable and not first):
         cx.fail(at, f"`{shown}` may be None here", f"{what} cannot be", f"test it first: `if {shown} is not None:`")

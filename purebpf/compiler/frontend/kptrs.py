@@ -54,6 +54,8 @@ def _given(cx: Lowering, at: ast.expr, struct: int, value: Value) -> Op:
         cx.fail(at, f"the kernel's `{name}` is wanted here, or None, not {describe(value)}")
     if not references.is_held(cx, value.op) or len(value.path) > 1:
         cx.fail(at, f"`{shown}` is no reference that this program holds", "only such a one can be kept in a map")
+    if references.is_scoped(cx, value.op):
+        cx.fail(at, f"`{shown}` is given back at the end of its `with`", hint="take the reference without one")
     if value.nullable:
         cx.fail(
             at, f"`{shown}` may be None here", hint=f"test it first: `if {shown} is not None:`; `xchg(None)` empties the place"

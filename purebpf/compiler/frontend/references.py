@@ -42,9 +42,33 @@ def is_held(cx: Lowering, op: Op) -> bool:
     return _key(op) in cx.flow.state
 
 
+def keep_to_the_end(cx: Lowering, op: Op) -> None:
+    """A `with` gives it back, whatever tests find out."""
+    one = cx.flow.state[_key(op)]
+    assert isinstance(one, Held)
+    cx.flow.state[_key(op)] = replace(one, scoped=True)
+
+
+def is_scoped(cx: Lowering, op: Op) -> bool:
+    one = cx.flow.state.get(_key(op))
+    return isinstance(one, Held) and one.scoped
+
+
+def release(cx: Lowering, op: Op, why: str) -> None:
+    """Give it back where there is one."""
+    one = cx.flow.state.get(_key(op))
+    if isinstance(one, Held):
+        cx.when(cx.builder.emit("ne", BOOL, [op, cx.const(0)]), lambda: _release(cx, one))
+        give_up(cx, op, why)
+
+
 def absent(flow: Flow, op: Op) -> bool:
-    """A test has found that there is nothing; whether it was of a reference."""
-    return flow.state.pop(_key(op), None) is not None
+    """A test has found that there is nothing; whether it was of a reference that is the program's to give back."""
+    one = flow.state.get(_key(op))
+    if not isinstance(one, Held) or one.scoped:
+        return False
+    del flow.state[_key(op)]
+    return True
 
 
 def give_up(cx: Lowering, op: Op, why: str) -> None:

@@ -16,6 +16,7 @@ from purebpf.compiler.frontend.lower import Lowering, lowers
 from purebpf.compiler.frontend.values import Bound, Const, Ref, Value
 from purebpf.compiler.ir.ops import Op
 from purebpf.data import data
+from purebpf.lang.kfuncs import KfuncName
 from purebpf.lang.locks import rcu as lang_rcu
 from purebpf.lang.rings import RingBuf
 
@@ -93,13 +94,15 @@ def with_(cx: Lowering, node: ast.With) -> None:
 
 
 def _open(cx: Lowering, item: ast.withitem) -> None:
-    from purebpf.compiler.frontend import dynptrs, locks, rcu, rings
+    from purebpf.compiler.frontend import dynptrs, kfunc_scopes, locks, rcu, rings
 
     value = item.context_expr
     if isinstance(value, ast.Call):
         target = cx.expression(value.func)
         if isinstance(target, Const) and target.value is lang_rcu:
             return rcu.hold(cx, value, item.optional_vars)
+        if isinstance(target, Const) and isinstance(target.value, KfuncName):
+            return kfunc_scopes.hold(cx, value, target.value.name, item.optional_vars)
         ring = _ring(target.receiver) if isinstance(target, Bound) else None
         if ring is not None and isinstance(target, Bound) and target.name in ("reserve", "reserve_bytes"):
             opens = rings.reserve if target.name == "reserve" else dynptrs.reserve

@@ -117,13 +117,15 @@ class KernelRef(Value):
 @data
 class Held(Value):
     """A reference that the program has to give back: `op` is the object, `shown` the call at `place` that gave it, `release`
-    the kernel function that takes it back, `offset` where the object begins, from there."""
+    the kernel function that takes it back, `offset` where the object begins, from there;
+    `scoped`: a `with` gives it back."""
 
     op: Op
     place: Place
     shown: str
     release: str
     offset: int = 0
+    scoped: bool = False
 
 
 @data

@@ -18,6 +18,7 @@ from purebpf.compiler.ir.ops import BOOL, I32, VOID, Block, Flag, Function, Op, 
 from purebpf.data import data, made
 
 STAYS_WITH = frozenset({"loop", "for_each_map_elem", "find_vma", "user_ringbuf_drain"})  # they take pointers to the stack only
+STATE = ("dynptr", "_iter_", "_irq_")  # in the names of those that keep state of their own on the stack
 STACK = "stack"
 
 
@@ -88,7 +89,7 @@ def _fixed(op: Op, by_name: dict[str, Function]) -> Iterator[Op]:
         yield op
     elif op.kind == "func":
         yield from (param for param in by_name[op.imm[0]].params if _to_stack(param.type))
-    elif op.kind in ("call", "kfunc") and (op.imm[0] in STAYS_WITH or "dynptr" in op.imm[0] or "_iter_" in op.imm[0]):
+    elif op.kind in ("call", "kfunc") and (op.imm[0] in STAYS_WITH or any(word in op.imm[0] for word in STATE)):
         yield from (_root(arg) for arg in op.args if _to_stack(arg.type))
 
 
