@@ -63,11 +63,13 @@ PER_CPU_MAPS = frozenset({MapType.PERCPU_HASH, MapType.PERCPU_ARRAY, MapType.LRU
 @data
 class FunctionSpec:
     """A function inside a program: its name and the slot its first instruction is at. The first one is the program itself.
-    `type` is the number of its BTF among the program's types, 0 where nothing but its name is known."""
+    `type` is the number of its BTF among the program's types, 0 where nothing but its name is known, and for the program itself
+    `context`: the struct that its parameter points to."""
 
     name: str
     slot: int
     type: int = 0
+    context: str = ""
 
 
 @data

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from purebpf.btf import types as btf
 from purebpf.compiler.signatures import ParameterType, Signature, context_struct
+from purebpf.data import replace
 from purebpf.lang.btf_types import Collector
 from purebpf.lang.types import BoolType, IntType, StructType
 from purebpf.spec import FunctionSpec
@@ -23,7 +24,7 @@ def function_types(
     for function in functions:
         signature = signatures.get(function.name)
         number = _function(collected, function.name, signature, type) if signature is not None else 0
-        typed.append(FunctionSpec(function.name, function.slot, number))
+        typed.append(replace(function, type=number))
     return tuple(typed)
 
 

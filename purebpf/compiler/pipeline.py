@@ -31,6 +31,7 @@ from purebpf.compiler.passes.memory import forward_memory
 from purebpf.compiler.passes.sink import sink_operations
 from purebpf.compiler.passes.sparing import spare_the_verifier
 from purebpf.compiler.passes.stores import merge_stores
+from purebpf.compiler.signatures import context_struct
 from purebpf.compiler.target import allocation_check, layout, regalloc
 from purebpf.compiler.target.legalize import legalize
 from purebpf.compiler.target.lengths import ask_for_lengths
@@ -172,6 +173,7 @@ def _compile(
         from purebpf.compiler.relocations import types_and_relocations
 
         named, types, asked = types_and_relocations(unit, emitted, starts)
+    named = (replace(named[0], context=context_struct(kind.type)), *named[1:])
     section = kind.section + (f"/{hook}" if hook else "")
     program = ProgramSpec(
         name=unit.name,

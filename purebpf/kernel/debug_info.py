@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 SINCE = (5, 0)
 MAGIC, VERSION, HEADER_BYTES = 0xEB9F, 1, 24
-INT, FUNC, FUNC_PROTO = 1, 12, 13
+INT, PTR, STRUCT, FUNC, FUNC_PROTO = 1, 2, 4, 12, 13
+STATIC, GLOBAL = 0, 1  # the linkage of functions; programs are global, as compilers of C have them
+GLOBAL_SINCE = (5, 6)
 SIGNED = 1 << 24  # in what follows an integer
 COLUMNS = (1 << 10) - 1
 FUNC_INFO_BYTES, LINE_INFO_BYTES = 8, 16
@@ -127,10 +129,22 @@ def _functions(spec: ProgramSpec, strings: Strings) -> tuple[bytes, bytes]:
     records, number = b"", prototype
     for function in spec.functions:
         if not function.type:
-            types += pack("=III", strings.place(c_name(function.name)), FUNC << 24, prototype)
+            shown, linkage = prototype, STATIC
+            if function.context:
+                types += _with_context(function.context, strings, number, integer)
+                number += 3
+                shown, linkage = number, GLOBAL if kernel_version() >= GLOBAL_SINCE else STATIC
+            types += pack("=III", strings.place(c_name(function.name)), FUNC << 24 | linkage, shown)
             number += 1
         records += pack("=II", function.slot, function.type or number)
     return types, records
+
+
+def _with_context(struct: str, strings: Strings, last: int, integer: int) -> bytes:
+    """A struct, a pointer to it, and the prototype of a function that takes that; they follow the type `last`. Programs that
+    trace the program have its context by this."""
+    types = pack("=III", strings.place(struct), STRUCT << 24, 0) + pack("=III", 0, PTR << 24, last + 1)
+    return types + pack("=IIIII", 0, FUNC_PROTO << 24 | 1, integer, strings.place("ctx"), last + 2)
 
 
 def _lines(spec: ProgramSpec, strings: Strings) -> bytes:

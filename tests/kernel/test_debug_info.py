@@ -38,7 +38,7 @@ def test_bpftool_shows_lines_and_names(kernel: KernelEngine) -> None:
         shown = subprocess.run(
             [tool, "prog", "dump", "xlated", "id", str(loaded.info.id), "linum"], capture_output=True, text=True, timeout=60
         )
-    assert "int lines():" in shown.stdout
+    assert "int lines(struct xdp_md * ctx):" in shown.stdout
     number = Path(__file__).read_text().splitlines().index("    if size > 100:") + 1
     assert f"; if size > 100: [file:{__file__} line_num:{number} " in shown.stdout
 
