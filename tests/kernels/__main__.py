@@ -105,7 +105,7 @@ class Progress:
         elif results.outcomes and not results.running:
             test, outcome = next(reversed(results.outcomes.items()))
             if outcome == "failed":
-                self.say(f"{results.kernel}: {test} failed")
+                self.say(f"{results.kernel}: {test} failed\n    {results.texts[test].partition(chr(10))[0]}")
 
     def say(self, line: str) -> None:
         self.clear()

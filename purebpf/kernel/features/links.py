@@ -94,6 +94,9 @@ def _meaning(number: int, known_by: tuple[int, ...]) -> Answer:
 
 
 def _struct_ops(_type: LinkType) -> Answer:
+    """A kernel that does not know the type looks for a program where others look for a map, and finds as little."""
+    if kernel_version() < parse(since(LinkType.STRUCT_OPS)):
+        return NO
     return _meaning(bpf(Command.LINK_CREATE, {"map_fd": NOTHING, "attach_type": int(AttachType.STRUCT_OPS)}), (errno.EBADF,))
 
 
