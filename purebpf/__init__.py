@@ -108,6 +108,7 @@ if TYPE_CHECKING:
     from purebpf.lang.records import array, bits, bytes_, chars, struct
     from purebpf.lang.rings import RingBuf
     from purebpf.lang.scalars import be16, be32, be64, s8, s16, s32, s64, u8, u16, u32, u64
+    from purebpf.lang.sockets import SockTuple, SockTuple6
     from purebpf.lang.stacks import BuildIdStackTrace, StackTrace, get_stack, stack
     from purebpf.lang.subprograms import global_subprogram
     from purebpf.lang.sums import checksum, checksum_update, jhash
@@ -185,6 +186,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.reading": "read_kernel read_kernel_str read_user read_user_str",
     "lang.records": "array bits chars struct bytes=bytes_",
     "lang.rings": "RingBuf",
+    "lang.sockets": "SockTuple SockTuple6",
     "lang.stacks": "BuildIdStackTrace StackTrace get_stack stack",
     "lang.scalars": "be16 be32 be64 s8 s16 s32 s64 u8 u16 u32 u64",
     "lang.subprograms": "global_subprogram",
@@ -261,6 +263,8 @@ __all__ = [
     "SockHash",
     "SockMap",
     "SockOpsContext",
+    "SockTuple",
+    "SockTuple6",
     "SocketFilterContext",
     "SockoptContext",
     "SpinLock",

@@ -6,6 +6,8 @@ A program reads their fields in place: `ctx.sk.family`, `ctx.flow_keys.thoff = 3
 from __future__ import annotations
 
 from purebpf.errors import Error
+from purebpf.lang.records import array, struct
+from purebpf.lang.scalars import be16, be32
 from purebpf.lang.types import ArrayType, Field, IntType, StructType, Type
 from purebpf.tables.context_rows import STRUCTS
 
@@ -93,6 +95,27 @@ class FlowKeys(_KernelOnly):
     ipv6_dst: list[int]
     flags: int
     flow_label: int
+
+
+@struct
+class SockTuple:
+    """A connection over IPv4, for `bpf.helpers.sk_lookup_tcp` and its like: where the packet comes from and goes to
+    (`struct bpf_sock_tuple`)."""
+
+    saddr: be32 = 0
+    daddr: be32 = 0
+    sport: be16 = 0
+    dport: be16 = 0
+
+
+@struct
+class SockTuple6:
+    """The same over IPv6."""
+
+    saddr: list[be32] = array(be32, 4)
+    daddr: list[be32] = array(be32, 4)
+    sport: be16 = 0
+    dport: be16 = 0
 
 
 def _socket_fields() -> tuple[Field, ...]:

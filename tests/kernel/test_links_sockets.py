@@ -357,3 +357,28 @@ def test_a_dissector_is_attached_to_the_namespace(network: None, links: bool) ->
         if not links:
             with pytest.raises(Unsupported, match=r"since Linux 5\.8"):
                 netns_links.attach(program, {"netns": "/proc/self/ns/net"}, links=False)
+
+
+@bpf.tc
+def looks_up(ctx: bpf.TcContext) -> bpf.TcAction:
+    flow = bpf.SockTuple(saddr=0x7F000001, daddr=0x7F000001, sport=9, dport=bpf.u16(state.port))
+    sk = bpf.helpers.sk_lookup_udp(ctx, flow, bpf.BPF_F_CURRENT_NETNS, 0)
+    if sk is None:
+        seen[50] = 1
+        return bpf.TC_ACT_OK
+    seen[51] = sk.src_port
+    seen[52] = sk.family
+    bpf.helpers.sk_release(sk)
+    return bpf.TC_ACT_OK
+
+
+def test_sockets_are_looked_up_and_given_back(network: None) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver, looks_up.load("kernel"):
+        receiver.bind((HERE, 0))
+        state.port = receiver.getsockname()[1]
+        for _ in range(3):
+            looks_up.run(packet=DATAGRAM + bytes(8))
+        assert (seen.get(50), seen[51], seen[52]) == (None, state.port, socket.AF_INET)
+        state.port = 1
+        looks_up.run(packet=DATAGRAM + bytes(8))
+        assert seen[50] == 1

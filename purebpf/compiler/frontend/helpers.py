@@ -134,6 +134,10 @@ def call(cx: Lowering, node: ast.Call, name: str) -> Value:
         from purebpf.compiler.frontend import sockets
 
         sockets.check_result(cx, node, found)
+    if name.removeprefix("bpf_") == "sk_release":
+        from purebpf.compiler.frontend import sockets
+
+        return sockets.release(cx, node)
     values = [(a, cx.expression(a)) for a in node.args]
     keywords = {k.arg: (k.value, cx.expression(k.value)) for k in node.keywords if k.arg}
     for keyword in node.keywords:
@@ -357,7 +361,7 @@ def _result(cx: Lowering, node: ast.AST, found: Helper, ops: list[Op], declared:
     if result.kind == ResultKind.SOCKET:
         from purebpf.compiler.frontend import sockets
 
-        return sockets.found(cx, found, ops)
+        return sockets.found(cx, node, found, ops)
     if result.kind == ResultKind.BTF:
         from purebpf.compiler.frontend import kernel
 

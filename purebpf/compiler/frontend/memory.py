@@ -430,10 +430,11 @@ def element(cx: Lowering, node: ast.Subscript, ref: Ref, index: Value) -> Ref:
             f"{number.low}..{number.high}",
             advice.to_test(node.slice, number.low, count),
         )
-    if ref.region == "ctx":
+    if ref.region in ("ctx", "socket"):
+        what = "its context" if ref.region == "ctx" else "a socket"
         cx.fail(
             node.slice,
-            "the kernel lets a program read and write its context at constant places only",
+            f"the kernel lets a program read and write {what} at constant places only",
             "an index that is known when the program is compiled is wanted",
             "`for i in (0, 1, 2):` compiles its body once for each",
         )

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 DROP = "bpf_obj_drop_impl"
+SOCKET_RELEASE = "sk_release"  # a helper; the others are kernel functions
 OBJECT, BORROWED = "object", "borrowed"  # regions: memory of an object that the program holds, or looks at in a list or tree
+SOCKET = "socket"  # the region of a socket that the program holds
 
 
 def _key(op: Op) -> str:
@@ -93,6 +95,8 @@ def check_end(cx: Lowering, flow: Flow, node: ast.AST, where: str = "") -> None:
 
 def _kept(one: Held, where: str) -> NoReturn:
     hint = f"`bpf.kfuncs.{one.release}(...)` gives it back" if one.release else "give it back"
+    if one.release == SOCKET_RELEASE:
+        hint = "`bpf.helpers.sk_release(...)` gives it back"
     if one.release == DROP:
         hint = "`bpf.drop(...)` gives it back, a list or tree takes it"
     raise ProgramError(f"the reference that `{one.shown}` gives is not given back", one.place, where, f"{hint}, on every way")
@@ -113,6 +117,9 @@ def _release(cx: Lowering, one: Held) -> None:
         whole = cx.builder.emit("guard", Ptr(whole.type.kind), [whole], ("nonnull", 0, 0))
     if one.offset:
         whole = cx.builder.emit("add", whole.type, [whole, cx.const(one.offset)])
+    if one.release == SOCKET_RELEASE:
+        cx.call(one.release, [whole])
+        return
     kfuncs.call(cx, cx.here, one.release, [whole, *more], VOID)
 
 
@@ -135,7 +142,7 @@ def _op(value: Value | None) -> Op | None:
     if isinstance(value, KernelRef):
         return value.op
     ref = value.ref if isinstance(value, MaybeRef) else value
-    return object_of(value.op) if isinstance(ref, Ref) and ref.region == OBJECT else None  # type: ignore[union-attr]
+    return object_of(value.op) if isinstance(ref, Ref) and ref.region in (OBJECT, SOCKET) else None  # type: ignore[union-attr]
 
 
 def _is_nothing(value: Value | None) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from purebpf.compiler.frontend.values import NONE, Const, Context, KernelRef, MaybeRef, Ref, Value, describe
+from purebpf.compiler.frontend import references
+from purebpf.compiler.frontend.values import NONE, Const, Context, IntValue, KernelRef, MaybeRef, Ref, Value, describe
 from purebpf.compiler.ir.ops import I64, Op, Ptr
 from purebpf.lang.sockets import FLOW_KEYS, SOCKET, SOCKET_COMMON, TCP_SOCKET
 from purebpf.tables.enums import ProgramType
@@ -52,8 +53,6 @@ def argument(cx: Lowering, at: ast.AST, what: str, wanted: Arg, value: Value) ->
     """A socket for a helper; None where it takes that."""
     if value == NONE and wanted.nullable:
         return cx.const(0)
-    if wanted.releases:
-        cx.fail(at, f"{what} would be given back, but sockets that a program sees are not its own")
     if isinstance(value, KernelRef) and value.direct:
         from purebpf.compiler.frontend import kernel
 
@@ -68,18 +67,30 @@ def argument(cx: Lowering, at: ast.AST, what: str, wanted: Arg, value: Value) ->
 
 def check_result(cx: Lowering, node: ast.AST, helper: Helper) -> None:
     """Refuse helpers whose socket must be given back, or is of a type without a layout."""
-    if helper.result.acquires:
-        cx.fail(
-            node,
-            f"helper `{helper.name}` cannot be called by a program yet: its socket must be given back",
-            hint="a socket map's `assign(ctx, key)` looks one up, assigns it and gives it back",
-        )
     if helper.result.pointee not in LAYOUTS:
         cx.fail(node, f"helper `{helper.name}` cannot be called by a program yet: it gives a `{helper.result.pointee}`")
 
 
-def found(cx: Lowering, helper: Helper, ops: list[Op]) -> Value:
-    """The socket that a helper gives, or None."""
+def release(cx: Lowering, node: ast.Call) -> Value:
+    """`bpf.helpers.sk_release(sk)`: a socket that was looked up is given back."""
+    if len(node.args) != 1 or node.keywords:
+        cx.fail(node, "helper `sk_release` takes 1 argument", "sk_release(sock)")
+    value = cx.expression(node.args[0])
+    cx.usable(node.args[0], value)
+    if not isinstance(value, Ref) or value.region != references.SOCKET:
+        hint = "sockets of the context are the kernel's" if is_socket(value) else "sk = bpf.helpers.sk_lookup_tcp(...)"
+        cx.fail(node.args[0], "what is given back is a socket that the program has looked up", hint=hint)
+    op = cx.call("sk_release", [value.op])
+    references.give_up(cx, references.object_of(value.op), "`sk_release` gave it back")
+    return IntValue(op, -(1 << 63), (1 << 63) - 1, True)
+
+
+def found(cx: Lowering, node: ast.AST, helper: Helper, ops: list[Op]) -> Value:
+    """The socket that a helper gives, or None. One that was looked up is the program's until it is given back."""
     op = cx.call(helper.name, ops, Ptr("btf", nullable=True))
-    layout = LAYOUTS[helper.result.pointee]
+    layout = SOCKET_COMMON if helper.name == "skc_lookup_tcp" else LAYOUTS[helper.result.pointee]
+    if helper.result.acquires:
+        references.hold(cx, node, op, references.SOCKET_RELEASE)
+        why = f"`{ast.unparse(node)}` gives None where there is no such socket"
+        return MaybeRef(op, Ref(op, 0, layout, references.SOCKET, writable=False), why)
     return MaybeRef(op, Ref(op, 0, layout, "ctx", writable=False), f"`{helper.name}` gives None where there is no such socket")

@@ -317,6 +317,7 @@ WHERE = {
     "packet": "in the packet",
     "ctx": "in the context",
     "mem": "in a ring",
+    "socket": "of a socket",
     "object": "of an object",
     "borrowed": "of an object in a list or tree",
     EITHER: "in a map or this function's own",

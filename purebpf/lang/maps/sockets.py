@@ -7,7 +7,7 @@ for it. Closing a socket takes it out.
 from __future__ import annotations
 
 import os
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from purebpf.lang.idioms import _only_in_a_program
 from purebpf.lang.maps.declaration import KEY32
@@ -43,6 +43,12 @@ class StreamSockets(Sockets[K], Generic[K]):
         """In an `sk_msg` or `sk_skb` program: pass the data on to the socket of a key, to be sent by it or, with
         `bpf.BPF_F_INGRESS`, to be received from it. Return the result: `SK_DROP` where there is no such socket."""
         _only_in_a_program(f"{type(self).__name__}.redirect()")
+
+    if TYPE_CHECKING:
+
+        def get(self, key: K, default: Any = None) -> Any:
+            """In a program: the socket of a key, or None; to be given back with `bpf.helpers.sk_release(sk)`. In user space its
+            cookie, or the default."""
 
     def add(self, ctx: Any, key: K, flags: int = 0) -> int:
         """In a `sockops` program: put the context's socket in; 0 or a negative errno."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from purebpf.compiler.frontend import references
 from purebpf.compiler.frontend.helpers import allowed, map_op
 from purebpf.compiler.frontend.maps.entries import arguments, key_pointer
-from purebpf.compiler.frontend.values import Context, IntValue, Value, describe, with_article
+from purebpf.compiler.frontend.values import Context, IntValue, MaybeRef, Ref, Value, describe, with_article
 from purebpf.compiler.ir.ops import BOOL, I64, Op, Ptr
 from purebpf.lang.maps import MapDeclaration
+from purebpf.lang.sockets import SOCKET
 from purebpf.tables.enums import MapType, ProgramType
 
 if TYPE_CHECKING:
@@ -98,6 +100,17 @@ def assign(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
 
     there = cx.builder.emit("ne", BOOL, [found, cx.builder.const(0, Ptr("btf", nullable=True))])
     return cx.diamond(there, assigned, lambda: IntValue(cx.const(-ENOENT), -ENOENT, -ENOENT, True))
+
+
+def get(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:
+    """`sockets.get(key)`: the socket or None; it is the program's until `bpf.helpers.sk_release(sk)`."""
+    allowed(cx, node, "sk_release")
+    (key,) = arguments(cx, node, declaration, "get", ("key",), 1)
+    place = key_pointer(cx, key[0], declaration, key[1])
+    op = cx.call("map_lookup_elem", [map_op(cx, node, declaration), place], Ptr("btf", nullable=True))
+    references.hold(cx, node, op, references.SOCKET_RELEASE)
+    found = Ref(op, 0, SOCKET, references.SOCKET, writable=False)
+    return MaybeRef(op, found, f"`{ast.unparse(node)}` gives None when there is no socket")
 
 
 def delete(cx: Lowering, node: ast.Call, declaration: MapDeclaration) -> Value:

@@ -109,7 +109,13 @@ def methods_of(declaration: MapDeclaration) -> dict[str, Method]:
         case Targets():
             return {"redirect": held.redirect_packet}
         case StreamSockets():
-            more = {"redirect": held.redirect_data, "add": held.add, "assign": held.assign, "delete": held.delete}
+            more = {
+                "redirect": held.redirect_data,
+                "add": held.add,
+                "assign": held.assign,
+                "delete": held.delete,
+                "get": held.get,
+            }
             return {"select": held.select, **more}
         case Sockets():
             return {"select": held.select}
