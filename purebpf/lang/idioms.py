@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from purebpf.errors import Error
+
+if TYPE_CHECKING:
+    from purebpf.lang.sockets import Socket, SocketCommon, TcpSocket
 
 
 def _only_in_a_program(name: str) -> NoReturn:
@@ -115,6 +118,21 @@ class HelperName:
 
 class Helpers:
     """Every helper of the kernel by name, without `bpf_`: `bpf.helpers.ktime_get_ns()`."""
+
+    if TYPE_CHECKING:  # those that give something else than a number
+        sk_lookup_tcp: Callable[..., Socket | None]
+        sk_lookup_udp: Callable[..., Socket | None]
+        skc_lookup_tcp: Callable[..., SocketCommon | None]
+        sk_fullsock: Callable[..., Socket | None]
+        get_listener_sock: Callable[..., Socket | None]
+        tcp_sock: Callable[..., TcpSocket | None]
+        skc_to_tcp_sock: Callable[..., Any]
+        skc_to_tcp6_sock: Callable[..., Any]
+        skc_to_tcp_request_sock: Callable[..., Any]
+        skc_to_tcp_timewait_sock: Callable[..., Any]
+        skc_to_udp6_sock: Callable[..., Any]
+        skc_to_unix_sock: Callable[..., Any]
+        skc_to_mptcp_sock: Callable[..., Any]
 
     def __getattr__(self, name: str) -> Callable[..., int]:
         return HelperName(name)
