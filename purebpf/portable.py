@@ -59,7 +59,7 @@ def loads(text: str) -> CollectionSpec:
     """The spec that `dumps` made a text of. Raises Error for any other text."""
     try:
         plain = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise Error(f"this is no program made by `purebpf build --emit spec`: {error}") from None
     if not isinstance(plain, dict) or plain.get("purebpf") != FORM:
         raise Error(f'this is no program made by `purebpf build --emit spec`: it has no "purebpf": {FORM}')
@@ -69,7 +69,7 @@ def loads(text: str) -> CollectionSpec:
             {name: _expect(MapSpec, map) for name, map in plain["maps"].items()},
             {name: _expect(VariableSpec, variable) for name, variable in plain["variables"].items()},
         )
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise Error(f"this program was made by another purebpf, or is damaged: {type(error).__name__}: {error}") from None
 
 

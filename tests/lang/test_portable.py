@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from purebpf.errors import Error
 from purebpf.kernel.engine import KernelEngine
 from purebpf.portable import dumps, loads
 from purebpf.program import Program, spec_of
+from purebpf.spec import CollectionSpec
 from purebpf.vm.engine import VmEngine
 from tests.cli.test_cli import purebpf
 
@@ -126,6 +129,20 @@ def test_a_damaged_text_is_an_error() -> None:
     for spoil in ({"maps": {"x": {"is": "MapSpec"}}}, {"programs": {"loops": {}}}, {"variables": {"v": {"is": "Nothing"}}}):
         with pytest.raises(Error, match="another purebpf, or is damaged"):
             loads(json.dumps(good | spoil))
+
+
+def test_whatever_the_damage_it_is_an_error_or_a_spec() -> None:
+    good, chance = dumps(loops.spec()), random.Random(7)
+    for _ in range(1500):
+        text = good
+        for _ in range(chance.randrange(1, 4)):
+            start = chance.randrange(len(text))
+            end = start + chance.choice((0, 1, 1, 3, 40))
+            text = text[:start] + chance.choice(("", "0", "9", '"', "[", "{", "}", ",", "null", "-", '"is"', "\0")) + text[end:]
+        with contextlib.suppress(Error):
+            assert isinstance(loads(text), CollectionSpec)
+    with pytest.raises(Error):
+        loads("[" * 100_000)
 
 
 def test_a_version_that_is_none_is_told(tmp_path: Path) -> None:
