@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.compiler.cases import Case, lacks, outcome, read_cases, write_cases
+from tests.kernel.portable.make import OBJECT, built
 
 CASES = read_cases()
 
@@ -16,6 +17,11 @@ def test_case(case: Case, tmp_path: Path) -> None:
     if why := lacks(case):
         pytest.skip(why)
     assert outcome(case, tmp_path) == case.expected
+
+
+def test_the_object_for_other_kernels_is_what_its_source_builds() -> None:
+    """`tests/kernel/test_core_portable.py` loads it."""
+    assert built() == OBJECT.read_text(), "written anew with the golden cases: python -m tests.compiler.test_cases"
 
 
 def test_there_are_enough_wrong_programs() -> None:
@@ -34,6 +40,8 @@ def update(folder: Path) -> None:
 
 if __name__ == "__main__":
     import tempfile
+
+    OBJECT.write_text(built())
 
     with tempfile.TemporaryDirectory() as name:
         update(Path(name))
