@@ -1,8 +1,8 @@
 """One object on every kernel: compiled once, with the types of Linux 6.18, and loaded as it is wherever these tests run.
 
 What it finds is compared with procfs and system calls, where it found it with the running kernel's own types. `make kernels`
-shows the offsets of all kernels side by side. The object is examples/whoami.py; `tests/kernel/portable/make.py` writes it, and `tests/compiler/test_cases.py` with the
-golden cases, to which it is held.
+shows the offsets of all kernels side by side. The object is examples/whoami.py; `tests/compiler/test_cases.py` holds it to its
+source, and writes it anew with the golden cases.
 """
 
 from __future__ import annotations
