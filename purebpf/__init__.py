@@ -195,7 +195,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "iterators": "iter",
     "networking": "cgroup_device cgroup_skb cgroup_sock cgroup_sock_addr cgroup_sockopt cgroup_sysctl flow_dissector lwt_in "
     "lwt_out lwt_seg6local lwt_xmit netfilter sk_lookup sk_msg sk_reuseport sk_skb sockops xdp",
-    "probes": "kprobe kprobe_session kretprobe kretsyscall ksyscall raw_tracepoint uprobe uretprobe usdt",
+    "probes": "freplace kprobe kprobe_session kretprobe kretsyscall ksyscall raw_tracepoint uprobe uretprobe usdt",
     "operations": "StructOps register struct_ops",
     "program": "Attachment Program fentry fexit fmod_ret load lsm perf_event socket_filter syscall tc tp_btf tracepoint",
 }
@@ -316,6 +316,7 @@ __all__ = [
     "fexit",
     "flow_dissector",
     "fmod_ret",
+    "freplace",
     "from_bytes",
     "get_stack",
     "global_subprogram",

@@ -187,9 +187,9 @@ class Collection:
                 if declaration is not None:
                     self._bound.append(declaration)
                     declaration.bind(self.maps[name], self.engine)
-            for program in self.programs:
+            for program in sorted(self.programs, key=lambda each: each.replaces is not None):
                 name = self._names[program]
-                self.loaded[name] = self._load_program(self.spec.programs[name])
+                self.loaded[name] = self._load_program(self.spec.programs[name], program.replaces)
             for table in _tables(self._bound):
                 for index, member in table.entries.items():
                     table.store(index, self.of(member))
@@ -200,10 +200,13 @@ class Collection:
             program.collection = self
         return self
 
-    def _load_program(self, spec: ProgramSpec) -> EngineProgram:
+    def _load_program(self, spec: ProgramSpec, replaces: Program | None) -> EngineProgram:
         """Load one; a rejection by the verifier is told in words, at the Python line."""
         try:
-            return self.engine.load_program(spec, self.maps)
+            if replaces is None:
+                return self.engine.load_program(spec, self.maps)
+            whole = self.loaded[self._names[replaces]] if replaces in self._names else replaces.loaded
+            return self.engine.load_program(spec, self.maps, part_of=whole)
         except VerifierError as error:
             from purebpf.rejection import told
 
@@ -251,7 +254,7 @@ def _target(engine: Engine) -> Options:
 
 
 def _reachable(programs: Iterable[Program], compiled: Callable[[Program], Loadable]) -> list[Program]:
-    """The programs, and those in the program arrays they use."""
+    """The programs, those in the program arrays they use, and those of which they replace a part."""
     found: list[Program] = []
     work = list(programs)
     while work:
@@ -259,6 +262,8 @@ def _reachable(programs: Iterable[Program], compiled: Callable[[Program], Loadab
         if program in found:
             continue
         found.append(program)
+        if program.replaces is not None and program.replaces.collection is None:
+            work.append(program.replaces)
         for table in _tables(compiled(program).declarations.values()):
             work += table.entries.values()
     return found

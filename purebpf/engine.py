@@ -167,7 +167,11 @@ class Engine(Protocol):
     def open_map(self, spec: MapSpec, existing: str | int) -> EngineMap:
         """The map that is pinned at a path, or of an id, if it is as the spec says."""
 
-    def load_program(self, spec: ProgramSpec, maps: Mapping[str, EngineMap]) -> EngineProgram: ...
+    def load_program(
+        self, spec: ProgramSpec, maps: Mapping[str, EngineMap], *, part_of: EngineProgram | None = None
+    ) -> EngineProgram:
+        """`part_of`: the program of which it replaces a function."""
+
     def attach(self, program: EngineProgram, options: Mapping[str, object]) -> EngineLink:
         """Attach by the program's type; the options are those of `Program.attach` (interface, mode, direction, pid, cpu
         ...)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from purebpf.data import replace
 from purebpf.errors import Error
 from purebpf.lang import declaring
 from purebpf.lang.program_types import KINDS
@@ -141,6 +142,27 @@ def kprobe_session(*functions: str) -> Decorator:
 
 ksyscall = _call("ksyscall")
 kretsyscall = _call("kretsyscall")
+REPLACE = '@bpf.freplace(program, "function"): a program, and the name of one of its @bpf.global_subprogram functions'
+
+
+@declaring.explained("@bpf.freplace", REPLACE)
+def freplace(program: Program, function: str) -> Decorator:
+    """Make a function a program that takes the place of a global subprogram of another while it is attached (Linux 5.6).
+
+    It has the same parameters and result as the function, and may do what the program may.
+    """
+    if not isinstance(program, Program) or not isinstance(function, str) or not function:
+        raise declaring.error("@bpf.freplace takes a program and the name of a function", REPLACE)
+    kind = replace(program.kind, decorator="freplace", section="freplace", attach=None, returns="", results=None)
+
+    def decorate(own: Callable[..., Any]) -> Program:
+        made = Program(own, kind, function)  # type: ignore[arg-type]
+        made.replaces = program
+        return made
+
+    return decorate
+
+
 kprobe = _kernel("kprobe")
 kretprobe = _kernel("kretprobe")
 uprobe = _user("uprobe")

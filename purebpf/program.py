@@ -47,6 +47,7 @@ class Program:
         self.function = function
         self.kind = kind
         self.hook = hook
+        self.replaces: Program | None = None  # the program of which it replaces a function
         self.options: Options | None = None  # None: as the engine wants it that loads the program
         self.collection: Collection | None = None
         self._compiled: dict[Options, Compiled] = {}

@@ -177,7 +177,7 @@ def _compile(
     section = kind.section + (f"/{hook}" if hook else "")
     program = ProgramSpec(
         name=unit.name,
-        type=kind.type,
+        type=ProgramType.EXT if kind.decorator == "freplace" else kind.type,
         instructions=tuple(instructions),
         license=license,
         section=section,

@@ -67,9 +67,18 @@ class KernelEngine:
 
         return existing_map(spec, existing)
 
-    def load_program(self, spec: ProgramSpec, maps: Mapping[str, EngineMap], log_level: int = 0) -> KernelProgram:
+    def load_program(
+        self,
+        spec: ProgramSpec,
+        maps: Mapping[str, EngineMap],
+        log_level: int = 0,
+        *,
+        part_of: EngineProgram | None = None,
+    ) -> KernelProgram:
         """Raises VerifierError when the verifier rejects it. `log_level` 1 or 2 keeps its log of a success as `log`."""
-        return load_program(spec, maps, log_level)
+        if part_of is not None and not isinstance(part_of, KernelProgram):
+            raise Error(f"The program {part_of.spec.name!r} is not loaded in the kernel; nothing of it can be replaced there.")
+        return load_program(spec, maps, log_level, part_of)
 
     def attach(self, program: EngineProgram, options: Mapping[str, object]) -> KernelLink:
         """Attach by the program's type; which options there are: docs/kernel.md, or the error for a wrong one."""

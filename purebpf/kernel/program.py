@@ -92,7 +92,9 @@ class KernelProgram:
         self.close()
 
 
-def load_program(spec: ProgramSpec, maps: Mapping[str, EngineMap], log_level: int = 0) -> KernelProgram:
+def load_program(
+    spec: ProgramSpec, maps: Mapping[str, EngineMap], log_level: int = 0, part_of: KernelProgram | None = None
+) -> KernelProgram:
     """Load it. `log_level` 1 or 2 keeps the verifier's log of a success as well.
 
     CO-RE relocations are resolved against this kernel's types (Linux 5.4). Raises VerifierError (with the log) when the
@@ -129,7 +131,7 @@ def load_program(spec: ProgramSpec, maps: Mapping[str, EngineMap], log_level: in
         if lacking := unseen(spec):
             raise lacking
     told, _held = debug_info.share(spec, maps, fields) if spec.types_of else debug_info.tell(spec, what, fields)
-    module = _hook(spec, fields)
+    module = _hook(spec, fields) if part_of is None else _part(spec, fields, part_of)
     if calls is not None:
         calls.tell(fields)
     try:
@@ -178,6 +180,16 @@ def _names_kfunc(instruction: Instruction) -> bool:
     if instruction.symbol is None:
         return False
     return (instruction.opcode, instruction.src) == (CALL_OPCODE, CALL_KFUNC) or bool(asks(instruction))
+
+
+def _part(spec: ProgramSpec, fields: verifier.Fields, whole: KernelProgram) -> Descriptor:
+    """Have the fields tell the function of a loaded program that this one replaces. Raises Error for one that cannot be."""
+    able = {function.name: function.type for function in whole.spec.functions if function.type}
+    if spec.attach_to not in able:
+        known = ", ".join(able) or "none: mark them @bpf.global_subprogram"
+        raise Error(f"The program {whole.spec.name!r} has no function {spec.attach_to!r} to replace; it has {known}.")
+    fields["attach_prog_fd"], fields["attach_btf_id"] = whole.handle, able[spec.attach_to]
+    return Descriptor.none()
 
 
 def _resolved(instruction: Instruction, spec: ProgramSpec, maps: Mapping[str, EngineMap], calls: Kfuncs | None) -> Instruction:

@@ -103,7 +103,9 @@ class VmEngine:
             f"The map {spec.name!r} is to be one that exists ({existing}); the virtual machine has none, the kernel has."
         )
 
-    def load_program(self, spec: ProgramSpec, maps: Mapping[str, EngineMap]) -> VmProgram:
+    def load_program(
+        self, spec: ProgramSpec, maps: Mapping[str, EngineMap], *, part_of: EngineProgram | None = None
+    ) -> VmProgram:
         """Check it and make it ready. Raises VmError for what is no program, Error for a map that is not given."""
         with self.machine.lock:
             return VmProgram(self, spec, maps)

@@ -99,9 +99,12 @@ def lower_program(unit: Unit, function: FunctionType) -> Function:
     frame = frame_for(cx, function, source)
     cx.frames.append(frame)
     _check_hook(cx, source)
-    cx.context = Op("param", Ptr("ctx"), [], (), None, block=fn.entry)
-    fn.params.append(cx.context)
-    _bind_parameters(cx, source)
+    if unit.kind.decorator == "freplace":
+        global_subprograms.enter_main(cx, frame)
+    else:
+        cx.context = Op("param", Ptr("ctx"), [], (), None, block=fn.entry)
+        fn.params.append(cx.context)
+        _bind_parameters(cx, source)
     with cx.at(source.node):
         cx.statements(source.node.body)
         if cx.current is not None:

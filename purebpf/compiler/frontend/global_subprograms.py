@@ -229,6 +229,16 @@ def _lower(
     return made
 
 
+def enter_main(cx: Lowering, frame: Frame) -> None:
+    """The parameters of a program that replaces a global subprogram: it is called as one, and verified like one."""
+    cx.frames.pop()
+    described = _described(cx, frame)
+    cx.frames.append(frame)
+    for parameter in described:
+        cx.flow.names[parameter.name] = _entered(cx, parameter, NONE)
+    cx.unit.global_[cx.unit.name] = Signature(described, frame.result)
+
+
 def _entered(inner: Lowering, parameter: Parameter, value: Value) -> Value:
     """A parameter as the function sees it."""
     if isinstance(value, Const) and isinstance(parameter.type, type):

@@ -22,6 +22,7 @@ KINDS = {
     ProgramType.KPROBE: "kprobe",
     ProgramType.TRACING: "tracing",
     ProgramType.LSM: "lsm",
+    ProgramType.EXT: "freplace",
     ProgramType.CGROUP_SKB: "cgroup",
     ProgramType.CGROUP_SOCK: "cgroup",
     ProgramType.CGROUP_SOCK_ADDR: "cgroup",
