@@ -248,6 +248,50 @@ def in_conditions(ctx: bpf.TcContext) -> int:
     return 0
 
 
+@gives(os.getpid())
+def the_last_of_a_loop(ctx: bpf.TcContext) -> int:
+    last = None
+    for i in range(9):
+        task = bpf.kfuncs.bpf_task_from_pid(bpf.current.tgid if i % 2 else 0x7FFF_FFFF)
+        if task is None:
+            continue
+        if last is not None:
+            bpf.kfuncs.bpf_task_release(last)
+        last = task
+    if last is not None:
+        found[0] = last.tgid
+        bpf.kfuncs.bpf_task_release(last)
+    return 0
+
+
+@gives(os.getpid(), 5)
+def until_there_is_one(ctx: bpf.TcContext) -> int:
+    n, task = 0, None
+    while task is None and n < ctx.len:
+        n += 1
+        task = bpf.kfuncs.bpf_task_from_pid(bpf.current.tgid if n == 5 else 0x7FFF_FFFF)
+    if task is not None:
+        found[0] = task.tgid
+        bpf.kfuncs.bpf_task_release(task)
+    found[1] = n
+    return 0
+
+
+@gives(os.getpid(), os.getpid())
+def two_that_change_places(ctx: bpf.TcContext) -> int:
+    a = bpf.kfuncs.bpf_task_from_pid(bpf.current.tgid)
+    b = bpf.kfuncs.bpf_task_from_pid(bpf.current.tgid)
+    for _ in range(5):
+        a, b = b, a
+    if a is not None:
+        found[0] = a.tgid
+        bpf.kfuncs.bpf_task_release(a)
+    if b is not None:
+        found[1] = b.tgid
+        bpf.kfuncs.bpf_task_release(b)
+    return 0
+
+
 @bpf.struct
 class Options:
     netns: s32 = -1

@@ -103,6 +103,27 @@ def test_a_reference_is_taken_out_of_the_loop() -> None:
 
 
 @pytest.mark.kernel
+def test_the_best_of_all_is_kept() -> None:
+    def program(ctx: bpf.TcContext) -> int:
+        best = None
+        for task in bpf.iter.tasks():
+            if task.tgid > bpf.current.tgid:
+                continue
+            if best is None or task.tgid > best.tgid:
+                own = bpf.kfuncs.bpf_task_acquire(task)
+                if own is not None:
+                    if best is not None:
+                        bpf.kfuncs.bpf_task_release(best)
+                    best = own
+        if best is not None:
+            found[0] = best.tgid
+            bpf.kfuncs.bpf_task_release(best)
+        return 0
+
+    assert run(program)[0] == os.getpid()
+
+
+@pytest.mark.kernel
 def test_groups_up_and_down() -> None:
     def program(ctx: bpf.TcContext) -> int:
         top = bpf.kfuncs.bpf_cgroup_from_id(1)

@@ -79,6 +79,7 @@ class Parts:
     walk: budgets.Numbers | kernel_walks.Walk = budgets.NUMBERS
     ended: bool = True  # whether it is a condition or a known number that ends it, not a number that the verifier may forget
     counter: str = ""  # the hidden variable that counts the trips of a `for`
+    brought: dict[str, Held] = made(dict)  # references that trips leave under names of the header
     held: dict[Op, Held] = made(dict)  # what its trips begin with, of references that the kernel wants back
     callable: bool = True  # whether the parts can be lowered in a function of their own
 
@@ -238,7 +239,9 @@ def run(cx: Lowering, node: ast.While | ast.For, loop: Parts, orelse: list[ast.s
             _drop_packet(live, assumed)
         keep_records(cx, node, live, assumed, mark.allocas)
         wider = _widened(cx, loop, assumed, (entry, names), live, attempt)
-        if wider is None and not changes:
+        brought = {**references.bring(live, names), **loop.brought}
+        more, loop.brought = len(brought) > len(loop.brought), brought
+        if wider is None and not changes and not more:
             break
         mark.rewind(cx)
         if changes:  # what was known of the packet before the loop does not hold inside
@@ -320,7 +323,7 @@ def _attempt(
     for flow in (start, spent):
         flow.names.update(names)
         flow.state = {key: value for key, value in flow.state.items() if _holds_in_a_loop(key)}
-        references.at_header(entry, names, flow)
+        references.at_header(entry, names, flow, loop.brought)
     loop.held = references.held(start)
     cx.go(start)
     if (iterator := loop.iterator) is not None:
@@ -364,7 +367,8 @@ def _attempt(
                 spent.names[name] = Unset(name, "the kernel may end this loop before it, when the loop's budget is used up")
         no = cx.join(no, spent) if loop.iterated else budgets.put_may_goto(cx, node, spent, header, budget, no)
         moved = {name for name, value in names.items() if name == loop.counter or budgets.moves(cx, entry.names[name], value)}
-        starts.hide(cx, entry, header, {value.op for name in moved if isinstance(value := names[name], IntValue)})
+        pointers = {op for value in names.values() for op in starts.pointers(value)}
+        starts.hide(cx, entry, header, {value.op for name in moved if isinstance(value := names[name], IntValue)}, pointers)
     else:
         cx.fn.blocks.remove(budget)
         counter = names.get(loop.counter)

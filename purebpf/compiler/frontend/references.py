@@ -156,29 +156,51 @@ def meet(flows: list[Flow], result: Flow | None) -> None:
     if result is None or len(alive) < 2 or not any(tables):
         return
     left = [{op: one for op, one in table.items() if not all(op in other for other in tables)} for table in tables]
-    for name, value in result.names.items():
-        op = _op(value)
-        if op is None or result.block is not op.block or op.kind != "param":
-            continue
-        given = [flow.names.get(name) for flow in alive]
-        ops = [_op(one) for one in given]
-        owners = [table[one] for table, one in zip(left, ops, strict=True) if one in table]
-        if owners and all(one in table or _is_nothing(v) for table, one, v in zip(left, ops, given, strict=True)):
-            result.state[_key(op)] = replace(owners[0], op=op)
-            for table, one in zip(left, ops, strict=True):
-                table.pop(one, None)  # type: ignore[arg-type]
+    for partly in (False, True):  # first names that stand for a reference on every way, then those that may be None
+        for name, value in result.names.items():
+            op = _op(value)
+            if op is not None and result.block is op.block and op.kind == "param":
+                _meet_as(name, op, alive, left, result, partly)
     for table in left:
         for other in table.values():
             _kept(other, "held on one of the ways that meet behind this, and not on another")
 
 
-def at_header(entry: Flow, names: dict[str, Value], flow: Flow) -> None:
-    """At the head of a loop: what comes in under a name that the loop changes is that name's."""
+def _meet_as(name: str, op: Op, flows: list[Flow], left: list[dict[Op, Held]], result: Flow, partly: bool) -> None:
+    """Where each way brings a reference, or nothing, under a name: it is that name's."""
+    given = [flow.names.get(name) for flow in flows]
+    ops = [_op(one) for one in given]
+    owners = [table[one] for table, one in zip(left, ops, strict=True) if one in table]
+    if owners and all(one in t or (partly and _is_nothing(v)) for t, one, v in zip(left, ops, given, strict=True)):
+        result.state[_key(op)] = replace(owners[0], op=op)
+        for table, one in zip(left, ops, strict=True):
+            table.pop(one, None)  # type: ignore[arg-type]
+
+
+def at_header(entry: Flow, names: dict[str, Value], flow: Flow, brought: dict[str, Held]) -> None:
+    """At the head of a loop: what comes in under a name that the loop changes is that name's, and so is what its trips are
+    known to bring."""
     for name, value in names.items():
-        op, given = _op(value), _op(entry.names.get(name))
-        if op is not None and given is not None and op is not given and (one := flow.state.pop(_key(given), None)):
-            assert isinstance(one, Held)
+        op, given = _op(value), entry.names.get(name)
+        before = _op(given)
+        if op is None or op is before:
+            continue
+        one = flow.state.pop(_key(before), None) if before is not None else None
+        if one is None and _is_nothing(given):
+            one = brought.get(name)
+        if isinstance(one, Held):
             flow.state[_key(op)] = replace(one, op=op)
+
+
+def bring(ends: list[Flow], names: dict[str, Value]) -> dict[str, Held]:
+    """The references that trips of a loop leave under names of its header."""
+    found = {}
+    for flow in ends:
+        now = held(flow)
+        for name in names:
+            if (op := _op(flow.names.get(name))) in now:
+                found[name] = now[op]
+    return found
 
 
 def check_trip(before: dict[Op, Held], names: dict[str, Value], flow: Flow) -> None:

@@ -11,20 +11,28 @@ from purebpf.compiler.frontend.bounds import followed
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.lower import ZEROS, Lowering
 from purebpf.compiler.frontend.steps import origin
-from purebpf.compiler.frontend.values import IntValue
+from purebpf.compiler.frontend.values import IntValue, KernelRef, TupleValue, Value
 from purebpf.compiler.ir.ops import I32, I64, Block, Flag, Op, Ptr, Type
 
 SIZES: dict[Type, int] = {I32: 4, I64: 8}
 
 
-def hide(cx: Lowering, entry: Flow, header: Block, moved: set[Op]) -> None:
+def hide(cx: Lowering, entry: Flow, header: Block, moved: set[Op], pointers: set[Op]) -> None:
     """Before a loop with a budget: constants, for from a known number the verifier would follow the counter through every trip,
     times the ways through the body; and ranges that every trip moves, or that a comparison in the loop is about, which it would
-    follow for ever. `moved` are the parameters of the header that the loop takes beyond the range in front of it."""
-    given = dict(zip(header.params, arguments(entry), strict=True))
+    follow for ever. `moved` are the parameters of the header that the loop takes beyond the range in front of it,
+    `pointers` those that are addresses in the kernel: 0 is no number there."""
+    given = {op: start for op, start in zip(header.params, arguments(entry), strict=True) if op not in pointers}
     everything = cx.unit.options.sparing
     ranges = {op for op, start in given.items() if followed(start) and (everything or op in moved or compared(header, op))}
     hide_some(cx, entry, header, [op for op, start in given.items() if start.is_const or op in ranges])
+
+
+def pointers(value: Value) -> list[Op]:
+    """The addresses in the kernel that a value is made of."""
+    if isinstance(value, TupleValue):
+        return [op for item in value.items for op in pointers(item)]
+    return [value.op] if isinstance(value, KernelRef) else []
 
 
 def hide_sums(cx: Lowering, entry: Flow, header: Block, end: Flow, sums: dict[str, Op], counter: Op) -> None:
