@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from purebpf.kernel.errors import kernel_version
-from purebpf.lang.network_types import HOOKS, all_kinds, hooked
+from purebpf.lang.network_types import HOOKS, NETWORK_KINDS, all_kinds, hooked
 from purebpf.lang.program_types import ProgramKind
 from purebpf.program import Program
 from purebpf.tables.contexts import ContextField, FieldKind, context
-from purebpf.tables.enums import AttachType
+from purebpf.tables.enums import AttachType, ProgramType
 from purebpf.tables.since import parse, since
+from tests.kernel import network_programs
 
 pytestmark = pytest.mark.kernel
 PLAIN = {"xdp", "tc", "socket_filter", "sk_reuseport"}
@@ -102,3 +103,18 @@ def test_fields_of_every_hook(name: str, tmp_path: Path) -> None:
     with program.load("kernel") as loaded:
         made = loaded.spec.programs["program"]
         assert (made.type, made.attach_type) == (kind.type, kind.attach)
+
+
+PROGRAMS = {name: value for name, value in vars(network_programs).items() if isinstance(value, Program)}
+
+
+@pytest.mark.skipif(kernel_version() < (6, 6), reason="dynptrs of packets, and loops without an end in sight, came later")
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_programs_of_every_type_are_taken(name: str) -> None:
+    with PROGRAMS[name].load("kernel"):
+        pass
+
+
+def test_there_is_a_program_of_every_type() -> None:
+    types = {program.kind.type for program in PROGRAMS.values()}
+    assert {kind.type for kind in NETWORK_KINDS} - types == {ProgramType.LWT_OUT, ProgramType.CGROUP_SOCK}

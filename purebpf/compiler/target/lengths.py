@@ -15,13 +15,21 @@ from purebpf.compiler.ir.analysis import has_budget
 from purebpf.compiler.ir.ops import Function, Op, Ptr
 
 
+XDP_DATA_END = (4, 0, 4)  # size, no sign, offset in struct xdp_md
+
+
 def ask_for_lengths(fn: Function) -> None:
-    if not any(map(has_budget, fn.blocks)):
+    if not any(map(has_budget, fn.blocks)) or not any(map(_is_end_of_frame, fn.ops())):
         return
     context = next((param for param in fn.params if param.type == Ptr("ctx")), None)
     for op in fn.ops():
         if context is not None and op.kind == "sub" and _kind(op.args[0]) == "packet_end" and _kind(op.args[1]) == "packet":
             op.kind, op.args, op.imm = "call", [context], ("xdp_get_buff_len",)
+
+
+def _is_end_of_frame(op: Op) -> bool:
+    """Whether it is where an XDP frame ends, by the field it comes from; elsewhere there is no such helper."""
+    return _kind(op) == "packet_end" and op.kind == "load" and op.imm == XDP_DATA_END
 
 
 def _kind(op: Op) -> str:
