@@ -14,7 +14,6 @@ from __future__ import annotations
 from purebpf.compiler.ir.analysis import has_budget
 from purebpf.compiler.ir.ops import Function, Op, Ptr
 
-
 XDP_DATA_END = (4, 0, 4)  # size, no sign, offset in struct xdp_md
 
 
