@@ -50,10 +50,13 @@ class StructOpsLink(KernelLink):
         self.what = what
 
     def close(self) -> None:
+        answer = 0
         if len(self._descriptors) == 1 and not self._descriptors[0].closed:  # no link: the map's entry is it
             key = pin(bytes(4))
-            bpf(Command.MAP_DELETE_ELEM, {"map_fd": self._descriptors[0].number, "key": address(key)})
+            answer = bpf(Command.MAP_DELETE_ELEM, {"map_fd": self._descriptors[0].number, "key": address(key)})
         super().close()
+        if answer < 0 and answer != -errno.ENOENT:
+            raise failure(-answer, f"Taking back {self.what}", needs=NEEDS)
 
     def replace(self, other: StructOpsMap) -> None:
         """Put other operations of the same struct and name in the place of these, without a gap. Raises Unsupported for kinds
