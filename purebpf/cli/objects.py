@@ -64,7 +64,7 @@ def chosen(kind: str, which: Sequence[str], words: tuple[str, ...]) -> Iterator[
 
 def _pinned(kind: str, path: str) -> Iterator[Descriptor]:
     from purebpf.kernel.objects.pins import kind_of
-    from purebpf.kernel.pinning import open_pinned
+    from purebpf.kernel.pins import open_pinned
 
     with open_pinned(path, f"the {kind}") as found:
         if kind_of(found)[0] != kind:

@@ -27,6 +27,9 @@ PIN_REASONS = {
 }
 
 
+NOTHING = {errno.ENOENT: "Nothing is pinned there."}
+
+
 def on_bpffs(folder: str) -> bool:
     """Whether a folder that exists lies in a BPF file system (statfs(2))."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -81,3 +84,12 @@ def opened(path: str, what: str) -> Descriptor | None:
         reasons = {errno.EINVAL: "It is nothing that is pinned.", errno.EACCES: "This process may not read it."}
         raise failure(-answer, f"Opening the pin {path}", reasons=reasons)
     return Descriptor(answer, what)
+
+
+def open_pinned(path: str | os.PathLike[str], what: str) -> Descriptor:
+    """The same, of something that must be there; `what` names it. Raises KernelError, with ENOENT when nothing is."""
+    name = os.path.abspath(path)
+    found = opened(name, f"{what} pinned as {name}")
+    if found is None:
+        raise failure(errno.ENOENT, f"Opening {what} that is pinned as {name}", reasons=NOTHING)
+    return found

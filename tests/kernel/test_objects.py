@@ -22,7 +22,7 @@ from purebpf.kernel.objects import dump, ids, links, machine, maps, programs
 from purebpf.kernel.objects.btf import Users, btf_of
 from purebpf.kernel.objects.holders import Holder, holders
 from purebpf.kernel.objects.pins import pins
-from purebpf.kernel.pinning import pin_object
+from purebpf.kernel.pins import pin
 from purebpf.kernel.program import KernelProgram
 from tests.kernel.netns import veth_pair
 from tests.kernel.programs import needs
@@ -261,7 +261,8 @@ def test_pins_are_found_by_what_they_hold(loaded: KernelProgram, tmp_path: Path)
     if subprocess.run(["mount", "-t", "bpf", "bpf", str(tmp_path)], capture_output=True).returncode:
         pytest.skip("no BPF file system can be mounted here")
     try:
-        path = pin_object(loaded.descriptor, tmp_path / "it")
+        path = str(tmp_path / "it")
+        pin(loaded.descriptor, path)
         assert pins()["program", loaded.info.id] == [path]
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)

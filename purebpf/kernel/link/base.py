@@ -84,14 +84,16 @@ class KernelLink:
 
     def pin(self, path: str | os.PathLike[str]) -> str:
         """Keep it attached under a name in a BPF file system, also when this process ends; the absolute path (Linux 5.7)."""
-        from purebpf.kernel.pinning import pin_object
+        from purebpf.kernel.pins import pin
 
-        self.pinned = pin_object(self._link("cannot be pinned"), path)
-        return self.pinned
+        name = os.path.abspath(path)
+        pin(self._link("cannot be pinned"), name)
+        self.pinned = name
+        return name
 
     def unpin(self) -> None:
         """Remove the name that `pin` gave it. It stays attached until it is closed."""
-        from purebpf.kernel.pinning import unpin
+        from purebpf.kernel.pins import unpin
 
         path, self.pinned = self.pinned, ""
         if not path:

@@ -8,7 +8,7 @@ from purebpf.errors import Error
 from purebpf.kernel.info import link_info
 from purebpf.kernel.link.base import KernelLink
 from purebpf.kernel.link.iter import IterLink
-from purebpf.kernel.pinning import open_pinned
+from purebpf.kernel.pins import open_pinned
 from purebpf.tables.enums import LinkType
 
 

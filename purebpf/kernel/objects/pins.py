@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from purebpf.kernel.attr import read
 from purebpf.kernel.descriptor import Descriptor
 from purebpf.kernel.info import read_info
-from purebpf.kernel.pinning import open_pinned
+from purebpf.kernel.pins import open_pinned
 from purebpf.symbols.mappings import ESCAPE
 
 MOUNTS = "/proc/self/mounts"
