@@ -59,6 +59,14 @@ class List(Generic[T]):
         """Take the last object out; None when there is none."""
         _only_in_a_program("List.pop_back()")
 
+    def front(self) -> T | None:
+        """The first object, which stays in the list: a look, for as long as the lock is held (Linux 6.16)."""
+        _only_in_a_program("List.front()")
+
+    def back(self) -> T | None:
+        """The last object, in the same way."""
+        _only_in_a_program("List.back()")
+
 
 class RbTree(Generic[T]):
     """`items: bpf.RbTree[Item]` beside a `bpf.SpinLock`, which must be held for all that is done with it."""
@@ -74,8 +82,20 @@ class RbTree(Generic[T]):
         """The first object, which stays in the tree: a look, for as long as the lock is held."""
         _only_in_a_program("RbTree.first()")
 
+    def root(self) -> T | None:
+        """The object at the top, in the same way (Linux 6.16, as the next two)."""
+        _only_in_a_program("RbTree.root()")
+
+    def left(self, item: T, /) -> T | None:
+        """The object below one, on the side of those before it."""
+        _only_in_a_program("RbTree.left()")
+
+    def right(self, item: T, /) -> T | None:
+        """The object below one, on the side of those behind it."""
+        _only_in_a_program("RbTree.right()")
+
     def remove(self, item: T, /) -> T | None:
-        """Take an object out that `first` gave."""
+        """Take an object out that the tree gave to look at."""
         _only_in_a_program("RbTree.remove()")
 
 

@@ -107,6 +107,21 @@ def bpf_list_pop_back(vm: Machine, head: int) -> int:
     return _take(vm, head, PREVIOUS)
 
 
+def bpf_list_front(vm: Machine, head: int) -> int:
+    return _end(vm, head, NEXT)
+
+
+def bpf_list_back(vm: Machine, head: int) -> int:
+    return _end(vm, head, PREVIOUS)
+
+
+def _end(vm: Machine, head: int, side: int) -> int:
+    _locked(vm)
+    _empty_is_a_ring(vm, head)
+    node = _read(vm, head + side)
+    return 0 if node == head else node
+
+
 def _chain(vm: Machine, root: int) -> Iterator[tuple[int, int]]:
     """(what points to it, a node), in order, and at last what points to nothing."""
     at = root + NEXT
@@ -147,6 +162,8 @@ KFUNCS = (
     bpf_list_push_back_impl,
     bpf_list_pop_front,
     bpf_list_pop_back,
+    bpf_list_front,
+    bpf_list_back,
     bpf_rbtree_add_impl,
     bpf_rbtree_first,
     bpf_rbtree_remove,

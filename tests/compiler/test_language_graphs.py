@@ -181,6 +181,66 @@ def test_a_tree_gives_the_least_first(engine: str) -> None:
 
 
 @both
+@pytest.mark.skipif(lacks("bpf_list_front"), reason="this kernel has no bpf_list_front (Linux 6.16)")
+def test_a_look_at_both_ends(engine: str) -> None:
+    def program(ctx: bpf.TcContext) -> int:
+        plans[1] = Plan()
+        plan = plans.get(1)
+        if plan is None:
+            return 1
+        for i in range(3):
+            item = bpf.new(Item, small=i + 1)
+            if item is None:
+                return 1
+            with plan.lock:
+                plan.items.push_back(item)
+        seen = 0
+        with plan.lock:
+            first = plan.items.front()
+            if first is not None:
+                first.flag = False
+                seen = first.small * 10
+            last = plan.items.back()
+            if last is not None:
+                seen += last.small
+        found[0] = seen
+        return 0
+
+    assert run(program, engine)[0] == 13
+
+
+@pytest.mark.kernel
+@pytest.mark.skipif(lacks("bpf_rbtree_root"), reason="this kernel has no bpf_rbtree_root (Linux 6.16)")
+def test_a_tree_is_searched_from_its_root() -> None:
+    def program(ctx: bpf.TcContext) -> int:
+        plans[1] = Plan()
+        plan = plans.get(1)
+        if plan is None:
+            return 1
+        for i in range(7):
+            job = bpf.new(Job, due=i, name=i * 11)
+            if job is None:
+                return 1
+            with plan.lock:
+                plan.jobs.add(job, sooner)
+        taken = None
+        with plan.lock:
+            at = plan.jobs.root()
+            for _ in range(4):
+                if at is None or at.due == 5:
+                    break
+                at = plan.jobs.left(at) if at.due > 5 else plan.jobs.right(at)
+            if at is not None:
+                taken = plan.jobs.remove(at)
+        if taken is not None:
+            found[0] = taken.name
+            bpf.drop(taken)
+        return 0
+
+    assert run(program, "kernel")[0] == 55
+
+
+@both
 def test_what_is_left_goes_with_the_map(engine: str) -> None:
     def program(ctx: bpf.TcContext) -> int:
         plans[1] = Plan()

@@ -21,8 +21,16 @@ if TYPE_CHECKING:
     from purebpf.compiler.frontend.callbacks import End
     from purebpf.compiler.frontend.lower import Lowering
 
-TAKES = {"push_front": 1, "push_back": 1, "pop_front": 0, "pop_back": 0}
-TREE_TAKES = {"add": 2, "first": 0, "remove": 1}
+TAKES = {"push_front": 1, "push_back": 1, "pop_front": 0, "pop_back": 0, "front": 0, "back": 0}
+TREE_TAKES = {"add": 2, "first": 0, "remove": 1, "root": 0, "left": 1, "right": 1}
+LOOKS = {  # methods that give what stays where it is
+    "first": "bpf_rbtree_first",
+    "root": "bpf_rbtree_root",  # this and what follows: Linux 6.16
+    "left": "bpf_rbtree_left",
+    "right": "bpf_rbtree_right",
+    "front": "bpf_list_front",
+    "back": "bpf_list_back",
+}
 
 
 def method(cx: Lowering, node: ast.Call, place: Ref, name: str) -> Value:
@@ -40,8 +48,9 @@ def method(cx: Lowering, node: ast.Call, place: Ref, name: str) -> Value:
     field = node_of(head)
     if name in ("pop_front", "pop_back"):
         return _taken(cx, node, head, field, f"bpf_list_{name}", [_head(cx, place)])
-    if name == "first":
-        return _seen(cx, node, head, field, "bpf_rbtree_first", [_head(cx, place)])
+    if name in LOOKS:
+        from_here = [_node(cx, _in_it(cx, node.args[0], head), field)] if node.args else []
+        return _seen(cx, node, head, field, LOOKS[name], [_head(cx, place), *from_here])
     if name == "remove":
         return _removed(cx, node, place, head, field)
     return _handed_over(cx, node, place, head, field, name)
@@ -99,15 +108,19 @@ def _seen(cx: Lowering, node: ast.Call, head: KernelType, field: Field, name: st
     )
 
 
-def _removed(cx: Lowering, node: ast.Call, place: Ref, head: KernelType, field: Field) -> Value:
-    at, item = node.args[0], cx.expression(node.args[0])
+def _in_it(cx: Lowering, at: ast.expr, head: KernelType) -> Ref:
+    """An object that the tree gave to look at."""
+    item = cx.expression(at)
     cx.usable(at, item)
     if not isinstance(item, Ref) or item.region != BORROWED or item.type is not head.element:
-        cx.fail(
-            at,
-            f"what is removed is {with_article(f'`{head.of}`')} that the tree gave, not {describe(item)}",
-            hint="item = record.items.first()",
-        )
+        wanted = with_article(f"`{head.of}`")
+        hint = "item = record.items.first()"
+        cx.fail(at, f"this is {wanted} that the tree gave, not {describe(item)}", hint=hint)
+    return item
+
+
+def _removed(cx: Lowering, node: ast.Call, place: Ref, head: KernelType, field: Field) -> Value:
+    item = _in_it(cx, node.args[0], head)
     return _taken(cx, node, head, field, "bpf_rbtree_remove", [_head(cx, place), _node(cx, item, field)])
 
 
