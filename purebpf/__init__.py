@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         SockMap,
         XskMap,
     )
+    from purebpf.lang.maps.arena import Arena
     from purebpf.lang.maps.inbox import UserRingBuf
     from purebpf.lang.maps.lpm import LpmTrie, Network4, Network6
     from purebpf.lang.maps.nested import ArrayOfMaps, HashOfMaps
@@ -178,6 +179,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.network_contexts": "CgroupDeviceContext CgroupSkbContext CgroupSockContext FlowDissectorContext LwtContext "
     "NetfilterContext SkLookupContext SkMsgContext SkReuseportContext SkSkbContext SockAddrContext SockOpsContext "
     "SockoptContext SysctlContext",
+    "lang.maps.arena": "Arena",
     "lang.maps.inbox": "UserRingBuf",
     "lang.maps.lpm": "LpmTrie Network4 Network6",
     "lang.maps.nested": "ArrayOfMaps HashOfMaps",
@@ -201,6 +203,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
 }
 
 __all__ = [
+    "Arena",
     "Array",
     "ArrayOfMaps",
     "AssemblerError",

@@ -85,6 +85,7 @@ class KernelMap:
         self.mechanism = ""  # how the last operation on many entries, or the last taking of one, was done
         self._spare: list[Slot] | _Closed = []
         self._mapped: mmap.mmap | None = None
+        self.shared: memoryview | None = None  # an arena's memory
         self._quick = quick_call()
 
     def _slot(self) -> Slot:
@@ -246,6 +247,8 @@ class KernelMap:
         used = (
             self.spec.value_size if self.spec.max_entries == 1 else (self.spec.value_size + 7) // 8 * 8 * self.spec.max_entries
         )
+        if self.shared is not None:
+            return self.shared
         if self._mapped is None:
             self._mapped = map_memory(self.descriptor, -(-used // mmap.PAGESIZE) * mmap.PAGESIZE, self.spec.flags)
         return memoryview(self._mapped)[:used]
@@ -276,6 +279,7 @@ class KernelMap:
     def close(self) -> None:
         """Give up this process's reference; the map lives on while a program uses it."""
         self._spare = _Closed()
+        self.shared = None
         self.types.close()
         self.descriptor.close()
         if self._mapped is not None:
@@ -333,6 +337,8 @@ def create_map(spec: MapSpec) -> KernelMap:
     A perf event array or CPU map with 0 entries gets one for every CPU.
     """
     spec = adjusted(spec)
+    if spec.type is MapType.ARENA and not spec.extra:
+        return _arena(spec)
     what = f"the map {spec.name!r} ({spec.type.name.lower()})"
     fields: dict[str, int | bytes] = {
         "map_type": int(spec.type),
@@ -381,6 +387,23 @@ def create_map(spec: MapSpec) -> KernelMap:
         made.close()
         raise
     return made
+
+
+def _arena(spec: MapSpec) -> KernelMap:
+    """An arena, at an address of its own in this process, where programs of it expect it when they are loaded."""
+    from purebpf.kernel import arena
+
+    for _ in range(arena.ATTEMPTS):
+        made = create_map(arena.placed(spec))
+        try:
+            made.shared = arena.shared(made.spec, made.descriptor)
+        except BaseException:
+            made.close()
+            raise
+        if made.shared is not None:
+            return made
+        made.close()
+    raise Error(f"There is no free address for the arena {spec.name!r}.")
 
 
 def _types(spec: MapSpec, what: str, fields: dict[str, int | bytes]) -> Descriptor:

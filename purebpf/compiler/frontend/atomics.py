@@ -22,7 +22,7 @@ from purebpf.lang.types import IntType
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
 
-REGIONS = frozenset({"map_value", "stack", "mem", EITHER})
+REGIONS = frozenset({"map_value", "stack", "mem", "arena", EITHER})
 SYMBOLS = {"+": "add", "-": "add", "&": "and", "|": "or", "^": "xor"}
 FETCHES = {"fetch_add": "+", "fetch_sub": "-", "fetch_or": "|", "fetch_and": "&", "fetch_xor": "^"}
 

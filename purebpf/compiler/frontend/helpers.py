@@ -39,6 +39,7 @@ OF_MAPS = frozenset(
     ("map_update_elem", "map_delete_elem", "map_push_elem", "map_pop_elem", "map_peek_elem", "for_each_map_elem")
 )  # see `from_map`
 
+INTO = {"packet": "the packet", "ctx": "the context", "arena": "an arena"}
 READS_PACKETS = frozenset(
     (
         "map_lookup_elem", "map_update_elem", "map_delete_elem", "map_push_elem", "map_pop_elem", "map_peek_elem",
@@ -274,10 +275,10 @@ def _memory(
         cx.fail(at, f"{what} is written, and this memory is read-only")
     if argument.size is not None and value.type.size < argument.size:
         cx.fail(at, f"{what} needs {argument.size} bytes", f"{named(value.type)} has {value.type.size}")
-    if argument.writes and value.region in ("packet", "ctx"):
+    if argument.writes and value.region in ("packet", "ctx", "arena"):
         cx.fail(
             at,
-            f"helper `{helper}` cannot write into the {'packet' if value.region == 'packet' else 'context'}",
+            f"helper `{helper}` cannot write into {INTO[value.region]}",
             hint=f"let it write into memory of the program's own, then assign: `v = bpf.bytes({value.type.size})`",
         )
     sizes[index] = value.type.size
@@ -286,7 +287,7 @@ def _memory(
 
 def readable(cx: Lowering, at: ast.AST, ref: Ref, helper: str) -> Op:
     """The address of what a helper reads: a copy on the stack, where the kernel does not let this one read the packet."""
-    if ref.region == "ctx" or (ref.region == "packet" and helper not in READS_PACKETS):
+    if ref.region in ("ctx", "arena") or (ref.region == "packet" and helper not in READS_PACKETS):
         place = memory.temporary(cx, ref.type, f"of the {'context' if ref.region == 'ctx' else 'packet'}")
         memory.copy(cx, at, place, ref, apart=True)
         ref = place

@@ -359,7 +359,7 @@ def zero(cx: Lowering, node: ast.AST, ref: Ref, start: int = 0) -> None:
 
 def fill(cx: Lowering, node: ast.AST, ref: Ref, value: Fill) -> None:
     """Let a helper write into a place, all of whose bytes are known afterwards: equal texts are then equal keys."""
-    if ref.region in ("packet", "ctx"):  # where helpers may not write
+    if ref.region in ("packet", "ctx", "arena"):  # where helpers may not write
         place = temporary(cx, ref.type)
         fill(cx, node, place, value)
         return copy(cx, node, ref, place, apart=True)
@@ -387,7 +387,7 @@ def materialized(cx: Lowering, node: ast.AST, value: Value, type: Type, name: st
     """The value in memory, as a helper wants it: where it is, if it already lies there in this shape, else on the stack. Slices
     of packets, which can only be read, and contexts are no keys and values for the kernel."""
     there = isinstance(value, Ref) and value.type == type and not isinstance(type, IntType | BoolType)
-    if there and isinstance(value, Ref) and value.region not in ("slice", "ctx"):
+    if there and isinstance(value, Ref) and value.region not in ("slice", "ctx", "arena"):
         cx.usable(node, value)
         whole(cx, node, value)
         return value

@@ -29,6 +29,7 @@ from purebpf.compiler.target.stack import conflicts
 from purebpf.isa.instruction import WIDE_LOAD, SourceLine
 from purebpf.isa.opcodes import (
     ADD,
+    ADDR_SPACE_CAST,
     ALU,
     ALU64,
     ARSH,
@@ -70,6 +71,9 @@ from purebpf.isa.opcodes import (
 def select(fn: Function, options: Options, helper_id: Callable[[str], int]) -> MFunction:
     """The function in machine form, over virtual registers."""
     return _Selector(fn, options, helper_id).run()
+
+
+ARENA_SPACE = 1  # to the kernel's address space (the upper half, 0) from that of arenas
 
 
 class _Selector:
@@ -385,7 +389,16 @@ class _Selector:
         self.emit(Inst(ALU | END | TO_BE, target, imm=op.imm[0], defs=(target,), uses=(target,)))
 
     def op_call(self, op: Op) -> None:
+        if op.imm[0] == "arena_address":
+            return self.arena_address(op)
         self.call(op, Inst(CALL_OPCODE, imm=self.helper_id(op.imm[0]), symbol=None))
+
+    def arena_address(self, op: Op) -> None:
+        """An offset as a pointer into an arena; the program must load the arena's map somewhere to have one."""
+        map, target = self.use(op.args[0]), self.reg_of(op)
+        self.make(target, op.args[1])
+        cast = Inst(ALU64 | MOV | X, target, target, ADDR_SPACE_CAST, ARENA_SPACE, defs=(target,), uses=(target, map))
+        self.emit(cast)
 
     def op_core(self, op: Op) -> None:
         kind, root, access, value = op.imm

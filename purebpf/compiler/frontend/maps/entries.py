@@ -10,6 +10,7 @@ from purebpf.compiler.frontend import advice, memory
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.helpers import _pointer, is_shared, map_op
 from purebpf.compiler.frontend.lower import IN_MEMORY
+from purebpf.compiler.frontend.maps import arena
 from purebpf.compiler.frontend.maps.nested import REGION
 from purebpf.compiler.frontend.values import (
     Const,
@@ -27,6 +28,7 @@ from purebpf.compiler.ir.ops import BOOL, Op, Ptr
 from purebpf.data import replace
 from purebpf.errors import Error
 from purebpf.lang.maps import Held, KeyedMap, MapDeclaration, PerfEventArray
+from purebpf.lang.maps.arena import Arena
 from purebpf.lang.maps.lpm import LpmTrie
 from purebpf.lang.maps.nested import Outer
 from purebpf.lang.rings import RingBuf
@@ -37,7 +39,7 @@ from purebpf.tables.enums import MapType
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
 
-ARRAYS = frozenset({MapType.ARRAY, MapType.PERCPU_ARRAY})
+ARRAYS = frozenset({MapType.ARRAY, MapType.PERCPU_ARRAY, MapType.ARENA})
 ARRAY_ENTRY, HASH_ENTRY = "array ", "hash "
 NUMBER, THERE = " number", " there"  # of a looked up entry: what `get` gave for it, and that it is not None
 
@@ -45,6 +47,8 @@ NUMBER, THERE = " number", " there"  # of a looked up entry: what `get` gave for
 def keyed(cx: Lowering, node: ast.AST, declaration: MapDeclaration, doing: str) -> None:
     typed(cx, node, declaration)
     if isinstance(declaration, Outer) and doing in ("looked up", "searched"):
+        return
+    if isinstance(declaration, Arena) and doing in ("read by index", "changed", "assigned"):
         return
     if not isinstance(declaration, KeyedMap) or isinstance(declaration, Held):
         cx.fail(node, f"{with_article(type(declaration).__name__)} cannot be {doing} in a program", hint=abilities(declaration))
@@ -64,6 +68,8 @@ def abilities(declaration: MapDeclaration) -> str:
     names = sorted(methods_of(declaration))
     if isinstance(declaration, StackTrace):
         return "`bpf.stack(stacks)` gives the number of the current stack; user space looks it up"
+    if isinstance(declaration, Arena):
+        return "`arena[i]` is a place in it, to be read and written"
     sends = {RingBuf: "`ring.emit(record)` sends one; ", PerfEventArray: "`events.output(record)` sends one; "}
     return f"{sends.get(type(declaration), '')}it has: {', '.join(names)}"
 
@@ -179,7 +185,8 @@ def proven_index(cx: Lowering, node: ast.AST, declaration: MapDeclaration, key: 
             node,
             f"the index may be outside `{declaration.name}`, which has {declaration.max_entries} entries",
             f"{number.low}..{number.high}",
-            f"{advice.to_test(node, number.low, declaration.max_entries)}, or use `{declaration.name}.get({shown})`",
+            advice.to_test(node, number.low, declaration.max_entries)
+            + ("" if isinstance(declaration, Arena) else f", or use `{declaration.name}.get({shown})`"),
         )
     return number
 
@@ -205,7 +212,9 @@ def where_there(cx: Lowering, maybe: MaybeRef, use: Callable[[Ref], Value], othe
 
 
 def array_entry(cx: Lowering, node: ast.AST, declaration: MapDeclaration, key_node: ast.AST, key: Value) -> Ref:
-    proven_index(cx, key_node, declaration, key)
+    index = proven_index(cx, key_node, declaration, key)
+    if isinstance(declaration, Arena):
+        return arena.place(cx, node, declaration, index)
     return surely(cx, declaration, lookup(cx, node, declaration, key_node, key).op)
 
 

@@ -34,6 +34,7 @@ from purebpf.compiler.frontend.values import (
 from purebpf.compiler.ir.ops import BOOL, Op, Ptr
 from purebpf.data import replace
 from purebpf.lang.maps import MapDeclaration
+from purebpf.lang.maps.arena import Arena
 from purebpf.lang.types import BoolType, IntType, StructType
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def assign(cx: Lowering, node: ast.Subscript, declaration: MapDeclaration, value
     """`m[k] = v`: the kernel's answer is ignored. `given` is the syntax of the value."""
     keyed(cx, node, declaration, "assigned")
     key = cx.expression(node.slice)
+    if isinstance(declaration, Arena):
+        return memory.store(cx, given, array_entry(cx, node, declaration, node.slice, key), value)
     if declaration.kind in ARRAYS and isinstance(declaration.value_type, IntType | BoolType):
         number = cx.integer(node.slice, key)
         if known(key) is not None:
@@ -101,6 +104,9 @@ def augment(cx: Lowering, node: ast.AugAssign, target: ast.Subscript, declaratio
             memory.store(cx, node, ref, operate(cx, node, node.op, target, old, node.value, amount))
         return NONE
 
+    if isinstance(declaration, Arena):
+        change(array_entry(cx, target, declaration, target.slice, key))
+        return
     known_there = known_entry(cx, target, declaration, key) if declaration.kind not in ARRAYS else None
     if known_there is not None:
         change(known_there)
