@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Generic, cast
+from typing import Any, Generic, cast, overload
 
 from purebpf.errors import Error
 from purebpf.lang import declaring
@@ -178,6 +178,12 @@ class AttachedCgroupStorage(MapDeclaration, Generic[V]):
 
     def _decode(self, data: bytes) -> Any:
         return self.value_type.decode(data)
+
+    @overload
+    def get(self) -> V: ...
+
+    @overload
+    def get(self, cgroup: Any) -> V | None: ...
 
     def get(self, cgroup: Any = None) -> V | None:
         """In a program: the value of the cgroup that it runs for. In user space: that of a cgroup, None where there is none."""
