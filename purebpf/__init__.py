@@ -132,7 +132,6 @@ if TYPE_CHECKING:
         sk_reuseport,
         sk_skb,
         sockops,
-        xdp,
     )
     from purebpf.operations import StructOps, register, struct_ops
     from purebpf.probes import kprobe, kprobe_session, kretprobe, kretsyscall, ksyscall, raw_tracepoint, uprobe, uretprobe, usdt
@@ -151,6 +150,7 @@ if TYPE_CHECKING:
         tp_btf,
         tracepoint,
     )
+    from purebpf.xdp_programs import xdp
 
     bytes, globals = bytes_, globals_  # not in __all__, where they would hide the builtins
 
@@ -196,9 +196,10 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.unions": "union",
     "iterators": "iter",
     "networking": "cgroup_device cgroup_skb cgroup_sock cgroup_sock_addr cgroup_sockopt cgroup_sysctl flow_dissector lwt_in "
-    "lwt_out lwt_seg6local lwt_xmit netfilter sk_lookup sk_msg sk_reuseport sk_skb sockops xdp",
+    "lwt_out lwt_seg6local lwt_xmit netfilter sk_lookup sk_msg sk_reuseport sk_skb sockops",
     "probes": "freplace kprobe kprobe_session kretprobe kretsyscall ksyscall raw_tracepoint uprobe uretprobe usdt",
     "operations": "StructOps register struct_ops",
+    "xdp_programs": "xdp",
     "program": "Attachment Program fentry fexit fmod_ret load lsm perf_event socket_filter syscall tc tp_btf tracepoint",
 }
 

@@ -1,59 +1,20 @@
-"""Decorators of network programs whose argument chooses the hook: XDP's variants, cgroups, socket maps, sockets, routes."""
+"""Decorators of network programs whose argument chooses the hook: cgroups, socket maps, sockets, routes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from purebpf.lang import declaring
-from purebpf.lang.network_types import HOOKS, NETWORK_KINDS, fragmented, hooked
-from purebpf.lang.program_types import KINDS
+from purebpf.lang.network_types import HOOKS, NETWORK_KINDS, hooked, known
 from purebpf.program import Program, plain_decorator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Literal, TypeAlias, overload
+    from typing import Any, TypeAlias, overload
 
     Decorator: TypeAlias = Callable[[Callable[..., Any]], Program]
-    XdpHook: TypeAlias = Literal["devmap", "cpumap"]
 
 BY_NAME = {kind.decorator: kind for kind in NETWORK_KINDS}
-
-
-if TYPE_CHECKING:
-
-    @overload
-    def xdp(function: Callable[..., Any], /) -> Program: ...
-
-    @overload
-    def xdp(hook: XdpHook | None = None, /, *, frags: bool = False) -> Decorator: ...
-
-
-def xdp(hook: Any = None, /, *, frags: bool = False) -> Any:
-    """Make a function an XDP program; it returns an XDP action such as `bpf.XDP_PASS`.
-
-    `@bpf.xdp("devmap")` and `@bpf.xdp("cpumap")` are for entries of a device or CPU map (Linux 5.8, 5.9): they get the packets
-    that were redirected there. `frags=True`: it takes packets of several pieces (Linux 5.18).
-    """
-    kind = KINDS["xdp"]
-    if hook is None and not frags:
-        raise declaring.error("`@bpf.xdp`: missing a required argument", "@bpf.xdp alone, over a function")
-    if isinstance(hook, str):
-        kind = hooked(kind, _known("xdp", hook, "what to attach to is said in `attach`: @bpf.xdp alone"))
-    if frags:
-        kind = fragmented(kind)
-    if hook is None or isinstance(hook, str):
-        return lambda function: Program(function, kind, "")
-    return Program(hook, kind, "")
-
-
-def _known(decorator: str, hook: object, otherwise: str = "") -> str:
-    names = HOOKS[decorator]
-    if not isinstance(hook, str) or hook not in names:
-        listed = ", ".join(map(repr, names))
-        said = f"takes no argument, or one of {listed}" if otherwise else f"has no hook {hook!r}"
-        said = f"@bpf.{decorator} {said}"
-        raise declaring.error(said, otherwise or f"its hooks are: {', '.join(names)}")
-    return hook
 
 
 def _chosen(name: str) -> Callable[[str], Decorator]:
@@ -61,7 +22,7 @@ def _chosen(name: str) -> Callable[[str], Decorator]:
     plain = BY_NAME[name]
 
     def with_hook(hook: str) -> Decorator:
-        kind = hooked(plain, _known(name, hook))
+        kind = hooked(plain, known(name, hook))
         return lambda function: Program(function, kind, "")  # type: ignore[arg-type]
 
     usage = f'@bpf.{name}("{next(iter(HOOKS[name]))}"): its argument is {plain.hook}'

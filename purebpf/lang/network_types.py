@@ -7,6 +7,7 @@ One type serves several hooks; each has libbpf's section name, an attach type, a
 from __future__ import annotations
 
 from purebpf.data import data, replace
+from purebpf.lang import declaring
 from purebpf.lang.program_types import ProgramKind
 from purebpf.tables.enums import AttachType, ProgramType
 
@@ -68,6 +69,17 @@ HOOKS: dict[str, dict[str, Hook]] = {
     },
 }
 """By decorator, the hooks that its argument names."""
+
+
+def known(decorator: str, hook: object, otherwise: str = "") -> str:
+    """The hook, if the decorator has it; else an error. `otherwise` is the hint for decorators that need none."""
+    names = HOOKS[decorator]
+    if not isinstance(hook, str) or hook not in names:
+        listed = ", ".join(map(repr, names))
+        said = f"takes no argument, or one of {listed}" if otherwise else f"has no hook {hook!r}"
+        said = f"@bpf.{decorator} {said}"
+        raise declaring.error(said, otherwise or f"its hooks are: {', '.join(names)}")
+    return hook
 
 
 def hooked(kind: ProgramKind, name: str) -> ProgramKind:
