@@ -33,6 +33,11 @@ for _function, _helper in (
     stands_for(_function)(_answer(_helper))
 
 
+@stands_for(idioms.cookie)
+def cookie(runner: Runner, _: Any) -> Any:
+    return lambda: runner.machine.cookie
+
+
 @stands_for(idioms.redirect)
 def redirect(runner: Runner, _: Any) -> Any:
     return lambda ifindex, flags=0: runner.helper("redirect", ifindex, flags)

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from purebpf.collection import Collection
     from purebpf.program import Program
 
+OF_EVENTS = ("ProbeContext", "TracingContext", "IterContext", "StructOpsContext")
 WITH_RECORDS = (ProgramType.SYSCALL, ProgramType.RAW_TRACEPOINT_WRITABLE)
 SCALARS: list[IntType | BoolType] = [
     BoolType(),
@@ -113,12 +114,24 @@ class Runner:
         code = self.main.__code__
         types, _ = self.meaning.annotations.get(code, ({}, None))
         layouts = [types.get(name) for name in code.co_varnames[: code.co_argcount]]
+        if self.kind.context in OF_EVENTS and not self._takes_context():
+            raise Unsupported(
+                f"`{self.main.__name__}` takes what its {self.kind.decorator} is called with, which there is in the kernel only: "
+                "attach it there, and run the functions that it calls as Python"
+            )
         record = next((layout for layout in layouts if isinstance(layout, StructType)), None)
         if record is None or self.kind.type not in WITH_RECORDS:
             return (self.context,)
         if self.kind.type is ProgramType.RAW_TRACEPOINT_WRITABLE:
             raise Unsupported("what a writable tracepoint points to is the kernel's alone: attach the program there")
         return (self.context.record(record),)
+
+    def _takes_context(self) -> bool:
+        """Whether the context is all that the program takes."""
+        code = self.main.__code__
+        names = code.co_varnames[: code.co_argcount]
+        annotation = self.main.__annotations__.get(names[0]) if len(names) == 1 else None
+        return len(names) == 1 and (names[0] == "ctx" if annotation is None else "Context" in str(annotation))
 
     def _forget_memory(self) -> None:
         for block, first in self._placed:
