@@ -115,10 +115,8 @@ class Runner:
         types, _ = self.meaning.annotations.get(code, ({}, None))
         layouts = [types.get(name) for name in code.co_varnames[: code.co_argcount]]
         if self.kind.context in OF_EVENTS and not self._takes_context():
-            raise Unsupported(
-                f"`{self.main.__name__}` takes what its {self.kind.decorator} is called with, which there is in the kernel only: "
-                "attach it there, and run the functions that it calls as Python"
-            )
+            what = f"`{self.main.__name__}` takes what its {self.kind.decorator} is called with"
+            raise Unsupported(f"{what}, which there is in the kernel only: attach it there, and run what it calls as Python")
         record = next((layout for layout in layouts if isinstance(layout, StructType)), None)
         if record is None or self.kind.type not in WITH_RECORDS:
             return (self.context,)
