@@ -40,7 +40,7 @@ def report(with_helpers: bool) -> dict[str, Any]:
     from purebpf.tables.enums import LinkType, MapType, ProgramType
 
     types = [type for type in ProgramType if type]
-    found: dict[str, Any] = {"system_config": {**system.settings(), **system.options()}}
+    found: dict[str, Any] = {"system_config": system.settings() | dict.fromkeys(system.names()) | system.options()}
     why = permitted()
     found["syscall_config"] = {"have_bpf_syscall": why is None or None}
     found["program_types"] = {f"have_{type.name.lower()}_prog_type": probes.program_type(type).there for type in types}

@@ -93,13 +93,6 @@ def _meaning(number: int, known_by: tuple[int, ...]) -> Answer:
     return NO if -number in unknown else inconclusive(-number)
 
 
-def _struct_ops(_type: LinkType) -> Answer:
-    """A kernel that does not know the type looks for a program where others look for a map, and finds as little."""
-    if kernel_version() < parse(since(LinkType.STRUCT_OPS)):
-        return NO
-    return _meaning(bpf(Command.LINK_CREATE, {"map_fd": NOTHING, "attach_type": int(AttachType.STRUCT_OPS)}), (errno.EBADF,))
-
-
 def _uprobe_multi(_type: LinkType) -> Answer:
     """The root folder is no file to probe."""
     path, offsets = pin(b"/\0"), pin(bytes(8))
@@ -129,7 +122,6 @@ def _by_version(type: LinkType) -> Answer:
 
 
 SPECIAL: dict[LinkType, Callable[[LinkType], Answer]] = {
-    LinkType.STRUCT_OPS: _struct_ops,
     LinkType.UPROBE_MULTI: _uprobe_multi,
     LinkType.RAW_TRACEPOINT: _raw_tracepoint,
 }

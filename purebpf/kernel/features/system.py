@@ -38,6 +38,11 @@ def _number(path: str) -> int | None:
         return None
 
 
+def names() -> list[str]:
+    """What `options` tells of."""
+    return [f"CONFIG_{name}" for name in OPTIONS]
+
+
 def options() -> dict[str, str | None]:
     """What this kernel was built with, of what matters here: "y", "m", a number, or None; {} when there is no record of it."""
     found = _config()
