@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Generic, cast
+from typing import Any, Generic, cast
 
 from purebpf.engine import Engine, EngineMap, Event, EventReader
 from purebpf.errors import Error, NotLoaded
@@ -50,6 +50,17 @@ class EventMap(MapDeclaration, Generic[V]):
                     f"a record of {len(event.data)} bytes is no `{self.value_type}` ({size}): take it by `read_events()`"
                 )
         return [cast(V, decode(event.data[:size])) for event in events]
+
+    def read_batch(self, timeout: float | None = None) -> Any:
+        """As `read`, as one NumPy array of the records' dtype; empty when none came. Raises Unsupported without NumPy."""
+        from purebpf.lang.dtypes import dtype_of, numpy_module
+
+        size, kind = self.value_type.size, dtype_of(self.value_type)
+        records = [event.data for event in self.read_events(timeout)]
+        short = next((data for data in records if len(data) < size), None)
+        if short is not None:
+            raise Error(f"a record of {len(short)} bytes is no `{self.value_type}` ({size}): take it by `read_events()`")
+        return numpy_module().frombuffer(bytearray(b"".join(data[:size] for data in records)), kind)
 
     def read_events(self, timeout: float | None = None) -> list[Event]:
         """As `read`, but with CPU and raw bytes."""
