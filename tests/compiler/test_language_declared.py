@@ -254,6 +254,28 @@ def test_every_kind_of_field_is_found_in_a_kernel_that_has_it_elsewhere(no_btf: 
     assert got == [1, 0x1_0002, 2, 22, 1, 12, 2, 2, 77, 443, 5]
 
 
+@bpf.raw_tracepoint("sys_enter")
+def read_mode(ctx: bpf.RawTracepointContext) -> None:
+    one = device___mine(ctx.args[0])
+    found[0] = one.mode == Mode.FAST
+    found[1] = one.mode
+
+
+@pytest.mark.parametrize("size, form", [(1, "=BB6x"), (4, "=II"), (8, "=QQ")])
+@pytest.mark.parametrize("way", [BY_HELPER, Options(4, kernel_pointers=False)], ids=["helper", "casts"])
+def test_an_enum_has_the_size_that_it_has_there(way: Options, size: int, form: str, no_btf: None) -> None:
+    k = Kit()
+    mode = k.enum("Mode", size=size, SLOW=0, FAST=1)
+    k.struct("device", ("mode", mode), ("next", {1: k.u8, 4: k.u32, 8: k.u64}[size]))
+    engine = OtherKernel(k.btf())
+    read_mode.options = way
+    with Collection([read_mode], engine).load() as collection:
+        place = engine.share("a device", bytearray(struct.pack(form, 1, 0xFF)))
+        collection.of(read_mode).run(context=struct.pack("=QQ", place, 0))
+        assert (found[0], found[1]) == (1, 1)
+    read_mode.options = None
+
+
 def test_a_program_of_declared_types_compiles_without_btf(no_btf: None) -> None:
     program = bpf.raw_tracepoint("sys_enter")(read.function)
     assert program.compiled().program.relocations

@@ -91,6 +91,11 @@ def declared(cx: Lowering, node: ast.AST) -> DeclaredTypes:
     return cx.unit.declared
 
 
+def _is_declared(cx: Lowering, type: int) -> bool:
+    """Whether a type's number is that of a declared one."""
+    return cx.unit.declared is not None and type >= cx.unit.declared.builder.first
+
+
 def named(cx: Lowering, node: ast.AST, name: str) -> int:
     """The number of a struct or union, or of a typedef of one; an error with similar names for what the kernel has not."""
     btf = opened(cx, node)
@@ -344,6 +349,9 @@ def read(cx: Lowering, node: ast.AST, ref: KernelRef, declared: int, bits: int, 
             return _scalar(cx, node, ref, BoolType())
         case Int(size=1 | 2 | 4 | 8) | Enum() | Enum64():
             layout = IntType(8 * found.size, found.signed, _network(btf, declared))
+            if isinstance(found, Enum) and _is_declared(cx, ref.root):  # of a declared one nobody knows the size
+                helpers.allowed(cx, node, "probe_read_kernel")
+                return _of_any_size(cx, node, ref, layout)
             return _scalar(cx, node, ref, layout)
     cx.fail(node, f"{_shown(ref)} is of a type that a program cannot read", f"{found.kind.name.lower()} {btf.name(ref.type)}")
 
@@ -391,7 +399,7 @@ def pointed(cx: Lowering, node: ast.AST, op: Op, found: Ptr, direct: bool, nulla
         here = one.name if isinstance(one, TypeTag) else ""
         target = btf.third_word(target)
     to = btf.type(btf.resolve(found.type))
-    if isinstance(to, Fwd) and cx.unit.declared is not None and found.type >= cx.unit.declared.builder.first:
+    if isinstance(to, Fwd) and _is_declared(cx, found.type):
         return pointing(cx, node, op, named(cx, node, to.name), direct, nullable)  # a declared pointer to an imported type
     if here in NO_KERNEL_MEMORY or not isinstance(to, Struct | Union):
         return IntValue(op, 0, U64)
