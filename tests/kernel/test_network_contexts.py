@@ -46,13 +46,16 @@ def kinds() -> Iterator[tuple[str, ProgramKind]]:
 KINDS = dict(kinds())
 
 
+def first_with(kind: ProgramKind, field: ContextField) -> tuple[int, int]:
+    return NEWER_FIELDS.get(f"{field.name} of {kind.decorator}", NEWER_FIELDS.get(field.name, (0, 0)))
+
+
 def readable(kind: ProgramKind) -> Iterator[ContextField]:
     found = context(kind.type)
     assert found is not None
     for field in found.fields.values():
-        first = NEWER_FIELDS.get(f"{field.name} of {kind.decorator}", NEWER_FIELDS.get(field.name, (0, 0)))
         here = not field.read_attach or kind.attach in field.read_attach
-        if field.readable and field.kind is FieldKind.SCALAR and here and kernel_version() >= first:
+        if field.readable and field.kind is FieldKind.SCALAR and here and kernel_version() >= first_with(kind, field):
             yield field
 
 
@@ -72,7 +75,7 @@ def lines(kind: ProgramKind) -> Iterator[str]:
             where = [f"{field.name}[0]", f"{field.name}[{field.count - 1}]"] if field.count else [field.name]
             yield from (f"ctx.{place} = 1" for place in where)
             yield from (f"ctx.{place} = ctx.{place}" for place in where)
-        if field.kind is FieldKind.SOCKET and kernel_version() >= NEWER_FIELDS.get(f"{field.name} of {kind.decorator}", (0, 0)):
+        if field.kind is FieldKind.SOCKET and kernel_version() >= first_with(kind, field):
             yield f"sk = ctx.{field.name}"
             yield from ("if sk is not None:", *(f"    noted[0] ^= sk.{name}" for name in SOCKET_FIELDS))
     yield "return 1"
