@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -645,3 +646,48 @@ def test_helpers_give_the_state_of_a_connection(cgroup: str) -> None:
         assert seen[40] == seen[44] > 500
         assert seen[41] >= 2
         assert (seen[42] >= 500, seen[43]) == (True, 0)
+
+
+groups = bpf.CgroupArray(max_entries=2)
+
+
+@bpf.raw_tracepoint("sys_enter")
+def calls_inside(ctx: bpf.RawTracepointContext) -> None:
+    if groups.holds_current(1) == 1:
+        state.count += 1
+
+
+def test_an_array_of_cgroups_tells_who_is_inside(cgroup: str) -> None:
+    with calls_inside.attach():
+        groups[1] = cgroup
+        os.getppid()
+        assert state.count == 0
+        inside(cgroup, lambda: [os.getppid() for _ in range(20)])
+        assert state.count >= 20
+        del groups[1]
+        with pytest.raises(TypeError, match=r"is the folder of a cgroup, not 1\.5"):
+            groups[0] = 1.5
+        with pytest.raises(FileNotFoundError):
+            groups[0] = "/nowhere"
+        with pytest.raises(KernelError):
+            groups[0] = "/tmp"
+
+
+@bpf.tc
+def packets_inside(ctx: bpf.TcContext) -> bpf.TcAction:
+    if groups.holds_packet(ctx, 1) == 1:
+        state.count += 1
+    return bpf.TC_ACT_UNSPEC
+
+
+def test_an_array_of_cgroups_tells_whose_packets_these_are(cgroup: str) -> None:
+    from tests.kernel.netns import eventually, veth_pair
+
+    with veth_pair():
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        with packets_inside.attach("lo", direction="egress"):
+            groups[1] = cgroup
+            a_datagram()
+            assert state.count == 0
+            inside(cgroup, a_datagram)
+            assert eventually(lambda: state.count == 1)
