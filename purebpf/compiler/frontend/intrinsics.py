@@ -73,7 +73,10 @@ def returning(cx: Lowering, node: ast.Call) -> Value:
         cx.fail(node, "`returning` takes no arguments")
     if cx.unit.kind.decorator != "kprobe_session" and not cx.flow.dead:
         cx.fail(node, "`returning` is for programs that run at both ends of functions", hint="@bpf.kprobe_session(...)")
-    low = cx.builder.emit("and", I32, [kfuncs.call(cx, node, "bpf_session_is_return", []), cx.const(0xFF)])
+    if cx.context is None:
+        cx.fail(node, "`returning` needs the program's context, which this function does not have", hint="give it `ctx`")
+    answer = kfuncs.call(cx, node, "bpf_session_is_return", [cx.context])  # later kernels want it, earlier take nothing
+    low = cx.builder.emit("and", I32, [answer, cx.const(0xFF)])
     return IntValue(cx.builder.emit("ne", BOOL, [low, cx.const(0)]), 0, 1, False, True)
 
 
