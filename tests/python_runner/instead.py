@@ -11,9 +11,7 @@ from purebpf.runner.session import runner_of
 _run = Program.run
 
 
-def run(
-    self: Program, packet: bytes | None = None, ctx: bytes | None = None, *, engine: str = "auto", repeat: int = 1
-) -> RunResult:
+def run(self: Program, packet: bytes | None = None, ctx: object = None, *, engine: str = "auto", repeat: int = 1) -> RunResult:
     """As `Program.run`, but on the virtual machine the function itself runs."""
     if self.collection is None:
         self.load(engine)
@@ -21,7 +19,7 @@ def run(
     if self.collection.engine.name != "vm" or engine not in ("auto", "vm"):
         return _run(self, packet, ctx, engine=engine, repeat=repeat)
     for _ in range(repeat):
-        result = runner_of(self.collection, self).run(packet, ctx)
+        result = runner_of(self.collection, self).run(packet, self._context(packet, ctx))
     return result
 
 
