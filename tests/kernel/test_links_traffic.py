@@ -391,7 +391,7 @@ def test_values_of_maps_of_targets(veth: tuple[str, str]) -> None:
         devices[2] = 0
         assert devices.get(2) is None
         with pytest.raises(TypeError, match="is a network interface, by name or index"):
-            devices[1] = 1.5  # type: ignore[assignment]
+            devices[1] = 1.5
         with pytest.raises(Error, match="programs=True"):
             devices[1] = veth[0], leaving
         with pytest.raises(TypeError, match="is a socket, not 5"):
