@@ -107,12 +107,14 @@ def functions(descriptor: Descriptor, info: ProgramInfo) -> list[Function]:
 
 
 def _declaration(types: Btf, number: int) -> str:
+    """As bpftool writes it: stars stand alone."""
     from purebpf.btf.c_header import c_type
     from purebpf.btf.types import Func
 
     function = types.type(number)
     text = c_type(types, function.type, function.name) if isinstance(function, Func) else types.name(number)
-    return text.removesuffix("(void)") + "()" if text.endswith("(void)") else text
+    text = text.removesuffix("(void)") + "()" if text.endswith("(void)") else text
+    return " ".join(text.replace("*", " * ").split()).replace("* )", "*)").replace("( *", "(*")
 
 
 def lines(descriptor: Descriptor, info: ProgramInfo) -> list[Line]:
