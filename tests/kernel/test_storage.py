@@ -13,6 +13,7 @@ import purebpf as bpf
 from purebpf import u32, u64
 from purebpf.kernel.engine import KernelEngine
 from tests.kernel.cgroups import inside, own_cgroup
+from tests.kernel.programs import needs
 
 pytestmark = pytest.mark.kernel
 
@@ -40,6 +41,7 @@ def counts_calls(ctx: bpf.TracingContext, id):
             tasks.delete(bpf.current.task)
 
 
+@needs((5, 11), "storage at tasks")
 def test_a_program_finds_the_value_that_user_space_left_at_a_task(kernel: KernelEngine) -> None:
     with counts_calls.attach(engine="kernel"):
         assert os.getpid() not in tasks and tasks.get(os.getpid()) is None
@@ -78,6 +80,7 @@ def reads_numbers(ctx: bpf.TracingContext, id):
 told = bpf.Array[u64](max_entries=1)
 
 
+@needs((5, 11), "storage at tasks")
 def test_integers_are_copies(kernel: KernelEngine) -> None:
     with reads_numbers.attach(engine="kernel"):
         numbers[os.getpid()] = 41
@@ -90,6 +93,7 @@ class settings:
     pid: u32 = 0
 
 
+@needs((5, 11), "storage at tasks")
 def test_a_program_makes_a_value_where_there_is_none(kernel: KernelEngine) -> None:
     settings.pid = os.getpid()
     with marks_callers.attach(engine="kernel"):
@@ -111,6 +115,7 @@ def marks_sockets(ctx):
     return 1
 
 
+@needs((5, 15), "storage at sockets for programs on addresses")
 def test_values_at_sockets_and_at_the_cgroup_of_the_program(kernel: KernelEngine) -> None:
     with own_cgroup() as folder, marks_sockets.attach(folder, engine="kernel"), socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -162,6 +167,7 @@ def marks_groups(ctx: bpf.TracingContext, cgrp):
         note.mark = 11
 
 
+@needs((6, 2), "storage at cgroups")
 def test_values_at_cgroups(kernel: KernelEngine) -> None:
     with marks_groups.attach(engine="kernel"), own_cgroup() as folder:
         assert groups[folder].mark == 11
