@@ -146,7 +146,8 @@ def main() -> int:
         return 0
     lines, over = table(options.rounds)
     told = [f"Linux {platform.release()}, Python {platform.python_version()}, {VMLINUX.stat().st_size / 1e6:.1f} MB of BTF."]
-    told.append(f"The least of {options.rounds} processes each.")
+    busy = os.getloadavg()[0] / (os.cpu_count() or 1)
+    told.append(f"The least of {options.rounds} processes each; {busy:.1f} processes waited for each core meanwhile.")
     if options.blobs:
         told.append(f"Damaged inputs: {damaged(options.blobs)}")
         print(told[-1])
