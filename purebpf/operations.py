@@ -98,6 +98,7 @@ class Registration:
         """Put other operations, of the same `name` for the kernel and loaded, in the place of these, without a gap (Linux 6.4).
         Raises Unsupported and KernelError."""
         found = _operations(other)
+        self.link.check_replaceable()  # before others are made, which registers them where there are no links
         made = found.made()
         try:
             self.link.replace(made)

@@ -58,11 +58,15 @@ class StructOpsLink(KernelLink):
         if answer < 0 and answer != -errno.ENOENT:
             raise failure(-answer, f"Taking back {self.what}", needs=NEEDS)
 
+    def check_replaceable(self) -> None:
+        """Raises Unsupported for what was registered without a link."""
+        if len(self._descriptors) < 2:
+            raise Unsupported("Operations that were registered without a link cannot be replaced: links came with Linux 6.4.")
+
     def replace(self, other: StructOpsMap) -> None:
         """Put other operations of the same struct and name in the place of these, without a gap. Raises Unsupported for kinds
         that cannot be replaced."""
-        if len(self._descriptors) < 2:
-            raise Unsupported("Operations that were registered without a link cannot be replaced: links came with Linux 6.4.")
+        self.check_replaceable()
         answer = bpf(Command.LINK_UPDATE, {"link_fd": self._descriptors[0].number, "new_map_fd": other.descriptor.number})
         if answer < 0:
             raise failure(-answer, f"Replacing {self.what}", needs=NEEDS, first=LINKS_SINCE, feature="updates of operations")
