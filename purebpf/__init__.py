@@ -134,7 +134,18 @@ if TYPE_CHECKING:
         sockops,
     )
     from purebpf.operations import StructOps, register, struct_ops
-    from purebpf.probes import kprobe, kprobe_session, kretprobe, kretsyscall, ksyscall, raw_tracepoint, uprobe, uretprobe, usdt
+    from purebpf.probes import (
+        freplace,
+        kprobe,
+        kprobe_session,
+        kretprobe,
+        kretsyscall,
+        ksyscall,
+        raw_tracepoint,
+        uprobe,
+        uretprobe,
+        usdt,
+    )
     from purebpf.program import (
         Attachment,
         Program,
