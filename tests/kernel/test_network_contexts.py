@@ -26,7 +26,7 @@ NEWER = {  # of hooks that came after their type
     AttachType.SK_REUSEPORT_SELECT_OR_MIGRATE: (5, 14),
     AttachType.CGROUP_INET_SOCK_RELEASE: (5, 9),
 }
-NEWER_FIELDS = {"hwtstamp": (5, 16), "skb_hwtstamp": (6, 0), "tstamp_type": (5, 18), "migrating_sk": (5, 14)}
+NEWER_FIELDS = {"hwtstamp": (5, 16), "skb_hwtstamp": (6, 2), "tstamp_type": (5, 18), "migrating_sk": (5, 14)}
 NEWER_FIELDS |= {"ingress_ifindex of sk_lookup": (5, 17), "sk of sk_reuseport": (5, 14), "rx_queue_mapping": (5, 8)}
 
 
