@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Generic
 
 from purebpf.errors import Error
 from purebpf.lang.maps.keyed import K, KeyedMap, V
 from purebpf.lang.maps.percpu import PerCpuMap
 from purebpf.tables.enums import MapType
+
+if TYPE_CHECKING:
+    from purebpf.engine import EngineMap
 
 BPF_F_MMAPABLE = 1 << 10
 
@@ -16,6 +20,18 @@ class _Indexed:
     """Array kinds: the key is a u32 index, all entries exist from the start, none can be deleted."""
 
     parameters = 1
+
+    if TYPE_CHECKING:
+
+        @property
+        def live(self) -> EngineMap: ...
+
+    def __len__(self) -> int:
+        return self.live.spec.max_entries
+
+    def __iter__(self) -> Iterator[int]:
+        """The indexes."""
+        return iter(range(self.live.spec.max_entries))
 
 
 class Hash(KeyedMap[K, V]):
