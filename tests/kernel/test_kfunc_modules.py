@@ -21,7 +21,12 @@ from purebpf.errors import Error
 
 FUNCTION = "bpf_xdp_ct_lookup"
 CACHE = Path.home() / ".cache/purebpf/kernels"
-NEEDED = ("libcrc32c", "crc32c_generic", "nf_defrag_ipv4", "nf_defrag_ipv6", "nf_conntrack")  # in order
+NEEDED = (  # in order
+    "lib/libcrc32c",
+    "net/ipv4/netfilter/nf_defrag_ipv4",
+    "net/ipv6/netfilter/nf_defrag_ipv6",
+    "net/netfilter/nf_conntrack",
+)
 INIT_MODULE = {"x86_64": 175, "aarch64": 105}
 
 
@@ -46,9 +51,10 @@ def load_module(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def conntrack() -> None:
-    folder = CACHE / os.uname().release / "usr/lib/modules"
+    release = os.uname().release
+    folders = [CACHE / release / root / "lib/modules" / release / "kernel" for root in ("usr", ".")]
     for name in NEEDED if not has_function() else ():
-        for path in folder.glob(f"**/{name}.ko*"):
+        for path in (path for folder in folders for path in (folder / name).parent.glob(f"{Path(name).name}.ko*")):
             load_module(path)
     if not has_function():
         built_in = bool(kernel_btf().types_named(FUNCTION, Kind.FUNC))
