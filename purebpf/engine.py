@@ -42,6 +42,18 @@ class Event:
     lost: int = 0
 
 
+@data
+class Run:
+    """`count` records of `size` bytes each, one after the other in `content`: the first at `start`, the next `stride` bytes
+    on."""
+
+    content: bytes
+    start: int
+    size: int
+    stride: int
+    count: int
+
+
 class EngineMap(Protocol):
     @property
     def spec(self) -> MapSpec: ...

@@ -6,11 +6,14 @@ import os
 import select
 import threading
 import time
-from typing import Self
+from collections.abc import Callable
+from typing import Self, TypeVar
 
 from purebpf.engine import Event
 from purebpf.errors import Error, NotLoaded
 from purebpf.kernel.fence import Fence
+
+T = TypeVar("T")
 
 
 class Reader:
@@ -38,6 +41,10 @@ class Reader:
 
         Also [] when another thread closes it meanwhile. Raises NotLoaded when it is closed already.
         """
+        return self._when_some(self._drain, timeout)
+
+    def _when_some(self, drain: Callable[[], list[T]], timeout: float | None) -> list[T]:
+        """What `drain` takes out, as soon as it is something. See `read`."""
         if os.getpid() != self._process:
             raise Error("This reader belongs to the parent process: a fork does not inherit its memory. Open one in the child.")
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -45,19 +52,19 @@ class Reader:
             with self._reading:
                 if self._closing:
                     raise NotLoaded("This event reader is closed.")
-                return self._read(deadline)
+                return self._read(drain, deadline)
         finally:
             self._finish()
 
-    def _read(self, deadline: float | None) -> list[Event]:
-        events = self._drain()
-        while not events and not self._closing:
+    def _read(self, drain: Callable[[], list[T]], deadline: float | None) -> list[T]:
+        found = drain()
+        while not found and not self._closing:
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 break
             self._poll.poll(left)
-            events = self._drain()
-        return events
+            found = drain()
+        return found
 
     def fileno(self) -> int:
         """Readable when there are events; for select, poll or asyncio. Raises NotLoaded when it is closed."""

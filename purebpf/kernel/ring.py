@@ -1,35 +1,25 @@
-"""Reads a ring buffer: one ring of all CPUs (kernel/bpf/ringbuf.c; Documentation/bpf/ringbuf.rst).
-
-The map's descriptor gives a page with the consumer's position, which we write, then a page with the producer's and the data,
-twice in a row so that no record wraps around. Positions are ever-growing byte counts. A record begins with its length and two
-marks: being written, dropped.
-"""
+"""Reads a ring buffer: one ring of all CPUs. Records one by one, in runs of one size, or into NumPy arrays."""
 
 from __future__ import annotations
 
-import errno
-import mmap
 import select
+from functools import cache
+from itertools import takewhile
+from struct import Struct
+from typing import TYPE_CHECKING
 
-from purebpf.engine import Event
+from purebpf.engine import Event, Run
 from purebpf.errors import Error
-from purebpf.kernel.errors import failure
 from purebpf.kernel.map import KernelMap
 from purebpf.kernel.reader import Reader
-from purebpf.tables.constants import constant
+from purebpf.kernel.ring_memory import BUSY, DISCARDED, HEADER, RingMemory, stride_of
 from purebpf.tables.enums import MapType
 
+if TYPE_CHECKING:
+    from purebpf.kernel.ring_batch import Array
+
 NO_CPU = -1
-
-
-def _bit(name: str) -> int:
-    value = constant(name)
-    assert value is not None, name
-    return value
-
-
-BUSY, DISCARDED, HEADER = (_bit(f"BPF_RINGBUF_{name}") for name in ("BUSY_BIT", "DISCARD_BIT", "HDR_SZ"))
-LENGTH = ~(BUSY | DISCARDED) & 0xFFFF_FFFF
+FIRST_RUN, MOST_RUN = 16, 4096  # so many records together while they may be of any size, and when they are of one
 
 
 class RingReader(Reader):
@@ -40,56 +30,76 @@ class RingReader(Reader):
         if ring.spec.type is not MapType.RINGBUF:
             raise Error(f"{ring.descriptor.what} is no ring buffer; its records cannot be read.")
         super().__init__()
-        self._size = ring.spec.max_entries
-        self._what = ring.descriptor.what
-        self._maps: list[mmap.mmap] = []
-        self._views: list[memoryview] = []
+        self._memory: RingMemory | None = None
         try:
-            consumer = self._mapped(ring, mmap.PAGESIZE, 0, mmap.PROT_READ | mmap.PROT_WRITE)
-            producer = self._mapped(ring, mmap.PAGESIZE + 2 * self._size, mmap.PAGESIZE, mmap.PROT_READ)
-            self._consumer, self._producer, self._lengths = consumer.cast("Q"), producer.cast("Q"), producer.cast("I")
-            self._views += [self._consumer, self._producer, self._lengths, consumer, producer]
-            self._data = self._maps[1]
+            self._memory = RingMemory(ring, self._fence)
             self._poll.register(ring.descriptor.number, select.EPOLLIN)
         except BaseException:
             self._free()
             raise
 
-    def _mapped(self, ring: KernelMap, length: int, offset: int, protection: int) -> memoryview:
-        try:
-            memory = mmap.mmap(ring.descriptor.number, length, mmap.MAP_SHARED, protection, offset=offset)
-        except OSError as error:
-            raise failure(error.errno or errno.ENOMEM, f"Mapping {length >> 10} KiB of {self._what}") from error
-        self._maps.append(memory)
-        return memoryview(memory)
+    def read_runs(self, timeout: float | None = None) -> list[Run]:
+        """As `read`, with records of one size that are next to one another together."""
+        return self._when_some(self._drain_runs, timeout)
+
+    def read_batch(self, least: int, timeout: float | None = None) -> list[Array]:
+        """As `read`, into NumPy arrays: one of bytes (`V`) for each run of records of one size, without a loop over them.
+        Raises Error for a record of fewer bytes than `least`, which stays there. NumPy is wanted."""
+        from purebpf.kernel.ring_batch import drain
+
+        return self._when_some(lambda: drain(self._memory, least) if self._memory is not None else [], timeout)
 
     def _drain(self) -> list[Event]:
-        """Each position is read before what it covers, and written when that has been copied."""
         events: list[Event] = []
-        if not self._maps:
+        memory = self._memory
+        if memory is None:
             return events
-        at, mask, page = self._consumer[0], self._size - 1, mmap.PAGESIZE
-        end = self._producer[0]
+        at, end = memory.at(), memory.end()
         while at < end:
-            self._fence.pass_()
-            start = page + (at & mask)
-            length = self._lengths[start // 4]
+            length = memory.header(at)
             if length & BUSY:
                 break
-            self._fence.pass_()
-            size = length & LENGTH
             if not length & DISCARDED:
-                events.append(Event(NO_CPU, self._data[start + HEADER : start + HEADER + size]))
-            at += (size + HEADER + 7) // 8 * 8
-            self._fence.pass_()
-            self._consumer[0] = at
+                start = memory.place(at) + HEADER
+                events.append(Event(NO_CPU, memory.data[start : start + length]))
+            at += stride_of(length)
+            memory.passed(at)
             if at == end:
-                end = self._producer[0]
+                end = memory.end()
         return events
 
+    def _drain_runs(self) -> list[Run]:
+        """As many records at a time as were of one size lately, and then twice as many."""
+        runs: list[Run] = []
+        memory = self._memory
+        if memory is None:
+            return runs
+        at, end, most = memory.at(), memory.end(), FIRST_RUN
+        while at < end:
+            length = memory.header(at)
+            if length & BUSY:
+                break
+            stride, count = stride_of(length), 1
+            if not length & DISCARDED:
+                start, space = memory.place(at), min((end - at) // stride, most)
+                lengths = _headers(stride).iter_unpack(memory.bytes[start : start + space * stride])
+                count = sum(1 for _ in takewhile((length,).__eq__, lengths))
+                most = min(most * 2, MOST_RUN) if count == most else FIRST_RUN
+                memory.fence.pass_()
+                runs.append(Run(memory.data[start : start + count * stride], HEADER, length, stride, count))
+            at += count * stride
+            memory.passed(at)
+            if at == end:
+                end = memory.end()
+        return runs
+
     def _release(self) -> None:
-        for view in self._views:
-            view.release()
-        for memory in self._maps:
-            memory.close()
-        self._views, self._maps = [], []
+        memory, self._memory = self._memory, None
+        if memory is not None:
+            memory.release()
+
+
+@cache
+def _headers(stride: int) -> Struct:
+    """The length in a record's header, of records that are so far apart."""
+    return Struct(f"=I{stride - 4}x")

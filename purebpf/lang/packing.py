@@ -21,6 +21,14 @@ def _code(layout: IntType) -> str:
     return f"{'>' if layout.big else '<'}{letter if layout.signed else letter.upper()}"
 
 
+def letter(layout: Type) -> str | None:
+    """What `struct` calls a type that it reads as it is; None for others."""
+    if isinstance(layout, BoolType):
+        return "?"
+    plain = isinstance(layout, IntType) and not isinstance(layout, KernelType) and (not layout.big or layout.bits == 8)
+    return _code(layout)[1:] if plain and isinstance(layout, IntType) else None
+
+
 def encoder(layout: Type) -> Encoder:
     """A function that gives a value's bytes; raises TypeError and ValueError."""
     if not isinstance(layout, IntType):

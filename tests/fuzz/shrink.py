@@ -25,6 +25,8 @@ def shrink(failure: Failure, engines: list[Engine], seconds: float = 20) -> Fail
     if "Hang" in failure.detail or "a guard less" in failure.mutation:
         return failure
     deadline = time.monotonic() + seconds
+    if not failure.engine:  # before anything was compiled
+        return failure
     again = _again(failure, engines)
     wanted, best = signature(failure), failure
     progress = True

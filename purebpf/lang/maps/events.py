@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Generic, cast
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Generic, cast
 
-from purebpf.engine import Engine, EngineMap, Event, EventReader
+from purebpf.engine import Engine, EngineMap, Event, EventReader, Run
 from purebpf.errors import Error, NotLoaded
 from purebpf.lang import declaring
 from purebpf.lang.idioms import _only_in_a_program
 from purebpf.lang.maps.declaration import MapDeclaration
 from purebpf.lang.maps.keyed import V
 from purebpf.lang.types import kept_fields
+from purebpf.lang.unpacking import values_of
 from purebpf.spec import MapSpec
 from purebpf.tables.enums import MapType
+
+if TYPE_CHECKING:
+    import numpy
 
 
 class EventMap(MapDeclaration, Generic[V]):
@@ -42,32 +47,41 @@ class EventMap(MapDeclaration, Generic[V]):
     def read(self, timeout: float | None = None) -> list[V]:
         """The records that are there, waiting up to `timeout` seconds for the first (None: without end; [] when none came, or
         when another thread closed it)."""
-        size, decode = self.value_type.size, self.value_type.decode
-        events = self.read_events(timeout)
-        for event in events:
-            if len(event.data) < size:
-                raise Error(
-                    f"a record of {len(event.data)} bytes is no `{self.value_type}` ({size}): take it by `read_events()`"
-                )
-        return [cast(V, decode(event.data[:size])) for event in events]
+        return [cast(V, value) for run in self._runs(timeout) for value in values_of(self.value_type, run)]
 
-    def read_batch(self, timeout: float | None = None) -> Any:
-        """As `read`, as one NumPy array of the records' dtype; empty when none came. Raises Unsupported without NumPy."""
-        from purebpf.lang.dtypes import dtype_of, numpy_module
+    def read_batch(self, timeout: float | None = None) -> numpy.ndarray[Any, Any]:
+        """As `read`, into one NumPy array of records, which is yours: fields by name, `batch["size"].sum()`. There is no loop
+        over the records of a ring buffer in the kernel. Raises Unsupported without NumPy."""
+        from purebpf.lang import batches
 
-        size, kind = self.value_type.size, dtype_of(self.value_type)
-        records = [event.data for event in self.read_events(timeout)]
-        short = next((data for data in records if len(data) < size), None)
-        if short is not None:
-            raise Error(f"a record of {len(short)} bytes is no `{self.value_type}` ({size}): take it by `read_events()`")
-        return numpy_module().frombuffer(bytearray(b"".join(data[:size] for data in records)), kind)
+        quick = getattr(self._open_reader(), "read_batch", None)
+        if quick is not None:
+            return batches.from_bytes(self.value_type, quick(self.value_type.size, timeout))
+        return batches.from_runs(self.value_type, self._runs(timeout))
+
+    def _open_reader(self) -> EventReader:
+        if self._reader is None:
+            raise self.not_loaded()
+        return self._reader
+
+    def _runs(self, timeout: float | None) -> list[Run]:
+        """The records that are there; those of one size together, where the reader has them so."""
+        together = getattr(self._open_reader(), "read_runs", None)
+        if together is not None:
+            runs: list[Run] = together(timeout)
+        else:
+            found = groupby((event.data for event in self.read_events(timeout)), len)
+            joined = [(size, list(records)) for size, records in found]
+            runs = [Run(b"".join(records), 0, size, size, len(records)) for size, records in joined]
+        for run in runs:
+            if run.size < self.value_type.size:
+                wanted = f"`{self.value_type}` ({self.value_type.size})"
+                raise Error(f"a record of {run.size} bytes is no {wanted}: take it by `read_events()`")
+        return runs
 
     def read_events(self, timeout: float | None = None) -> list[Event]:
         """As `read`, but with CPU and raw bytes."""
-        reader = self._reader
-        if reader is None:
-            raise self.not_loaded()
-        events = reader.read(timeout)
+        events = self._open_reader().read(timeout)
         self.lost += sum(event.lost for event in events)
         return [event for event in events if not event.lost]
 
@@ -75,12 +89,13 @@ class EventMap(MapDeclaration, Generic[V]):
         """The records one by one; ends when none came for `timeout` seconds, or when it is closed."""
         while self.bound:
             try:
-                found = self.read(timeout)
+                runs = self._runs(timeout)
             except NotLoaded:  # another thread closed it just now
                 return
-            if not found and timeout is not None:
+            if not runs and timeout is not None:
                 return
-            yield from found
+            for run in runs:
+                yield from values_of(self.value_type, run)
 
     def __iter__(self) -> Iterator[V]:
         """The records until it is closed, or until Ctrl-C while it waits, which ends the loop quietly."""
@@ -97,9 +112,7 @@ class EventMap(MapDeclaration, Generic[V]):
 
     def fileno(self) -> int:
         """Readable when there are records, for select and the like; -1 in the virtual machine."""
-        if self._reader is None:
-            raise self.not_loaded()
-        return self._reader.fileno()
+        return self._open_reader().fileno()
 
 
 class PerfEventArray(EventMap[V], Generic[V]):

@@ -1,0 +1,84 @@
+"""Takes records out of a ring buffer with NumPy: the headers of many are compared at once, and many are copied at once.
+
+Records of one size are equally far apart, and the ring's memory is mapped twice in a row: however many they are, they are one
+strided array. A header that differs ends it; dropped records of the same size are left out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+
+from purebpf.errors import Error
+from purebpf.kernel.ring_memory import BUSY, DISCARDED, HEADER, LENGTH, RingMemory, stride_of
+
+Array = numpy.ndarray[Any, Any]
+
+WIDE, WORD = numpy.dtype(numpy.complex128), numpy.dtype(numpy.uint64)  # what is copied at once: sixteen bytes, or eight
+FIRST, MOST = 64, 1 << 15  # so many records together while they may be of any size, and when they are of one; these stay cached
+
+
+def drain(memory: RingMemory, least: int) -> list[Array]:
+    """One array of bytes (`V`) for each run of records of one size. Error for a record of fewer bytes than `least`, when it is
+    the first: it stays where it is."""
+    batches: list[Batch] = []
+    at, end, most = memory.at(), memory.end(), FIRST
+    while at < end:
+        length = memory.header(at)
+        if length & BUSY:
+            break
+        size, stride, count = length & LENGTH, stride_of(length), 1
+        if size >= least:
+            if not batches or batches[-1].size != size:
+                batches.append(Batch(size, (end - at) // stride))
+            space = min((end - at) // stride, most)
+            count = batches[-1].take(memory, memory.place(at), space)
+            most = min(most * 8, MOST) if count == space else FIRST
+        elif not length & DISCARDED:
+            if batches:
+                break
+            raise Error(f"{memory.what} holds a record of {size} bytes, fewer than {least}: take it by `read_events()`")
+        at += count * stride
+        memory.passed(at)
+        if at == end and not batches:  # nothing but dropped ones
+            end = memory.end()
+    return [batch.records() for batch in batches if batch.count]
+
+
+class Batch:
+    """Copies of records of one size, close together; there is room for as many as were in the ring."""
+
+    def __init__(self, size: int, room: int) -> None:
+        self.size, self.stride, self.count = size, stride_of(size), 0
+        word = WIDE if size % WIDE.itemsize == 0 else WORD
+        if size == 0 or size % word.itemsize:
+            word = numpy.dtype(f"V{size}")
+        self.words = numpy.empty((room, size // word.itemsize if size else 1), word)
+
+    def take(self, memory: RingMemory, start: int, space: int) -> int:
+        """Copy up to `space` records from a place on; how many were of this size, dropped ones among them."""
+        lengths: Array = numpy.ndarray((space,), numpy.uint32, memory.data, start, (self.stride,))
+        other = lengths != self.size
+        dropped = None
+        if other.any():
+            dropped = other
+            other = (lengths & ~numpy.uint32(DISCARDED)) != self.size  # one that is being written too
+            space = int(other.argmax()) if other.any() else space
+        memory.fence.pass_()
+        first, self.count = self.count, self.count + space
+        for n in range(self.words.shape[1]):
+            place = start + HEADER + n * self.words.itemsize
+            self.words[first : self.count, n] = numpy.ndarray((space,), self.words.dtype, memory.data, place, (self.stride,))
+        if dropped is not None and dropped[:space].any():
+            kept = self.words[first : self.count][~dropped[:space]]
+            self.count = first + len(kept)
+            self.words[first : self.count] = kept
+        return space
+
+    def records(self) -> Array:
+        """Those that were taken."""
+        words = self.words[: self.count]
+        if 2 * self.count < len(self.words):
+            words = words.copy()  # most of the memory is free again
+        return words.view(f"V{self.size}").reshape(self.count)
