@@ -15,25 +15,74 @@ them, and those that only choose between ways: all of their values are constants
 from __future__ import annotations
 
 from purebpf.compiler.ir.analysis import enclosing_loops, reverse_postorder
-from purebpf.compiler.ir.ops import I32, I64, Block, Flag, Function, Op, Ptr, Type
+from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Block, Flag, Function, Op, Ptr, Target, Type
+from purebpf.compiler.ir.ranges import highest
 
+LARGEST = (1 << 29) - 1  # the verifier takes no distance beyond
 SIZES: dict[Type, int] = {I32: 4, I64: 8}
 
 
 def spare_the_verifier(fn: Function, zero: str, zeros: int) -> None:
     """`zero` is the name of a map whose only value has so many eight-byte zeros."""
-    known = _proven(fn)
+    proofs = _prove_again(fn)
+    known = _proven(fn, {proof.args[0] for proof in proofs})
     _hide_joined(fn, known, zero, zeros)
     for block in fn.blocks:
         last = block.terminator
         if last is None or last.kind != "br":
             continue
         test = last.args[0]
-        if not test.info.flags & Flag.COMPARE or any(isinstance(arg.type, Ptr) or arg in known for arg in test.args):
+        if (
+            test in proofs
+            or not test.info.flags & Flag.COMPARE
+            or any(isinstance(arg.type, Ptr) or arg in known for arg in test.args)
+        ):
             continue
         copies = [arg if arg.is_const else _copy(block, arg) for arg in test.args]
         last.args[0] = Op(test.kind, test.type, copies, test.imm, test.loc, None, block)
         block.ops.insert(-1, last.args[0])
+
+
+def _prove_again(fn: Function) -> set[Op]:
+    """In a loop, before a number becomes part of an address, a comparison that cannot fail tells its range: what others told
+    the verifier may have forgotten, and here they tell nothing. Gives these comparisons."""
+    proofs: set[Op] = set()
+    if isinstance(fn.result, Ptr):
+        return proofs
+    loops = enclosing_loops(fn)
+    out: Block | None = None
+    for block in list(fn.blocks):
+        if not loops.get(block):
+            continue
+        for op in [op for op in block.ops if op.kind == "add" and isinstance(op.type, Ptr) and not op.args[1].is_const]:
+            high = highest(op.args[1])
+            if high > LARGEST:
+                continue
+            out = out or _way_out(fn, op)
+            here = op.block
+            assert here is not None
+            rest = Block(f"{here.name}.{len(fn.blocks)}")
+            at = here.ops.index(op)
+            rest.ops, here.ops[at:] = here.ops[at:], []
+            for moved in rest.ops:
+                moved.block = rest
+            number = op.args[1]
+            limit = Op("const", number.type, [], (high,), op.loc, None, here)
+            small = Op("ule", BOOL, [number, limit], (), op.loc, None, here)
+            here.ops += [limit, small, Op("br", VOID, [small], (), op.loc, [Target(rest), Target(out)], here)]
+            fn.blocks.insert(fn.blocks.index(here) + 1, rest)
+            proofs.add(small)
+    return proofs
+
+
+def _way_out(fn: Function, place: Op) -> Block:
+    """Where nobody goes: the end of the function; told as the place of an op."""
+    block = Block(f"out{len(fn.blocks)}")
+    result = Op("const", fn.result, [], (0,), place.loc, None, block)
+    end = Op("ret", VOID, [result] if fn.result != VOID else [], (), place.loc, None, block)
+    block.ops = [result, end] if fn.result != VOID else [end]
+    fn.blocks.append(block)
+    return block
 
 
 def _copy(block: Block, number: Op) -> Op:
@@ -71,8 +120,9 @@ def _hide_joined(fn: Function, known: set[Op], zero: str, zeros: int) -> None:
             target.args = [hidden.get(arg, arg) for arg in target.args]
 
 
-def _proven(fn: Function) -> set[Op]:
-    """Numbers whose range the verifier has to know: what addresses and calls are made of, up to where a mask gives it."""
+def _proven(fn: Function, told: set[Op]) -> set[Op]:
+    """Numbers whose range the verifier has to know: what addresses and calls are made of, up to where a mask gives it, or where
+    it is `told`."""
     sources: dict[Op, list[Op]] = {}
     work: list[Op] = []
     for block in reverse_postorder(fn):
@@ -81,7 +131,7 @@ def _proven(fn: Function) -> set[Op]:
                 sources.setdefault(param, []).append(arg)
         for op in block.ops:
             if isinstance(op.type, Ptr) or op.kind in ("call", "callsub", "kfunc"):
-                work += op.args
+                work += [arg for arg in op.args if arg not in told]
     found: set[Op] = set()
     while work:
         op = work.pop()
