@@ -14,7 +14,7 @@ from purebpf.errors import NotLoaded
 from purebpf.kernel.errors import failure
 from purebpf.kernel.fence import Fence
 from purebpf.kernel.map import KernelMap
-from purebpf.kernel.ring import HEADER
+from purebpf.kernel.ring_memory import HEADER
 
 
 class UserRingWriter:

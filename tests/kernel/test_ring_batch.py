@@ -7,7 +7,7 @@ import struct
 import pytest
 
 import purebpf as bpf
-from purebpf import be16, chars, s16, u8, u32, u64
+from purebpf import be16, chars, s16, u32, u64
 from purebpf.errors import Error
 
 numpy = pytest.importorskip("numpy")
