@@ -77,7 +77,7 @@ def lines(kind: ProgramKind) -> Iterator[str]:
             yield from (f"ctx.{place} = ctx.{place}" for place in where)
         if field.kind is FieldKind.SOCKET and kernel_version() >= first_with(kind, field):
             yield f"sk = ctx.{field.name}"
-            yield from ("if sk is not None:", *(f"    noted[0] ^= sk.{name}" for name in SOCKET_FIELDS))
+            yield from ("if sk is not None:", *(f"    noted[0] = noted[0] ^ sk.{name}" for name in SOCKET_FIELDS))
     yield "return 1"
 
 
