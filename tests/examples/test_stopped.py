@@ -24,8 +24,10 @@ def waiting(pid: int) -> bool:
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("name", ["tcplife", "opensnoop", pytest.param("exitsnoop", marks=NEEDS_TYPES)])
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [("tcplife", "python"), ("opensnoop", "purebpf run"), pytest.param("exitsnoop", "python", marks=NEEDS_TYPES)],
+)
 def test_ctrl_c_ends_an_example_quietly(name: str, command: str) -> None:
     words = [*COMMANDS[command], str(EXAMPLES / f"{name}.py"), *(["1"] if name != "tcplife" else [])]
     with subprocess.Popen(
