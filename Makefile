@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SECONDS ?= 60
 
-.PHONY: demo test lint fuzz kernels bench bench-size bench-start bench-btf bench-maps docs clean
+.PHONY: demo test lint fuzz kernels bench bench-size bench-start bench-btf bench-maps bench-events docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/purebpf demo
@@ -25,10 +25,13 @@ fuzz: $(VENV)/.installed-dev
 kernels: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.kernels $(KERNELS) $(if $(TESTS),--tests $(TESTS))
 
-bench: bench-size bench-start bench-btf bench-maps
+bench: bench-size bench-start bench-btf bench-maps bench-events
 
 bench-maps: $(VENV)/.installed-dev
 	$(BIN)/python -m bench.maps --write
+
+bench-events: $(VENV)/.installed-dev
+	$(BIN)/python -m bench.events --write
 
 bench-start: $(VENV)/.installed-dev
 	$(BIN)/python -m bench.start

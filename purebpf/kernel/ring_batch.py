@@ -6,6 +6,7 @@ strided array. A header that differs ends it; dropped records of the same size a
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy
@@ -16,25 +17,27 @@ from purebpf.kernel.ring_memory import BUSY, DISCARDED, HEADER, LENGTH, RingMemo
 Array = numpy.ndarray[Any, Any]
 
 WIDE, WORD = numpy.dtype(numpy.complex128), numpy.dtype(numpy.uint64)  # what is copied at once: sixteen bytes, or eight
-FIRST, MOST = 64, 1 << 15  # so many records together while they may be of any size, and when they are of one; these stay cached
+SMALLEST = 1 << 12  # bytes for a batch
+HELD_HERE = 3  # references to the spare memory: the ring's, the variable's, the argument's
+FIRST, MOST = 64, 1 << 16  # so many records together while they may be of any size, and when they are of one
 
 
 def drain(memory: RingMemory, least: int) -> list[Array]:
     """One array of bytes (`V`) for each run of records of one size. Error for a record of fewer bytes than `least`, when it is
     the first: it stays where it is."""
     batches: list[Batch] = []
-    at, end, most = memory.at(), memory.end(), FIRST
+    at, end = memory.at(), memory.end()
     while at < end:
         length = memory.header(at)
         if length & BUSY:
             break
         size, stride, count = length & LENGTH, stride_of(length), 1
-        if size >= least:
+        if size >= max(least, 1):
             if not batches or batches[-1].size != size:
-                batches.append(Batch(size, (end - at) // stride))
-            space = min((end - at) // stride, most)
+                batches.append(Batch(size, _room(memory, size * ((end - at) // stride))))
+            space = min((end - at) // stride, memory.together)
             count = batches[-1].take(memory, memory.place(at), space)
-            most = min(most * 8, MOST) if count == space else FIRST
+            memory.together = min(memory.together * 8, MOST) if count == space else FIRST
         elif not length & DISCARDED:
             if batches:
                 break
@@ -47,14 +50,14 @@ def drain(memory: RingMemory, least: int) -> list[Array]:
 
 
 class Batch:
-    """Copies of records of one size, close together; there is room for as many as were in the ring."""
+    """Copies of records of one size, close together, in `room` for as many as were in the ring."""
 
-    def __init__(self, size: int, room: int) -> None:
+    def __init__(self, size: int, room: Array) -> None:
         self.size, self.stride, self.count = size, stride_of(size), 0
         word = WIDE if size % WIDE.itemsize == 0 else WORD
-        if size == 0 or size % word.itemsize:
+        if size % word.itemsize:
             word = numpy.dtype(f"V{size}")
-        self.words = numpy.empty((room, size // word.itemsize if size else 1), word)
+        self.words: Array = room.view(word).reshape(-1, size // word.itemsize)
 
     def take(self, memory: RingMemory, start: int, space: int) -> int:
         """Copy up to `space` records from a place on; how many were of this size, dropped ones among them."""
@@ -78,7 +81,12 @@ class Batch:
 
     def records(self) -> Array:
         """Those that were taken."""
-        words = self.words[: self.count]
-        if 2 * self.count < len(self.words):
-            words = words.copy()  # most of the memory is free again
-        return words.view(f"V{self.size}").reshape(self.count)
+        return self.words[: self.count].view(f"V{self.size}").reshape(self.count)
+
+
+def _room(memory: RingMemory, size: int) -> Array:
+    """Bytes for a batch: those of an earlier one that nobody holds any more, since new memory costs more than the records."""
+    spare: Array | None = memory.spare
+    if spare is None or len(spare) < size or sys.getrefcount(spare) > HELD_HERE:
+        memory.spare = spare = numpy.empty(max(size, SMALLEST), numpy.uint8)
+    return spare[:size]

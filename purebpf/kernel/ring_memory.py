@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import mmap
+from typing import Any
 
 from purebpf.kernel.errors import failure
 from purebpf.kernel.fence import Fence
@@ -33,7 +34,8 @@ class RingMemory:
 
     def __init__(self, ring: KernelMap, fence: Fence) -> None:
         self.size, self.what, self.fence = ring.spec.max_entries, ring.descriptor.what, fence
-        self.open = True
+        self.spare: Any = None  # memory for the next batch, if nobody has the last one any more
+        self.together = 64  # records that are looked at together: more where they were of one size lately
         self._maps: list[mmap.mmap] = []
         self._views: list[memoryview] = []
         try:
@@ -79,7 +81,7 @@ class RingMemory:
         self._consumer[0] = position
 
     def release(self) -> None:
-        self.open = False
+        self.spare = None
         for view in self._views:
             view.release()
         for memory in self._maps:

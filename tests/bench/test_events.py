@@ -1,0 +1,25 @@
+"""The comparison of readers of events counts what it sends."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("numpy")
+
+from bench.events.__main__ import batch, iterated, measured, told
+from bench.events.sound import compared
+from bench.events.stream import fill
+
+
+@pytest.mark.kernel
+def test_both_of_our_readers_are_measured_on_the_same_records() -> None:
+    with fill.load(engine="kernel"):
+        found = measured({"batch": batch, "iterated": iterated}, rounds=1)
+    assert set(found) == {"batch", "iterated"} and all(each > 0 for each in found.values())
+    assert "| batch |" in told(found, "words")
+
+
+@pytest.mark.kernel
+def test_nothing_that_producers_send_is_lost() -> None:
+    sound = compared(400_000)
+    assert sound.lost == 0, sound.words
