@@ -65,7 +65,8 @@ class Batch:
         other = lengths != self.size
         dropped = None
         if other.any():
-            dropped = other
+            lengths = lengths.copy()  # programs go on: one look at them all
+            dropped = lengths != self.size
             other = (lengths & ~numpy.uint32(DISCARDED)) != self.size  # one that is being written too
             space = int(other.argmax()) if other.any() else space
         memory.fence.pass_()
