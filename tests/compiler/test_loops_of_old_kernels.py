@@ -80,6 +80,7 @@ def loops_in_each_other(ctx):  # type: ignore[no-untyped-def]
 @pytest.fixture
 def no_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if this kernel knew neither may_goto nor iterators nor bpf_loop."""
+    monkeypatch.setenv("PUREBPF_KEEP", "no")  # no program that was compiled for this kernel as it is
     monkeypatch.setitem(probe._known, "may_goto", False)
     monkeypatch.setattr("purebpf.kernel.engine.kernel_version", lambda: (5, 10))
 
