@@ -5,7 +5,7 @@ from __future__ import annotations
 import purebpf as bpf
 from purebpf import u16, u32, u64
 
-SIZE = 1 << 20
+SIZE = 1 << 24
 
 
 @bpf.struct

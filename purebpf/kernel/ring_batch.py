@@ -19,7 +19,7 @@ Array = numpy.ndarray[Any, Any]
 WIDE, WORD = numpy.dtype(numpy.complex128), numpy.dtype(numpy.uint64)  # what is copied at once: sixteen bytes, or eight
 SMALLEST = 1 << 12  # bytes for a batch
 HELD_HERE = 3  # references to the spare memory: the ring's, the variable's, the argument's
-FIRST, MOST = 64, 1 << 16  # so many records together while they may be of any size, and when they are of one
+FIRST, MOST = 64, 1 << 15  # so many records together while they may be of any size, and when they are of one
 
 
 def drain(memory: RingMemory, least: int) -> list[Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ def numpy_module() -> ModuleType:
     return numpy
 
 
+@cache
 def dtype_of(layout: Type) -> numpy.dtype[Any]:
     """Integers as such, in their byte order; texts and bytes as `S` and `V`, arrays as subarrays, records as structured types
     of the same offsets and size. Bit fields that share an integer are that integer, under the name of the first."""
