@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from purebpf.errors import Unsupported
-from purebpf.lang import graphs, kfuncs, walks
+from purebpf.lang import graphs, idioms, kfuncs, walks
 from purebpf.runner.names import stands_for, stands_for_kind
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class Kfuncs:
 
     def __getattr__(self, name: str) -> Any:
         def call(*_: Any, **__: Any) -> NoReturn:
-            raise Unsupported(f"{name}: the virtual machine, on which Python runs programs, does not have it.")
+            raise Unsupported(f"A program that runs as Python has no {name}: run it in the kernel, or its bytecode by `run()`.")
 
         return call
 
@@ -49,6 +49,6 @@ def iterators(runner: Runner, _: Any) -> Walks:
     return Walks()
 
 
-@stands_for(graphs.new, graphs.drop)
+@stands_for(graphs.new, graphs.drop, idioms.returning)
 def objects(runner: Runner, function: Any) -> Any:
     return getattr(Kfuncs(), f"bpf.{function.__name__}")
