@@ -47,3 +47,22 @@ def highest(op: Op, depth: int = DEPTH, told: bool = False) -> int:
         case _:
             return limit
     return found if found <= limit else limit
+
+
+def only_sign(op: Op) -> bool:
+    """Whether an integer can be -1 and 0 only: a sign shifted all the way down, or what is true or false, negated."""
+    while op.kind == "guard":
+        op = op.args[0]
+    if op.kind == "sub":
+        return op.args[0].is_const and op.args[0].value == 0 and op.args[1].type == BOOL
+    if op.kind != "ashr" or not op.args[1].is_const:
+        return False
+    source = op.args[0]
+    width = 32 if op.type == I32 else 64
+    if source.kind == "load" and source.imm[1]:
+        width = min(width, 8 * source.imm[0])
+    elif source.kind == "sext":
+        width = min(width, source.imm[0])
+    elif source.kind == "ashr" and source.args[1].is_const:
+        width -= source.args[1].value % width
+    return bool(op.args[1].value % (32 if op.type == I32 else 64) >= width - 1)

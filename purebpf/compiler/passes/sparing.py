@@ -2,6 +2,7 @@
 
     before:  c = ult x, 7; br c                after:  y = or x, 0; c = ult y, 7; br c
     before:  b2(x: i64): ...                   after:  b2(x: i64): z = add x, zero; ...
+    before:  q = add p, x                      after:  c = ule x, 7; br c, b2(x), b1   b1: jump b2(0)   b2(y): q = add p, y
 
 From a comparison the verifier learns a range for each outcome, and where ways join it keeps what each of them brings: in a
 loop the ways of one trip multiply with those of the next. A copy is compared instead, which it does not connect with the
@@ -25,8 +26,8 @@ SIZES: dict[Type, int] = {I32: 4, I64: 8}
 def spare_the_verifier(fn: Function, zero: str, zeros: int) -> None:
     """`zero` is the name of a map whose only value has so many eight-byte zeros."""
     proofs = _prove_again(fn)
-    known = _proven(fn, {proof.args[0] for proof in proofs})
-    _hide_joined(fn, known, zero, zeros)
+    known = _proven(fn, set(proofs.values()))
+    _hide_joined(fn, known | set(proofs.values()), zero, zeros)
     for block in fn.blocks:
         last = block.terminator
         if last is None or last.kind != "br":
@@ -43,46 +44,33 @@ def spare_the_verifier(fn: Function, zero: str, zeros: int) -> None:
         block.ops.insert(-1, last.args[0])
 
 
-def _prove_again(fn: Function) -> set[Op]:
+def _prove_again(fn: Function) -> dict[Op, Op]:
     """In a loop, before a number becomes part of an address, a comparison that cannot fail tells its range: what others told
-    the verifier may have forgotten, and here they tell nothing. Gives these comparisons."""
-    proofs: set[Op] = set()
-    if isinstance(fn.result, Ptr):
-        return proofs
+    the verifier may have forgotten, and here they tell nothing. Gives these comparisons, and the numbers behind them."""
+    proofs: dict[Op, Op] = {}
     loops = enclosing_loops(fn)
-    out: Block | None = None
-    for block in list(fn.blocks):
-        if not loops.get(block):
-            continue
+    for block in [block for block in fn.blocks if loops.get(block)]:
         for op in [op for op in block.ops if op.kind == "add" and isinstance(op.type, Ptr) and not op.args[1].is_const]:
-            high = highest(op.args[1])
-            if high > LARGEST:
+            number, here = op.args[1], op.block
+            high = highest(number)
+            if high > LARGEST or here is None:
                 continue
-            out = out or _way_out(fn, op)
-            here = op.block
-            assert here is not None
-            rest = Block(f"{here.name}.{len(fn.blocks)}")
+            never, rest = Block(f"{here.name}.{len(fn.blocks)}"), Block(f"{here.name}.{len(fn.blocks) + 1}")
             at = here.ops.index(op)
             rest.ops, here.ops[at:] = here.ops[at:], []
             for moved in rest.ops:
                 moved.block = rest
-            number = op.args[1]
+            again = Op("param", number.type, [], (), op.loc, None, rest)
+            rest.params, op.args = [again], [op.args[0], again]
             limit = Op("const", number.type, [], (high,), op.loc, None, here)
             small = Op("ule", BOOL, [number, limit], (), op.loc, None, here)
-            here.ops += [limit, small, Op("br", VOID, [small], (), op.loc, [Target(rest), Target(out)], here)]
-            fn.blocks.insert(fn.blocks.index(here) + 1, rest)
-            proofs.add(small)
+            here.ops += [limit, small, Op("br", VOID, [small], (), op.loc, [Target(rest, [number]), Target(never)], here)]
+            nothing = Op("const", number.type, [], (0,), op.loc, None, never)
+            never.ops = [nothing, Op("jump", VOID, [], (), op.loc, [Target(rest, [nothing])], never)]
+            place = fn.blocks.index(here) + 1
+            fn.blocks[place:place] = [never, rest]
+            proofs[small] = again
     return proofs
-
-
-def _way_out(fn: Function, place: Op) -> Block:
-    """Where nobody goes: the end of the function; told as the place of an op."""
-    block = Block(f"out{len(fn.blocks)}")
-    result = Op("const", fn.result, [], (0,), place.loc, None, block)
-    end = Op("ret", VOID, [result] if fn.result != VOID else [], (), place.loc, None, block)
-    block.ops = [result, end] if fn.result != VOID else [end]
-    fn.blocks.append(block)
-    return block
 
 
 def _copy(block: Block, number: Op) -> Op:
@@ -121,8 +109,8 @@ def _hide_joined(fn: Function, known: set[Op], zero: str, zeros: int) -> None:
 
 
 def _proven(fn: Function, told: set[Op]) -> set[Op]:
-    """Numbers whose range the verifier has to know: what addresses and calls are made of, up to where a mask gives it, or where
-    it is `told`."""
+    """Numbers whose range the verifier has to know: what addresses and arguments of helpers are made of, up to where a mask
+    gives it, or where it is `told`."""
     sources: dict[Op, list[Op]] = {}
     work: list[Op] = []
     for block in reverse_postorder(fn):
@@ -130,7 +118,7 @@ def _proven(fn: Function, told: set[Op]) -> set[Op]:
             for param, arg in zip(target.block.params, target.args, strict=True):
                 sources.setdefault(param, []).append(arg)
         for op in block.ops:
-            if isinstance(op.type, Ptr) or op.kind in ("call", "callsub", "kfunc"):
+            if isinstance(op.type, Ptr) or op.kind in ("call", "kfunc"):
                 work += [arg for arg in op.args if arg not in told]
     found: set[Op] = set()
     while work:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from purebpf.compiler.ir.analysis import dominated, enclosing_loops, immediate_dominators, reverse_postorder
 from purebpf.compiler.ir.ops import BOOL, CALLS, I32, Block, Flag, Function, Op, Ptr, Target
+from purebpf.compiler.ir.ranges import only_sign
 from purebpf.compiler.options import Options
 from purebpf.compiler.target.addresses import shared_addresses
 from purebpf.compiler.target.codes import ALU_OPS, ATOMIC_OPS, JUMPS, MIRRORED, SIZES, fits, in_frame, signed32
@@ -32,6 +33,7 @@ from purebpf.isa.opcodes import (
     ADDR_SPACE_CAST,
     ALU,
     ALU64,
+    AND,
     ARSH,
     CALL_KFUNC,
     CALL_LOCAL,
@@ -53,6 +55,7 @@ from purebpf.isa.opcodes import (
     MODE_MEMSX,
     MOV,
     NEG,
+    OR,
     PSEUDO_BTF_ID,
     PSEUDO_FUNC,
     PSEUDO_MAP_FD,
@@ -253,7 +256,9 @@ class _Selector:
             return
         if b.is_const and kind in (LSH, RSH, ARSH):
             value %= 32 if op.type == I32 else 64
-        if b.is_const and (op.type == I32 or fits(value)):
+        if b.is_const and kind in (AND, OR) and only_sign(a):
+            a, b = b, a  # with the constant second, verifiers from 6.18 on go two ways, one for each sign
+        elif b.is_const and (op.type == I32 or fits(value)):
             self.make(target, a)
             self.alu(width | kind, target, signed32(value) if op.type == I32 else value, offset)
             return
