@@ -19,7 +19,7 @@ Array = numpy.ndarray[Any, Any]
 WIDE, WORD = numpy.dtype(numpy.complex128), numpy.dtype(numpy.uint64)  # what is copied at once: sixteen bytes, or eight
 SMALLEST = 1 << 12  # bytes for a batch
 HELD_HERE = 3  # references to the spare memory: the ring's, the variable's, the argument's
-FIRST, MOST = 64, 1 << 15  # so many records together while they may be of any size, and when they are of one
+FIRST, MOST = 64, 1 << 14  # so many records together while they may be of any size, and when they are of one
 
 
 def drain(memory: RingMemory, least: int) -> list[Array]:
@@ -57,12 +57,13 @@ class Batch:
         word = WIDE if size % WIDE.itemsize == 0 else WORD
         if size % word.itemsize:
             word = numpy.dtype(f"V{size}")
+        self.other = numpy.empty(MOST, numpy.bool_)
         self.words: Array = room.view(word).reshape(-1, size // word.itemsize)
 
     def take(self, memory: RingMemory, start: int, space: int) -> int:
         """Copy up to `space` records from a place on; how many were of this size, dropped ones among them."""
         lengths: Array = numpy.ndarray((space,), numpy.uint32, memory.data, start, (self.stride,))
-        other = lengths != self.size
+        other = numpy.not_equal(lengths, self.size, out=self.other[:space])
         dropped = None
         if other.any():
             lengths = lengths.copy()  # programs go on: one look at them all
