@@ -10,7 +10,7 @@ import pytest
 import purebpf as bpf
 from purebpf import u8, u32
 from purebpf.collection import Collection
-from purebpf.compiler.options import Options
+from purebpf.data import replace
 from purebpf.engine import Engine, EngineMap
 from purebpf.errors import VerifierError
 from purebpf.kernel.engine import KernelEngine
@@ -21,7 +21,6 @@ from tests.fuzz import pool
 from tests.fuzz.generate import Generator
 from tests.fuzz.oracles import Failure, examine
 
-SPARING = Options(cpu=4, sparing=True)
 TOO_MUCH = "BPF program is too large. Processed {} insn\n"
 PACKET = struct.pack("<IIIIB", 5, 9, 70, 3, 0xFF) + bytes(60)
 
@@ -78,19 +77,20 @@ class Weary(VmEngine):
         return super().load_program(spec, maps)
 
 
-def failures(first: int, engines: list[Engine]) -> list[Failure]:
-    found = (examine(Generator(seed, SMALL).source(), seed, engines, target=SPARING) for seed in range(first, first + BATCH))
+def failures(first: int, engine: Engine) -> list[Failure]:
+    target = replace(Collection([], engine).target, sparing=True)
+    found = (examine(Generator(seed, SMALL).source(), seed, [engine], target=target) for seed in range(first, first + BATCH))
     return [failure for failure in found if failure is not None]
 
 
 def test_what_is_compiled_sparingly_computes_what_python_does() -> None:
-    found = failures(2000, [VmEngine(budget=pool.BUDGET)])
+    found = failures(2000, VmEngine(budget=pool.BUDGET))
     assert not found, str(found[0])
 
 
 @pytest.mark.kernel
 def test_the_kernel_takes_what_is_compiled_sparingly(kernel: Engine) -> None:
-    found = failures(3000, [kernel])
+    found = failures(3000, kernel)
     assert not found, str(found[0])
 
 
@@ -121,7 +121,8 @@ def test_the_kernel_takes_a_program_that_it_finds_too_complex_first(kernel: Kern
     with busy.load(engine="kernel") as collection:
         kept = len(collection.spec.programs["busy"].instructions)
         assert busy.run(PACKET).value == busy_in_python()
-    assert kept > len(busy.compiled(target=Options(cpu=4)).program.instructions)
+        target = collection.target
+    assert kept > len(busy.compiled(target=target).program.instructions)
 
 
 def busy_in_python() -> int:
