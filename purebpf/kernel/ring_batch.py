@@ -35,9 +35,9 @@ def drain(memory: RingMemory, least: int) -> list[Array]:
         if size >= max(least, 1):
             if not batches or batches[-1].size != size:
                 batches.append(Batch(size, _room(memory, size * ((end - at) // stride))))
-            space = min((end - at) // stride, memory.together)
+            space = min((end - at) // stride, max(memory.together, FIRST))
             count = batches[-1].take(memory, memory.place(at), space)
-            memory.together = min(memory.together * 8, MOST) if count == space else FIRST
+            memory.together = min(space * 8, MOST) if count == space else 0
         elif not length & DISCARDED:
             if batches:
                 break

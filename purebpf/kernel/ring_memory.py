@@ -29,18 +29,20 @@ PAGE = mmap.PAGESIZE
 
 
 class RingMemory:
-    """`data` is the producer's page and the records behind it; `lengths` the same as 32-bit numbers. `at` and `end` are read,
-    and `passed` is told, with the fences that keep them apart from what they cover."""
+    """`data` is the producer's page and the records behind it; `lengths` the same as 32-bit numbers. The kernel writes one of
+    the positions and the records, or their reader's only where we are the producer (`sends`, a user ring buffer). `passed` and
+    `sent` are told with the fences that keep positions apart from what they cover."""
 
-    def __init__(self, ring: KernelMap, fence: Fence) -> None:
+    def __init__(self, ring: KernelMap, fence: Fence, sends: bool = False) -> None:
         self.size, self.what, self.fence = ring.spec.max_entries, ring.descriptor.what, fence
         self.spare: Any = None  # memory for the next batch, if nobody has the last one any more
-        self.together = 64  # records that are looked at together: more where they were of one size lately
+        self.together = 0  # so many records were of one size lately, for the next batch
         self._maps: list[mmap.mmap] = []
         self._views: list[memoryview] = []
         try:
-            consumer = self._mapped(ring, PAGE, 0, mmap.PROT_READ | mmap.PROT_WRITE)
-            self.bytes = self._mapped(ring, PAGE + 2 * self.size, PAGE, mmap.PROT_READ)
+            ours, theirs = mmap.PROT_READ | mmap.PROT_WRITE, mmap.PROT_READ
+            consumer = self._mapped(ring, PAGE, 0, theirs if sends else ours)
+            self.bytes = self._mapped(ring, PAGE + 2 * self.size, PAGE, ours if sends else theirs)
             self.data = self._maps[1]
             self._consumer, self._producer, self.lengths = consumer.cast("Q"), self.bytes.cast("Q"), self.bytes.cast("I")
             self._views += [self._consumer, self._producer, self.lengths, consumer, self.bytes]
@@ -79,6 +81,11 @@ class RingMemory:
         """Give the kernel what is before a position."""
         self.fence.pass_()
         self._consumer[0] = position
+
+    def sent(self, position: int) -> None:
+        """Give the kernel the records up to a position."""
+        self.fence.pass_()
+        self._producer[0] = position
 
     def release(self) -> None:
         self.spare = None

@@ -23,8 +23,6 @@ TELLS_SIZE = sum(INTEGERS["PROG_LOAD"]["log_true_size"])
 
 STATES_AT_LEVEL_1 = (5, 17)  # before it, level 1 tells states only where paths meet
 
-KEEPS_THE_END = (6, 4)
-
 TAIL = 12  # lines before its last word
 REPORT = "Verification failed:"  # where newer kernels begin to tell the same once more, in words
 PARTS = ("Reason:", "Suggestion:")  # of that report; the others repeat instructions of the log
@@ -46,8 +44,6 @@ def load(fields: Fields, log_level: int = 0) -> tuple[int, str]:
             return answer, ""
         if answer == -errno.E2BIG:
             return answer, _end(fields)
-        if answer == -errno.E2BIG:  # it was too complex: minutes of logs, of which the end is enough
-            return _end_told(fields)
     answer, log = _told(fields, log_level or 1)
     short = INSTRUCTION in log and len(log) < FIRST_LOG
     if not log_level and answer < 0 and short and kernel_version() < STATES_AT_LEVEL_1:
@@ -77,13 +73,6 @@ def _end(fields: Fields) -> str:
     answer, _ = _with_log(fields, log, END, 1 if keeps else VERDICT)
     text = log.value.decode("utf-8", "replace")
     return text.partition("\n")[2] if answer == -errno.ENOSPC else text  # its first line may have lost its beginning
-
-
-def _end_told(fields: Fields) -> tuple[int, str]:
-    """Load with a log, the last part of which is kept; all but the last words are lost before Linux 6.4."""
-    log = room(FIRST_LOG)
-    answer, _ = _with_log(fields, log, FIRST_LOG, 1 if kernel_version() >= KEEPS_THE_END else VERDICT)
-    return -errno.E2BIG if answer == -errno.ENOSPC else answer, log.value.decode("utf-8", "replace")
 
 
 def _with_log(fields: Fields, log: Pinned, log_size: int, level: int) -> tuple[int, int]:

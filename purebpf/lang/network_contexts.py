@@ -104,20 +104,11 @@ class SockoptContext(_KernelOnly):
     retval: int
 
 
-class SockOpsContext(_Addresses):
-    """`struct bpf_sock_ops` (Linux 4.13): what happens to a TCP socket. `op` tells (`bpf.BPF_SOCK_OPS_STATE_CB` ...), `args`
-    have its arguments; the answer goes to `reply`. `sk_txhash` can be written too."""
+class TcpState:
+    """What the kernel tells of a TCP connection: windows in packets, round trips in µs, counts since it began."""
 
-    __bpf_context__ = "sockops"
-    op: int
-    args: list[int]
-    reply: int
-    replylong: list[int]
-    is_fullsock: int
     snd_cwnd: int
     srtt_us: int
-    bpf_sock_ops_cb_flags: int
-    state: int
     rtt_min: int
     snd_ssthresh: int
     rcv_nxt: int
@@ -136,9 +127,23 @@ class SockOpsContext(_Addresses):
     data_segs_out: int
     lost_out: int
     sacked_out: int
-    sk_txhash: int
     bytes_received: int
     bytes_acked: int
+
+
+class SockOpsContext(TcpState, _Addresses):
+    """`struct bpf_sock_ops` (Linux 4.13): what happens to a TCP socket. `op` tells (`bpf.BPF_SOCK_OPS_STATE_CB` ...), `args`
+    have its arguments; the answer goes to `reply`. `sk_txhash` can be written too."""
+
+    __bpf_context__ = "sockops"
+    op: int
+    args: list[int]
+    reply: int
+    replylong: list[int]
+    is_fullsock: int
+    bpf_sock_ops_cb_flags: int
+    state: int
+    sk_txhash: int
     sk: Socket | None
     skb_len: int
     skb_tcp_flags: int

@@ -6,6 +6,7 @@ A program reads their fields in place: `ctx.sk.family`, `ctx.flow_keys.thoff = 3
 from __future__ import annotations
 
 from purebpf.errors import Error
+from purebpf.lang.network_contexts import TcpState
 from purebpf.lang.records import array, struct
 from purebpf.lang.scalars import be16, be32
 from purebpf.lang.types import ArrayType, Field, IntType, StructType, Type
@@ -45,31 +46,9 @@ class Socket(SocketCommon):
     priority: int
 
 
-class TcpSocket(_KernelOnly):
+class TcpSocket(TcpState, _KernelOnly):
     """What `bpf.helpers.tcp_sock(sk)` gives (Linux 5.1), `struct bpf_tcp_sock`: the state of a TCP connection."""
 
-    snd_cwnd: int
-    srtt_us: int
-    rtt_min: int
-    snd_ssthresh: int
-    rcv_nxt: int
-    snd_nxt: int
-    snd_una: int
-    mss_cache: int
-    ecn_flags: int
-    rate_delivered: int
-    rate_interval_us: int
-    packets_out: int
-    retrans_out: int
-    total_retrans: int
-    segs_in: int
-    data_segs_in: int
-    segs_out: int
-    data_segs_out: int
-    lost_out: int
-    sacked_out: int
-    bytes_received: int
-    bytes_acked: int
     dsack_dups: int
     delivered: int
     delivered_ce: int
@@ -155,7 +134,7 @@ def _keys() -> tuple[Field, ...]:
 def _tcp() -> tuple[Field, ...]:
     """include/uapi/linux/bpf.h, struct bpf_tcp_sock: words in the order above, but two of 8 bytes."""
     found, offset = [], 0
-    for name in TcpSocket.__annotations__:
+    for name in (*TcpState.__annotations__, *TcpSocket.__annotations__):
         layout = IntType(64 if name.startswith("bytes_") else 32)
         found.append(Field(name, layout, offset))
         offset += layout.size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import socket
 import subprocess
 import tempfile
 import traceback
@@ -14,6 +15,7 @@ from typing import TypeVar
 import pytest
 
 T = TypeVar("T")
+HERE = "127.0.0.1"
 
 
 def _mounted() -> str | None:
@@ -78,3 +80,14 @@ def inside(path: str, function: Callable[[], T]) -> T:
     if good:
         return value  # type: ignore[no-any-return]
     raise value if isinstance(value, OSError) else AssertionError(value)
+
+
+def udp() -> socket.socket:
+    return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+
+def listener(family: int = socket.AF_INET) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.bind(("::1" if family == socket.AF_INET6 else HERE, 0))
+    made.listen()
+    return made

@@ -12,7 +12,7 @@ from purebpf.compiler.ir.analysis import dominated, enclosing_loops, immediate_d
 from purebpf.compiler.ir.ops import BOOL, CALLS, I32, Block, Flag, Function, Op, Ptr, Target
 from purebpf.compiler.ir.ranges import only_sign
 from purebpf.compiler.options import Options
-from purebpf.compiler.target.addresses import shared_addresses
+from purebpf.compiler.target.addresses import pointers_in_registers, shared_addresses
 from purebpf.compiler.target.codes import ALU_OPS, ATOMIC_OPS, JUMPS, MIRRORED, SIZES, fits, in_frame, signed32
 from purebpf.compiler.target.machine import (
     CALL_CLOBBERS,
@@ -91,7 +91,7 @@ class _Selector:
         self.uses = fn.uses()
         self.idom = immediate_dominators(fn)
         self.loops = enclosing_loops(fn)
-        self._values: set[Op] | None = None
+        self.as_values = pointers_in_registers(fn)
         branches = [op.args[0] for op in fn.ops() if op.kind == "br"]
         self.jump_masks = {condition.args[0] for condition in branches if self.masked(condition) is not None}
         self.into: list[Inst] = []
@@ -268,29 +268,7 @@ class _Selector:
 
     def folds_away(self, op: Op) -> bool:
         """A pointer plus a constant that only loads and stores read goes into their offset fields."""
-        return op.args[1].is_const and op not in self._as_value and fits(op.args[1].value)
-
-    @property
-    def _as_value(self) -> set[Op]:
-        """Pointers that are needed in a register."""
-        if self._values is None:
-            work: list[Op] = []
-            for op in self.fn.ops():
-                for i, operand in enumerate(op.operands()):
-                    if not (op.kind in ("load", "store", "atomic", "cmpxchg") and i == 0) and not self._through(op):
-                        work.append(operand)
-            self._values = set()
-            while work:
-                op = work.pop()
-                if op not in self._values:
-                    self._values.add(op)
-                    if self._through(op):
-                        work.append(op.args[0])
-        return self._values
-
-    @staticmethod
-    def _through(op: Op) -> bool:
-        return op.kind == "guard" or (op.kind == "add" and isinstance(op.type, Ptr) and op.args[1].is_const)
+        return op.args[1].is_const and op not in self.as_values and fits(op.args[1].value)
 
     def address(self, pointer: Op, offset: int, target: Reg | None = None) -> tuple[Reg, int, Slot | None]:
         """(register, offset, slot) for a memory access. A load's `target` may hold the address before: what is left behind in
@@ -301,7 +279,7 @@ class _Selector:
             elif (
                 pointer.kind == "add"
                 and pointer.args[1].is_const
-                and (pointer not in self._as_value or pointer.args[0].kind == "alloca")
+                and (pointer not in self.as_values or pointer.args[0].kind == "alloca")
             ):
                 offset += pointer.args[1].value
                 pointer = pointer.args[0]

@@ -22,7 +22,7 @@ def open_link(path: str | os.PathLike[str]) -> KernelLink:
         number = link_info(descriptor).type
         if not any(number == known for known in LinkType):
             raise Error(f"{os.fspath(path)} is a link of the type {number}, which purebpf does not know.")
-    except Exception:
+    except BaseException:
         descriptor.close()
         raise
     kind = IterLink if number == LinkType.ITER else KernelLink
