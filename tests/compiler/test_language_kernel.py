@@ -35,6 +35,8 @@ WAYS = {  # how fields are read
     "known pointers": Options(4),
     "casts": Options(4, kernel_pointers=False),
     "a helper": Options(4, kernel_pointers=False, kernel_casts=False),
+    "known pointers, before Linux 6.6": Options(3),
+    "a helper, before Linux 6.6": Options(3, kernel_pointers=False, kernel_casts=False),
 }
 found = bpf.Array[u64](max_entries=32)
 
