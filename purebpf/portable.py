@@ -18,6 +18,8 @@ from purebpf.isa.codec import decode, encode
 from purebpf.isa.instruction import Instruction, SourceLine
 from purebpf.spec import (
     CollectionSpec,
+    ExternKind,
+    ExternSpec,
     FunctionSpec,
     MapSpec,
     MapTypes,
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 FORM = 1  # of the text; a change that old readers cannot read makes it another
-PARTS = (FunctionSpec, MapSpec, MapTypes, ProgramSpec, VariableSpec, SourceLine, relocation.CoreRelocation)
+PARTS = (ExternSpec, FunctionSpec, MapSpec, MapTypes, ProgramSpec, VariableSpec, SourceLine, relocation.CoreRelocation)
 OF_TYPES = (*types.CLASSES, types.Member, types.Parameter, types.Section)
 CLASSES: dict[str, Any] = {one.__name__: one for one in (*PARTS, *OF_TYPES)}
 ENUMS: tuple[type[IntEnum], ...] = (
@@ -40,6 +42,7 @@ ENUMS: tuple[type[IntEnum], ...] = (
     enums.AttachType,
     relocation.CoreKind,
     types.Linkage,
+    ExternKind,
 )
 NAMED_ENUMS = {one.__name__: one for one in ENUMS}
 
@@ -51,6 +54,7 @@ def dumps(spec: CollectionSpec) -> str:
         "programs": {name: _program(program) for name, program in spec.programs.items()},
         "maps": {name: _plain(map) for name, map in spec.maps.items()},
         "variables": {name: _plain(variable) for name, variable in spec.variables.items()},
+        **({"types": _plain(spec.types)} if spec.types else {}),
     }
     return json.dumps(plain, indent=1) + "\n"
 
@@ -68,6 +72,7 @@ def loads(text: str) -> CollectionSpec:
             {name: _from_program(program) for name, program in plain["programs"].items()},
             {name: _expect(MapSpec, map) for name, map in plain["maps"].items()},
             {name: _expect(VariableSpec, variable) for name, variable in plain["variables"].items()},
+            _expect(tuple, plain.get("types", [])),
         )
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise Error(f"this program was made by another purebpf, or is damaged: {type(error).__name__}: {error}") from None

@@ -7,6 +7,7 @@ uses bytecode (the kernel, the virtual machine, the disassembler) takes one. No 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import IntEnum
 
 from purebpf.data import data, made
 from purebpf.isa.instruction import Instruction
@@ -37,7 +38,7 @@ class MapSpec:
     a map that is `frozen` can afterwards not be written from user space. `types` tells what is inside.
     `extra` is what some types want beside the flags: a Bloom filter its number of hashes, an arena its address. A
     map with a `pin`, a path in a BPF file system, is the one that is there, or a new one that is from then on. A map of
-    maps holds maps as `inner`."""
+    maps holds maps as `inner`. `entries` are (key, name): what the map holds is a program or a map of the same collection."""
 
     name: str
     type: MapType
@@ -51,6 +52,7 @@ class MapSpec:
     extra: int = 0
     pin: str = ""
     inner: MapSpec | None = None
+    entries: tuple[tuple[bytes, str], ...] = ()
 
     @property
     def per_cpu(self) -> bool:
@@ -72,6 +74,25 @@ class FunctionSpec:
     context: str = ""
 
 
+class ExternKind(IntEnum):
+    """What a program may want of the kernel by name: a function to call (kfunc), a variable with its type, a mere address."""
+
+    FUNCTION = 0
+    VARIABLE = 1
+    ADDRESS = 2
+
+
+@data
+class ExternSpec:
+    """Something of the kernel's that instructions name in `symbol`. One that is `weak` may be missing: its address is 0 then,
+    and its calls are poisoned. `type` is the number of its BTF among the program's types, 0 where nothing is known."""
+
+    name: str
+    kind: ExternKind
+    weak: bool = False
+    type: int = 0
+
+
 @data
 class ProgramSpec:
     """A program: the main function's instructions, followed by those of its subprograms.
@@ -81,7 +102,8 @@ class ProgramSpec:
     chain of calls needs, `requires` features beyond the instruction set (such as "may_goto"), `types` BTF that its functions
     and relocations refer to, by number from 1 on. `relocations` are what the instructions want to know of the kernel they will
     run on; until then they hold the answers of the kernel that the program was compiled for. `types_of` names a map whose types
-    the kernel takes for the program's own, since its instructions name objects by numbers there.
+    the kernel takes for the program's own, since its instructions name objects by numbers there. `externs` tells more of kernel
+    symbols where more is known than the name. An `optional` program is loaded only where it is asked for.
     """
 
     name: str
@@ -98,6 +120,8 @@ class ProgramSpec:
     types: tuple[Type, ...] = ()
     relocations: tuple[CoreRelocation, ...] = ()
     types_of: str = ""
+    externs: tuple[ExternSpec, ...] = ()
+    optional: bool = False
 
     @property
     def slots(self) -> int:
@@ -116,18 +140,21 @@ MAP_SOURCES = frozenset({1, 2, 5, 6})  # BPF_PSEUDO_MAP_FD, _MAP_VALUE, _MAP_IDX
 
 @data
 class VariableSpec:
-    """A named variable inside a data-section map; `offset` and `size` are bytes."""
+    """A named variable inside a data-section map; `offset` and `size` are bytes, `type` the number of its BTF among the
+    collection's types, 0 where that is not known."""
 
     name: str
     map: str
     offset: int
     size: int
+    type: int = 0
 
 
 @data
 class CollectionSpec:
-    """Programs and maps that belong together."""
+    """Programs and maps that belong together. `types` is the BTF of the object file they are from, by number."""
 
     programs: Mapping[str, ProgramSpec] = made(dict)
     maps: Mapping[str, MapSpec] = made(dict)
     variables: Mapping[str, VariableSpec] = made(dict)
+    types: tuple[Type, ...] = ()
