@@ -1,0 +1,104 @@
+"""libbpf as a judge of object files: what it finds in them, and the instructions that it makes of them for this kernel.
+
+`libbpf_dump.c` does it, in a process of its own, compiled when it is needed (gcc, libbpf's headers: Debian's libbpf-dev).
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from tests.elf.corpus import Missing, folder
+
+SOURCE = Path(__file__).with_name("libbpf_dump.c")
+AT_ONCE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    type: int
+    key_size: int
+    value_size: int
+    max_entries: int
+    flags: int
+    extra: int = 0
+    inner: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class Program:
+    """`slots` before functions are appended; `code` is hexadecimal, empty where libbpf did not come that far; `error` 0 where
+    the kernel took it."""
+
+    section: str
+    type: int
+    attach_type: int
+    slots: int
+    autoload: bool
+    code: str = ""
+    error: int = 0
+    said: str = ""
+
+
+@dataclass(slots=True)
+class Judged:
+    """`refused` is the error number where libbpf does not open the object."""
+
+    maps: dict[str, Map] = field(default_factory=dict)
+    programs: dict[str, Program] = field(default_factory=dict)
+    refused: int = 0
+    said: str = ""
+
+
+@cache
+def dumper() -> Path:
+    """The compiled program. Raises Missing."""
+    if not shutil.which("gcc") or not Path("/usr/include/bpf/libbpf.h").exists():
+        raise Missing("gcc or libbpf's headers are not installed (Debian: gcc, libbpf-dev)")
+    path = folder() / f"libbpf_dump-{SOURCE.stat().st_mtime_ns}"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["gcc", "-O1", "-o", str(path), str(SOURCE), "-lbpf"], check=True)
+    return path
+
+
+def judged(paths: Iterable[Path]) -> dict[Path, Judged]:
+    """What libbpf says of objects. Raises Missing."""
+    wanted, found = list(dict.fromkeys(paths)), {}
+    for at in range(0, len(wanted), AT_ONCE):
+        command = [str(dumper()), *map(str, wanted[at : at + AT_ONCE])]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=600, check=True)
+        found.update(_parsed(done.stdout))
+    return found
+
+
+def _parsed(text: str) -> dict[Path, Judged]:
+    found: dict[Path, Judged] = {}
+    said: list[str] = []
+    for line in text.splitlines():
+        what, *words = line.split("\t")
+        if what == "says":
+            said.append(words[0])
+            continue
+        if what == "object":
+            here = found[Path(words[0])] = Judged(said=" ".join(said))
+        elif what == "refused":
+            here.refused = int(words[0])
+        elif what == "map":
+            *numbers, inner = words[1:]
+            here.maps[words[0]] = Map(*map(int, numbers), inner=tuple(map(int, inner.split("/"))) if inner != "-" else ())
+        elif what == "program":
+            type, attach, slots, autoload = map(int, words[2:])
+            here.programs[words[0]] = Program(words[1], type, attach, slots, bool(autoload))
+        elif what == "relocated":
+            here.programs[words[0]].code = words[1]
+        else:
+            assert what == "loaded", line
+            program = here.programs[words[0]]
+            program.error, program.said = int(words[1]), " ".join(said)
+        said.clear()
+    return found
