@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from purebpf.collection import Collection, set_default_btf, set_default_engine, trace_pipe
+    from purebpf.elf.reader import load_object
     from purebpf.errors import AssemblerError, CompileError, Error, KernelError, NotLoaded, Unsupported, VerifierError, VmError
     from purebpf.iterators import iter as iter  # not in __all__, as `bytes`
     from purebpf.kernel.objects.statistics import statistics
@@ -168,6 +169,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _EXPORTS = {  # module: the names it gives, imported when they are first used
+    "elf.reader": "load_object",
     "collection": "Collection set_default_btf set_default_engine trace_pipe",
     "errors": "AssemblerError CompileError Error KernelError NotLoaded Unsupported VerifierError VmError",
     "kernel.objects.statistics": "statistics",
@@ -347,6 +349,7 @@ __all__ = [
     "ktime",
     "license",
     "load",
+    "load_object",
     "loop",
     "lsm",
     "lwt_in",

@@ -38,7 +38,9 @@ class MapSpec:
     a map that is `frozen` can afterwards not be written from user space. `types` tells what is inside.
     `extra` is what some types want beside the flags: a Bloom filter its number of hashes, an arena its address. A
     map with a `pin`, a path in a BPF file system, is the one that is there, or a new one that is from then on. A map of
-    maps holds maps as `inner`. `entries` are (key, name): what the map holds is a program or a map of the same collection."""
+    maps holds maps as `inner`. `entries` are (key, name): what the map holds is a program or a map of the same collection; in
+    operations of the kernel the key is the byte of the value where the program belongs. `numa_node` is where its memory is to
+    be, if the flags ask for one (BPF_F_NUMA_NODE). An `optional` map is made only where it is asked for."""
 
     name: str
     type: MapType
@@ -53,6 +55,8 @@ class MapSpec:
     pin: str = ""
     inner: MapSpec | None = None
     entries: tuple[tuple[bytes, str], ...] = ()
+    numa_node: int = 0
+    optional: bool = False
 
     @property
     def per_cpu(self) -> bool:
@@ -141,20 +145,25 @@ MAP_SOURCES = frozenset({1, 2, 5, 6})  # BPF_PSEUDO_MAP_FD, _MAP_VALUE, _MAP_IDX
 @data
 class VariableSpec:
     """A named variable inside a data-section map; `offset` and `size` are bytes, `type` the number of its BTF among the
-    collection's types, 0 where that is not known."""
+    collection's types, 0 where that is not known. A `weak` one of the kernel's settings (`.kconfig`) is zero where the kernel
+    has no such setting."""
 
     name: str
     map: str
     offset: int
     size: int
     type: int = 0
+    weak: bool = False
 
 
 @data
 class CollectionSpec:
-    """Programs and maps that belong together. `types` is the BTF of the object file they are from, by number."""
+    """Programs and maps that belong together. `types` is the BTF of the object file they are from, by number, `name` the file's
+    name without what is behind the first dot, `byte_order` that of its machine ("" where every machine will do)."""
 
     programs: Mapping[str, ProgramSpec] = made(dict)
     maps: Mapping[str, MapSpec] = made(dict)
     variables: Mapping[str, VariableSpec] = made(dict)
     types: tuple[Type, ...] = ()
+    name: str = ""
+    byte_order: str = ""
