@@ -47,7 +47,7 @@ def data_map(file: Opened, place: int, btf: bytes) -> MapSpec:
     flags = RDONLY_PROG * (kind == ".rodata") | MMAPABLE * shared
     types = None
     if known:
-        types = MapTypes(btf, 0, file.types.index(file.datasecs[section.name]) + 1)
+        types = MapTypes(btf, 0, file.datasecs[section.name])
     contents = ((bytes(4), section.data),) if section.data else ()
     return MapSpec(section.name, MapType.ARRAY, 4, section.size, 1, flags, contents, frozen=kind == ".rodata", types=types)
 

@@ -111,14 +111,15 @@ class Opened:
         ]
 
     @cached_property
-    def datasecs(self) -> dict[str, DataSec]:
-        """The types of data sections by their names."""
-        return {type.name: type for type in self.types if isinstance(type, DataSec)}
+    def datasecs(self) -> dict[str, int]:
+        """The numbers of the types of data sections by their names."""
+        return {type.name: number for number, type in enumerate(self.types, 1) if isinstance(type, DataSec)}
 
     def variables(self, section: str) -> list[tuple[Var | Func, int, Section]]:
         """(variable, its number, its place) of a data section, by their bytes. Functions are in `.ksyms`."""
         found: list[tuple[Var | Func, int, Section]] = []
-        for each in self.datasecs[section].variables if section in self.datasecs else ():
+        whole = self.types[self.datasecs[section] - 1] if section in self.datasecs else None
+        for each in whole.variables if isinstance(whole, DataSec) else ():
             type = self.types[each.type - 1] if each.type else None
             if not isinstance(type, Var | Func):
                 raise self.wrong(f"the types of {section} have no variable where type {each.type} is")

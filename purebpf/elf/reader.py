@@ -164,6 +164,6 @@ class _Collection:
     def _settings(self) -> None:
         if not self.externs.settings:
             return
-        number = self.file.types.index(self.file.datasecs[KCONFIG]) + 1
-        self._add(kconfig_map(self.externs.settings, MapTypes(self.btf, 0, number)))
+        types = MapTypes(self.btf, 0, self.file.datasecs[KCONFIG])
+        self._add(kconfig_map(self.externs.settings, types))
         self.variables += self.externs.settings.values()
