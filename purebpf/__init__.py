@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from purebpf.collection import Collection, set_default_btf, set_default_engine, trace_pipe
+    from purebpf.elf.linker.link import link_objects
     from purebpf.elf.reader import load_object
     from purebpf.errors import AssemblerError, CompileError, Error, KernelError, NotLoaded, Unsupported, VerifierError, VmError
     from purebpf.iterators import iter as iter  # not in __all__, as `bytes`
@@ -171,6 +172,7 @@ __version__ = "0.1.0"
 _EXPORTS = {  # module: the names it gives, imported when they are first used
     "elf.reader": "load_object",
     "collection": "Collection set_default_btf set_default_engine trace_pipe",
+    "elf.linker.link": "link_objects",
     "errors": "AssemblerError CompileError Error KernelError NotLoaded Unsupported VerifierError VmError",
     "kernel.objects.statistics": "statistics",
     "kernel.xsk": "XskSocket",
@@ -348,6 +350,7 @@ __all__ = [
     "ksyscall",
     "ktime",
     "license",
+    "link_objects",
     "load",
     "load_object",
     "loop",

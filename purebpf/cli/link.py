@@ -1,20 +1,50 @@
-"""`purebpf link`: which programs are attached where, in the manner of bpftool."""
+"""`purebpf link`: which programs are attached where, in the manner of bpftool; and the static linker, as `ld` is called."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
 from purebpf.cli.objects import Beside, Row, beside, choice, chosen, held, write
+from purebpf.errors import Error
 
 WORDS = ("id", "pinned")
 BASE = ("id", "type", "prog_id", "pinned", "pids")
 
 
-@click.group()
+class LinkOrLook(click.Group):
+    """What is none of the commands is object files to link."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args.insert(0, "objects")
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=LinkOrLook)
 def link() -> None:
-    """Look at what is attached by links."""
+    """Look at what is attached by links, or link object files: `purebpf link A.o B.o -o C.o`."""
+
+
+@link.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
+@click.option("-o", "--output", required=True, metavar="FILE", help="The object file to write.")
+def objects(files: tuple[str, ...], output: str) -> None:
+    """Link object files, ours or those of other compilers, to one. The word `objects` may be left out.
+
+    Names that nobody defines stay in it, for an object that is linked later; they are told.
+    """
+    from purebpf.elf.linker.link import linked, opened
+
+    made, undefined = linked([opened(file) for file in files])
+    try:
+        Path(output).write_bytes(made)
+    except OSError as error:
+        raise Error(f"{output} cannot be written: {error.strerror}") from error
+    if undefined:
+        click.echo(f"Nobody defines {', '.join(undefined)}; link {output} with the object that does.", err=True)
 
 
 @link.command("list")

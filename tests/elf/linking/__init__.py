@@ -1,0 +1,1 @@
+"""The static linker: several objects become one."""
