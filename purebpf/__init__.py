@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from purebpf.collection import Collection, set_default_btf, set_default_engine, trace_pipe
     from purebpf.elf.linker.link import link_objects
     from purebpf.elf.reader import load_object
+    from purebpf.elf.writing.write import write_object
     from purebpf.errors import AssemblerError, CompileError, Error, KernelError, NotLoaded, Unsupported, VerifierError, VmError
     from purebpf.iterators import iter as iter  # not in __all__, as `bytes`
     from purebpf.kernel.objects.statistics import statistics
@@ -209,6 +210,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.subprograms": "global_subprogram",
     "lang.sums": "checksum checksum_update jhash",
     "lang.unions": "union",
+    "elf.writing.write": "write_object",
     "iterators": "iter",
     "networking": "cgroup_device cgroup_skb cgroup_sock cgroup_sock_addr cgroup_sockopt cgroup_sysctl flow_dissector lwt_in "
     "lwt_out lwt_seg6local lwt_xmit netfilter sk_lookup sk_msg sk_reuseport sk_skb sockops",
@@ -408,6 +410,7 @@ __all__ = [
     "uprobe",
     "uretprobe",
     "usdt",
+    "write_object",
     "xdp",
 ]
 

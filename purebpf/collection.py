@@ -124,7 +124,7 @@ class Collection:
         self.debugging = debugging  # compiled without what serves a debugger only: for running them as Python
         self._target: Options | None = None
         self._sparing: set[Program] = set()  # those that the verifier found too complex
-        self.programs = _reachable(programs, self.compiled)
+        self.programs = reachable(programs, self.compiled)
         self.alone = list(alone)  # maps that are wanted whether or not a program uses them
         self.runners: dict[Program, Runner] = {}
         self.spec: CollectionSpec = CollectionSpec()
@@ -253,8 +253,8 @@ def _target(engine: Engine) -> Options:
     return Options(cpu, btf=_default_btf, **{name: engine.has(name) for name in OPTIONAL})
 
 
-def _reachable(programs: Iterable[Program], compiled: Callable[[Program], Loadable]) -> list[Program]:
-    """The programs, those in the program arrays they use, and those of which they replace a part."""
+def reachable(programs: Iterable[Program], compiled: Callable[[Program], Loadable], replaced: bool = True) -> list[Program]:
+    """The programs, those in the program arrays they use, and with `replaced` those of which they replace a part."""
     found: list[Program] = []
     work = list(programs)
     while work:
@@ -262,7 +262,7 @@ def _reachable(programs: Iterable[Program], compiled: Callable[[Program], Loadab
         if program in found:
             continue
         found.append(program)
-        if program.replaces is not None and program.replaces.collection is None:
+        if replaced and program.replaces is not None and program.replaces.collection is None:
             work.append(program.replaces)
         for table in _tables(compiled(program).declarations.values()):
             work += table.entries.values()

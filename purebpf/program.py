@@ -386,8 +386,10 @@ class Attachment:
 
 
 def spec_of(*programs: Program) -> CollectionSpec:
-    """Programs that share their maps, and these, as plain data. Nothing is loaded."""
-    return compile_together(programs, Program.compiled)[0]
+    """Programs that share their maps, those in their program arrays, and the maps, as plain data. Nothing is loaded."""
+    from purebpf.held import with_entries, with_tables
+
+    return with_entries(*compile_together(with_tables(programs, Program.compiled), Program.compiled))
 
 
 def load(*programs: Program | MapDeclaration | type, engine: str = "auto") -> Collection:

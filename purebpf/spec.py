@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import IntEnum
 
-from purebpf.data import data, made
+from purebpf.data import data, made, replace
 from purebpf.isa.instruction import Instruction
 from purebpf.tables.enums import AttachType, MapType, ProgramType
 
@@ -63,6 +63,20 @@ class MapSpec:
         return self.type in PER_CPU_MAPS
 
 
+def settled(spec: MapSpec) -> MapSpec:
+    """With the sizes and flags of which only one value is possible: maps of maps have values of 4 bytes; tries and values at
+    objects, whose number nobody knows, make no entries before they are wanted."""
+    if spec.inner is not None:
+        return replace(spec, value_size=4)
+    if spec.type in AT_OBJECTS:
+        return replace(spec, max_entries=0, flags=spec.flags | BPF_F_NO_PREALLOC)
+    if spec.type is MapType.LPM_TRIE:
+        return replace(spec, flags=spec.flags | BPF_F_NO_PREALLOC)
+    return spec
+
+
+BPF_F_NO_PREALLOC = 1
+AT_OBJECTS = frozenset({MapType.SK_STORAGE, MapType.TASK_STORAGE, MapType.INODE_STORAGE, MapType.CGRP_STORAGE})
 PER_CPU_MAPS = frozenset({MapType.PERCPU_HASH, MapType.PERCPU_ARRAY, MapType.LRU_PERCPU_HASH, MapType.PERCPU_CGROUP_STORAGE})
 
 

@@ -10,9 +10,11 @@ import click
 from purebpf.cli.files import programs_of
 from purebpf.compiler.options import Options
 from purebpf.data import replace
+from purebpf.errors import Error
 
 if TYPE_CHECKING:
     from purebpf.compiler.pipeline import Compiled
+    from purebpf.program import Program
 
 
 @click.command()
@@ -23,14 +25,21 @@ if TYPE_CHECKING:
 @click.option("--cpu", type=click.IntRange(1, 4), help=f"Instruction set level.  [default: {Options().cpu}]")
 @click.option("--kernel", metavar="VERSION", help="For this kernel and all later ones, such as 5.10.")
 @click.option("--btf", metavar="FILE", default="", help="Compile by the types of the kernel in FILE, not of the running one.")
-def build(file: Path, emit: str, cpu: int | None, kernel: str | None, btf: str) -> None:
+@click.option("-o", "--output", metavar="FILE.o", type=click.Path(dir_okay=False, path_type=Path), help="Write an object file.")
+def build(file: Path, emit: str, cpu: int | None, kernel: str | None, btf: str, output: Path | None) -> None:
     """Compile the programs in FILE.
 
-    `spec` is the programs and their maps as text, to be loaded elsewhere.
+    `spec` is the programs and their maps as text, to be loaded elsewhere. An object file (`-o`) is loaded by libbpf, bpftool,
+    cilium/ebpf, Aya and `purebpf object`.
     """
+    if output is not None and output.suffix != ".o":
+        raise click.BadParameter(f"an object file is written, so its name ends in .o: {output}.o", param_hint="-o")
     programs, options = programs_of(file), replace(chosen(cpu, kernel), btf=btf)
     for program in programs.values():
         program.options = options
+    if output is not None:
+        write(programs, output, btf)
+        return
     if emit == "spec":
         from purebpf.portable import dumps
         from purebpf.program import spec_of
@@ -48,6 +57,22 @@ def build(file: Path, emit: str, cpu: int | None, kernel: str | None, btf: str) 
         if emit == "hex" and len(made) > 1:
             click.echo(f"{name} ", nl=False)
         click.echo(show(each))
+
+
+def write(programs: dict[str, Program], path: Path, btf: str) -> None:
+    """Write the programs into an object file."""
+    from contextlib import nullcontext
+
+    from purebpf.btf.running import instead
+    from purebpf.elf.writing.write import write_object
+    from purebpf.program import spec_of
+
+    spec = spec_of(*programs.values())
+    with instead(btf) if btf else nullcontext():
+        try:
+            write_object(spec, path)
+        except OSError as error:
+            raise Error(f"{path} cannot be written: {error.strerror}") from None
 
 
 def chosen(cpu: int | None, kernel: str | None) -> Options:

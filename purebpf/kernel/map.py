@@ -17,13 +17,12 @@ from purebpf.kernel.info import MapInfo, map_info
 from purebpf.kernel.memlock import with_memlock
 from purebpf.kernel.names import with_name
 from purebpf.kernel.syscall import bpf
-from purebpf.spec import MapSpec
+from purebpf.spec import MapSpec, settled
 from purebpf.tables.enums import Command, MapType
 
 BY_CPU = frozenset({MapType.PERF_EVENT_ARRAY, MapType.CPUMAP})
 RINGS = frozenset({MapType.RINGBUF, MapType.USER_RINGBUF})
-AT_OBJECTS = frozenset({MapType.SK_STORAGE, MapType.TASK_STORAGE, MapType.INODE_STORAGE, MapType.CGRP_STORAGE})
-BPF_F_NO_PREALLOC, BPF_F_RDONLY_PROG, BPF_F_MMAPABLE = 1, 1 << 7, 1 << 10
+BPF_F_RDONLY_PROG, BPF_F_MMAPABLE = 1 << 7, 1 << 10
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from purebpf.kernel.batch import Buffer
@@ -315,20 +314,13 @@ def map_memory(descriptor: Descriptor, size: int, flags: int) -> mmap.mmap:
 
 def adjusted(spec: MapSpec) -> MapSpec:
     """With the sizes and flags of which only one value is possible, or that only this machine knows: an entry for each CPU at
-    most, rings of a power of two of whole pages, maps of maps with values of 4 bytes; tries and values at objects, whose
-    number nobody knows, make no entries before they are wanted."""
+    most, rings of a power of two of whole pages."""
     if spec.type in BY_CPU and (not spec.max_entries or spec.max_entries > cpus.identifiers()):
         return replace(spec, max_entries=cpus.identifiers())
     if spec.type in RINGS:
         pages = max(-(-spec.max_entries // mmap.PAGESIZE), 1)
         return replace(spec, max_entries=mmap.PAGESIZE << (pages - 1).bit_length())
-    if spec.inner is not None:
-        return replace(spec, value_size=4)
-    if spec.type in AT_OBJECTS:
-        return replace(spec, max_entries=0, flags=spec.flags | BPF_F_NO_PREALLOC)
-    if spec.type is MapType.LPM_TRIE:
-        return replace(spec, flags=spec.flags | BPF_F_NO_PREALLOC)
-    return spec
+    return settled(spec)
 
 
 def create_map(spec: MapSpec) -> KernelMap:
