@@ -91,12 +91,12 @@ def same_results(
 ) -> None:
     """Run a program here and there on the same inputs: results, packets and maps must be the same. `collection` is loaded."""
     names = named(collection.spec)
-    script = [
-        f"set {names[name]} {key} {value}" for name, held in entries(collection).items() for key, value in held.items()
-    ]
+    script = [f"set {names[name]} {key} {value}" for name, held in entries(collection).items() for key, value in held.items()]
     ours = []
     for packet, context in given:
-        script.append(f"packet {program.name} {packet.hex()}" if packet is not None else f"context {program.name} {context.hex()}")  # type: ignore[union-attr]
+        script.append(
+            f"packet {program.name} {packet.hex()}" if packet is not None else f"context {program.name} {context.hex()}"
+        )  # type: ignore[union-attr]
         result = program.run(packet=packet, ctx=context)
         ours.append([str(result.value & 0xFFFF_FFFF), *([result.data.hex()] if packet is not None else [])])
     left = entries(collection)
