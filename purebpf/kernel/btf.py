@@ -11,6 +11,7 @@ from purebpf.kernel.descriptor import Descriptor
 from purebpf.kernel.errors import failure
 from purebpf.kernel.memlock import with_memlock
 from purebpf.kernel.syscall import address, bpf, bpf_buffer, pin, room
+from purebpf.kernel.token import with_token
 from purebpf.tables.attr import SIZES
 from purebpf.tables.enums import Command
 
@@ -34,7 +35,8 @@ def load_btf(data: bytes, what: str, exactly: bool = False) -> Descriptor:
 
 def _load(data: bytes) -> int:
     pinned = pin(data)
-    return with_memlock(lambda: bpf(Command.BTF_LOAD, {"btf": address(pinned), "btf_size": len(data)}))
+    fields: dict[str, int | bytes] = {"btf": address(pinned), "btf_size": len(data)}
+    return with_token(Command.BTF_LOAD, fields, lambda: with_memlock(lambda: bpf(Command.BTF_LOAD, fields)))
 
 
 def module_btf(name: str) -> Descriptor:

@@ -36,6 +36,15 @@ class KernelEngine:
         return self.name, system.release, system.version, system.machine, str(os.geteuid())
 
     @property
+    def token(self) -> str:
+        """The BPF file system whose token this process uses, as it has no privilege outside of its user namespace (Linux 6.9);
+        "" for a process that uses none."""
+        from purebpf.kernel.token import find
+
+        token = find()
+        return "" if token is None else token.path
+
+    @property
     def possible_cpus(self) -> int:
         """How many values a per-CPU map has."""
         return cpus.possible()

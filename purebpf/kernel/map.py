@@ -17,6 +17,7 @@ from purebpf.kernel.info import MapInfo, map_info
 from purebpf.kernel.memlock import with_memlock
 from purebpf.kernel.names import with_name
 from purebpf.kernel.syscall import bpf
+from purebpf.kernel.token import with_token
 from purebpf.spec import MapSpec, settled
 from purebpf.tables.enums import Command, MapType
 
@@ -342,7 +343,9 @@ def create_map(spec: MapSpec) -> KernelMap:
     }
 
     def attempt(name: bytes) -> int:
-        return with_memlock(lambda: bpf(Command.MAP_CREATE, {**fields, "map_name": name}))
+        return with_token(
+            Command.MAP_CREATE, fields, lambda: with_memlock(lambda: bpf(Command.MAP_CREATE, {**fields, "map_name": name}))
+        )
 
     answer, types = -1, _types(spec, what, fields)
     template = create_map(spec.inner) if spec.inner is not None else None

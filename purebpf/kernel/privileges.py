@@ -90,8 +90,7 @@ def why_not_permitted(needed: tuple[str, ...]) -> str:
             f"AmbientCapabilities={' '.join(lacking)}."
         )
     if in_user_namespace():
-        return (
-            "This process has its capabilities only inside a user namespace (a rootless container?), where bpf(2) does not "
-            "count them. Run it outside, or in a privileged container."
-        )
+        from purebpf.kernel.token import why_not_enough
+
+        return why_not_enough()
     return ""

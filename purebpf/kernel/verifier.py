@@ -8,6 +8,7 @@ from purebpf.kernel.attr import pack, read
 from purebpf.kernel.errors import kernel_version
 from purebpf.kernel.memlock import with_memlock
 from purebpf.kernel.syscall import Pinned, address, bpf, bpf_buffer, room
+from purebpf.kernel.token import with_token
 from purebpf.tables.attr import INTEGERS
 from purebpf.tables.enums import Command
 
@@ -37,14 +38,21 @@ def load(fields: Fields, log_level: int = 0) -> tuple[int, str]:
     Before Linux 5.17 level 1 has no states: a failure that is short is told at level 2 there.
     """
     if not log_level:
-        answer = with_memlock(lambda: bpf(Command.PROG_LOAD, fields))
+        answer = with_token(Command.PROG_LOAD, fields, lambda: with_memlock(lambda: bpf(Command.PROG_LOAD, fields)))
         # Without the privilege there is no log, and ENOSYS comes before the verifier. EFAULT may be a fault that it found in
         # itself, which the log tells.
         if answer >= 0 or answer in (-errno.EPERM, -errno.ENOSYS, -errno.EMFILE, -errno.ENFILE):
             return answer, ""
         if answer == -errno.E2BIG:
             return answer, _end(fields)
-    answer, log = _told(fields, log_level or 1)
+    log = ""
+
+    def told() -> int:
+        nonlocal log
+        answer, log = _told(fields, log_level or 1)
+        return answer
+
+    answer = with_token(Command.PROG_LOAD, fields, told)
     short = INSTRUCTION in log and len(log) < FIRST_LOG
     if not log_level and answer < 0 and short and kernel_version() < STATES_AT_LEVEL_1:
         return _told(fields, 2)
