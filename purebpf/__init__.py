@@ -157,6 +157,7 @@ if TYPE_CHECKING:
         fmod_ret,
         load,
         lsm,
+        lsm_cgroup,
         perf_event,
         socket_filter,
         syscall,
@@ -217,7 +218,8 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "probes": "freplace kprobe kprobe_session kretprobe kretsyscall ksyscall raw_tracepoint uprobe uretprobe usdt",
     "operations": "StructOps register struct_ops",
     "xdp_programs": "xdp",
-    "program": "Attachment Program fentry fexit fmod_ret load lsm perf_event socket_filter syscall tc tp_btf tracepoint",
+    "program": "Attachment Program fentry fexit fmod_ret load lsm lsm_cgroup perf_event socket_filter syscall tc tp_btf "
+    "tracepoint",
 }
 
 __all__ = [
@@ -357,6 +359,7 @@ __all__ = [
     "load_object",
     "loop",
     "lsm",
+    "lsm_cgroup",
     "lwt_in",
     "lwt_out",
     "lwt_seg6local",

@@ -282,7 +282,7 @@ _TARGETS: dict[str, tuple[str, ...]] = {
     "sk_reuseport": ("socket",),
     "sk_lookup": ("netns",),
     "flow_dissector": ("netns",),
-    "sockops": ("cgroup",),
+    **dict.fromkeys(("sockops", "lsm_cgroup"), ("cgroup",)),
     **dict.fromkeys(("sk_msg", "sk_skb"), ("map",)),
     **dict.fromkeys(("lwt_in", "lwt_out", "lwt_xmit", "lwt_seg6local"), ("destination", "interface")),
 }
@@ -453,4 +453,5 @@ fentry = _hooked("fentry")
 fexit = _hooked("fexit")
 fmod_ret = _hooked("fmod_ret")
 lsm = _hooked("lsm")
+lsm_cgroup = _hooked("lsm_cgroup")
 tp_btf = _hooked("tp_btf")

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from purebpf.errors import KernelError, Unsupported
 from purebpf.kernel import privileges
-from purebpf.tables.enums import MapType, ProgramType
+from purebpf.tables.enums import AttachType, MapType, ProgramType
 from purebpf.tables.since import parse, since
 
 ENOTSUPP = 524  # the kernel's own; it is in no errno.h that user space sees
@@ -44,8 +44,8 @@ def kernel_version() -> tuple[int, int]:
     return parse(os.uname().release)
 
 
-def minimum(member: ProgramType | MapType) -> tuple[int, int] | None:
-    """The first mainline kernel with a type of program or map; None when that is not known."""
+def minimum(member: ProgramType | MapType | AttachType) -> tuple[int, int] | None:
+    """The first mainline kernel with a type of program or map, or a hook; None when that is not known."""
     try:
         return parse(since(member))
     except KeyError:

@@ -223,14 +223,24 @@ def _rejected(number: int, spec: ProgramSpec, what: str, log: str) -> Error:
 
             error.unresolved = without_answer(spec)
         return error
+    first, feature = _newest(spec)
     other = failure(
         number,
         f"Loading {what}",
         needs=for_program(spec.type),
-        first=minimum(spec.type),
-        feature=f"{spec.type.name.lower()} programs",
+        first=first,
+        feature=feature,
         reasons=LOAD_REASONS,
     )
     if isinstance(other, KernelError) and number != errno.EPERM:
         return missing(spec, log) or other
     return other
+
+
+def _newest(spec: ProgramSpec) -> tuple[tuple[int, int] | None, str]:
+    """What came last, the type or the hook: its first kernel and its name."""
+    first, feature = minimum(spec.type), f"{spec.type.name.lower()} programs"
+    if spec.attach_type is None:
+        return first, feature
+    hook = minimum(spec.attach_type)
+    return (hook, f"{feature} for {spec.attach_type.name.lower()}") if first and hook and hook > first else (first, feature)

@@ -36,7 +36,7 @@ def unknown(kind: ProgramKind, hook: str) -> str | None:
             return _function(function_of(hook, os.uname().machine))
         case "kprobe" | "kretprobe" | "kprobe_session":
             return next(filter(None, map(_function, hook.split(","))), None)
-        case "fentry" | "fexit" | "fmod_ret" | "lsm" | "tp_btf" | "iter":
+        case "fentry" | "fexit" | "fmod_ret" | "lsm" | "lsm_cgroup" | "tp_btf" | "iter":
             return _typed(kind, hook)
     return None
 

@@ -151,6 +151,16 @@ KINDS = {
             results=(-4095, 0),
         ),
         ProgramKind(
+            "lsm_cgroup",
+            ProgramType.LSM,
+            "lsm_cgroup",
+            "TracingContext",
+            "1 to allow, 0 to refuse",
+            hook='a security hook, such as "socket_bind"',
+            attach=AttachType.LSM_CGROUP,
+            results=(0, 1),
+        ),
+        ProgramKind(
             "tp_btf",
             ProgramType.TRACING,
             "tp_btf",

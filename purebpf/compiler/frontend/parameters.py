@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from purebpf.compiler.frontend.source import Source
     from purebpf.compiler.frontend.user_parameters import Found, UserSlot
 
-TYPED = frozenset({"fentry", "fexit", "fmod_ret", "lsm", "tp_btf", "iter", "struct_ops"})
-TRUSTED = frozenset({"lsm", "tp_btf", "iter", "struct_ops"})  # whose arguments the verifier trusts (prog_args_trusted)
+TYPED = frozenset({"fentry", "fexit", "fmod_ret", "lsm", "lsm_cgroup", "tp_btf", "iter", "struct_ops"})
+TRUSTED = frozenset(
+    {"lsm", "lsm_cgroup", "tp_btf", "iter", "struct_ops"}
+)  # whose arguments the verifier trusts (prog_args_trusted)
 AT_THE_END = frozenset({"fexit", "fmod_ret", "lsm", "kretprobe"})  # those that have `ret`
 USER = frozenset({"uprobe", "uretprobe"})  # on functions of processes
 PROBES = frozenset({"kprobe", "kretprobe", "kprobe_session"})
@@ -208,6 +210,15 @@ def _prototype(cx: Lowering) -> tuple[Btf, FuncProto] | None:
     prototype = btf.type(function.type)
     assert isinstance(prototype, FuncProto)
     return btf, prototype
+
+
+def of_void_hook(cx: Lowering) -> bool:
+    """Whether the traced function gives nothing back."""
+    try:
+        found = _prototype(cx)
+    except Error:
+        return False
+    return found is not None and not found[1].returns
 
 
 def _tracepoint(event: str) -> Hook | None:

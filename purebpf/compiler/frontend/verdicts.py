@@ -34,6 +34,7 @@ ACTIONS = {
     "tc": Actions("TC_ACT_", -1, 8, "the kernel takes it for TC_ACT_UNSPEC", "bpf.TC_ACT_OK"),
 }  # include/uapi/linux/bpf.h (enum xdp_action), include/uapi/linux/pkt_cls.h
 RESULTS = {(-4095, 0): "0 to allow, or a negative errno to refuse", (0, 1): "0 to go on, or 1 to be called again"}
+ONLY_ALLOW = (1, 1)
 OF_A_SESSION = "0 to run where the function returns as well, or 1 not to"
 FAMILIES = re.compile(r"(XDP|TC_ACT|SK|NF)_[A-Z]+")
 
@@ -43,10 +44,19 @@ def check_action(cx: Lowering, node: ast.expr, value: Value) -> Value:
     if len(cx.frames) > 1 or cx.unit.active or cx.frame.function is not cx.unit.own:
         return value
     if cx.unit.kind.results is not None and not cx.flow.dead:
-        return _in_range(cx, node, value, cx.unit.kind.results)
+        return _in_range(cx, node, value, _results(cx, cx.unit.kind.results))
     if (actions := ACTIONS.get(cx.unit.kind.decorator)) is not None:
         _check_action(cx, node, value, actions)
     return value
+
+
+def _results(cx: Lowering, usual: tuple[int, int]) -> tuple[int, int]:
+    """What the verifier takes: of a cgroup's security hook that has nothing to refuse, 1 alone (check_return_code)."""
+    if cx.unit.kind.decorator != "lsm_cgroup":
+        return usual
+    from purebpf.compiler.frontend import parameters
+
+    return ONLY_ALLOW if parameters.of_void_hook(cx) else usual
 
 
 def _check_action(cx: Lowering, node: ast.expr, value: Value, actions: Actions) -> None:
@@ -78,11 +88,14 @@ def _in_range(cx: Lowering, node: ast.expr, value: Value, results: tuple[int, in
     if results == (0, 0):
         cx.fail(node, f"{what} nothing", "the kernel takes 0 only", "leave the value out: `return`")
     found = str(number.low) if number.low == number.high else f"between {number.low} and {number.high}"
-    cx.fail(node, f"{what} {cx.unit.kind.returns or _meaning(cx, results)}", f"this is {found}", "test or narrow it first")
+    cx.fail(node, f"{what} {_meaning(cx, results)}", f"this is {found}", "test or narrow it first")
 
 
 def _meaning(cx: Lowering, results: tuple[int, int]) -> str:
-    return OF_A_SESSION if cx.unit.kind.decorator == "kprobe_session" else RESULTS[results]
+    kind = cx.unit.kind
+    if kind.decorator == "lsm_cgroup" and results == ONLY_ALLOW:
+        return "1 at this hook, where nothing can be refused"
+    return kind.returns or (OF_A_SESSION if kind.decorator == "kprobe_session" else RESULTS[results])
 
 
 def _settled(cx: Lowering, op: Op) -> bool:

@@ -43,6 +43,7 @@ KINDS = {
 }
 BY_ATTACH_TYPE = {  # of programs that share a type
     AttachType.TRACE_ITER: "iter",
+    AttachType.LSM_CGROUP: "cgroup",
     AttachType.TRACE_KPROBE_MULTI: "kprobe_multi",
     AttachType.TRACE_KPROBE_SESSION: "kprobe_multi",
     AttachType.TRACE_UPROBE_MULTI: "uprobe_multi",

@@ -32,6 +32,7 @@ MODES = {"multi": 2, "override": 1, "exclusive": 0}  # BPF_F_ALLOW_MULTI, BPF_F_
 REPLACE = 1 << 2  # BPF_F_REPLACE
 ORDERED = (6, 17)
 UNIX = (6, 7)
+SECURITY = (6, 0)
 OLD = (errno.EINVAL, errno.EPERM)
 REASONS = {
     errno.EPERM: "A cgroup above or this one has programs of the kind in another mode, which does not allow it.",
@@ -58,6 +59,10 @@ def attach(program: KernelProgram, given: Mapping[str, object], links: bool = Tr
     hook = program.spec.attach_type
     if hook is None:
         raise options.wrong("needs a program that was loaded for a hook (expected attach type)")
+    if hook is AttachType.LSM_CGROUP:
+        from purebpf.kernel.link.lsm import check_active
+
+        check_active(program)
     mode = options.choice("mode", tuple(MODES), "multi")
     fields = order.ordered(options, "cgroup")
     if fields and "mode" in options:
@@ -88,10 +93,16 @@ def _link(program: KernelProgram, place: Place, fields: Mapping[str, int]) -> De
         place.what,
         wanted,
         needs=for_program(program.spec.type),
-        first=UNIX if "UNIX" in place.hook.name else (5, 7),
+        first=_first(place.hook),
         feature="this hook",
         reasons=REASONS if not _denied(program) else {n: text for n, text in REASONS.items() if n != errno.EPERM},
     )
+
+
+def _first(hook: AttachType) -> tuple[int, int]:
+    if hook is AttachType.LSM_CGROUP:
+        return SECURITY
+    return UNIX if "UNIX" in hook.name else (5, 7)
 
 
 def _denied(program: KernelProgram) -> bool:

@@ -19,6 +19,12 @@ REASONS = {errno.EBUSY: "The hook has programs in one mode already, and this one
 def attach(program: KernelProgram, given: Mapping[str, object], links: bool = True) -> KernelLink:
     """Raises Unsupported where the kernel would attach the program and then never call it."""
     options = Options("LSM", given, OPTIONS)
+    check_active(program)
+    return attach_typed(program, options.number("cookie", 0), links, REASONS)
+
+
+def check_active(program: KernelProgram) -> None:
+    """Raises Unsupported where the kernel would never call a program of a security hook."""
     active = active_modules() or unmounted_modules()
     if active and "bpf" not in active:
         raise Unsupported(
@@ -26,7 +32,6 @@ def attach(program: KernelProgram, given: Mapping[str, object], links: bool = Tr
             f"active. Active are {', '.join(active)} ({ACTIVE}). Boot with lsm={','.join((*active, 'bpf'))}; it takes "
             "CONFIG_BPF_LSM=y (Linux 5.7)."
         )
-    return attach_typed(program, options.number("cookie", 0), links, REASONS)
 
 
 def active_modules(path: str = ACTIVE) -> tuple[str, ...]:
