@@ -19,6 +19,7 @@ from tests.kernels.fetch import Kernel
 from tests.kernels.machines import need
 from tests.kernels.results import Results
 from tests.kernels.table import table
+from tests.kinds.measured import Measured
 
 KERNELS = ("5.10", "6.1", "6.12", fetch.NEWEST)
 SECONDS = 3600.0
@@ -38,6 +39,7 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--at-once", type=int, default=at_once, metavar="GUESTS", help="how many run (%(default)s)")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="time limit of a kernel (%(default)s)")
     parser.add_argument("--cache", type=Path, default=cache(), help="where kernels are kept (%(default)s)")
+    parser.add_argument("--kinds", type=Path, metavar="FOLDER", help="where to note which kinds passed; see tests/kinds")
     parser.add_argument("--mirror", default=fetch.MIRROR, help="where Debian's archives are (%(default)s)")
     return parser.parse_args(words)
 
@@ -65,6 +67,8 @@ def main(words: list[str] | None = None) -> int:
             pool.shutdown(wait=False, cancel_futures=True)
             children.end_all()
     progress.clear()
+    if options.kinds:
+        note(runs, options.kinds)
     print(f"\n{table(runs)}")
     return 0 if all(run.good for run in runs) else 1
 
@@ -81,6 +85,16 @@ def one(kernel: Kernel, busybox: Path, options: argparse.Namespace, progress: Pr
         return boot.run(kernel, busybox, boot.pytest(tests), options.seconds, console, progress.tell, given)
     except CannotRun as error:
         return Results(kernel.release, trouble=[str(error)])
+
+
+def note(runs: Iterable[Results], folder: Path) -> None:
+    """Add the kinds that passed to the files of the kernels that told their version."""
+    for run in (run for run in runs if run.version):
+        path = folder / f"{'.'.join(run.version.split('.')[:2])}.json"
+        measured = Measured.read(path)
+        measured.kernel = run.version
+        measured.add(run.outcomes, {test: kinds for test, kinds in run.kinds.items() if run.outcomes.get(test) == "passed"})
+        measured.write(path)
 
 
 def files(patterns: Iterable[str]) -> list[str]:

@@ -33,8 +33,17 @@ PYTHON = "/usr/bin/python3"  # of the programs that a guest has of its own
 
 def pytest(tests: list[str]) -> list[str]:
     """Python's arguments that run tests and tell what comes of them."""
-    plugins = ("-p", "tests.kernels.stream", "-p", "tests.kernels.ahead.taking", "-p", "no:cacheprovider")
-    return ["-m", "pytest", *plugins, "--color=no", "--durations=25", "-m", "kernel", *tests]
+    plugins = ("tests.kernels.stream", "tests.kernels.ahead.taking", "tests.kinds.record", "no:cacheprovider")
+    return [
+        "-m",
+        "pytest",
+        *(word for plugin in plugins for word in ("-p", plugin)),
+        "--color=no",
+        "--durations=25",
+        "-m",
+        "kernel",
+        *tests,
+    ]
 
 
 def script(kernel: Kernel, arguments: list[str], given: Mapping[str, str]) -> str:

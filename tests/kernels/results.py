@@ -43,6 +43,12 @@ class Fact(TypedDict):
     text: str
 
 
+class Kinds(TypedDict):
+    event: Literal["kinds"]
+    test: str
+    kinds: list[str]  # see tests/kinds/measured.py
+
+
 class Told(TypedDict):
     """What the compiler is told about a kernel."""
 
@@ -53,7 +59,7 @@ class Told(TypedDict):
     version: str
 
 
-Event = Start | End | Count | Fact | Told | Finish
+Event = Start | End | Count | Fact | Kinds | Told | Finish
 FEATURES = "features.json"  # where the host has `Told` of the kernel that it compiles for
 COUNT = "count "
 """How the name of a property begins by which a test says how many of something it has seen; the value is the number."""
@@ -71,6 +77,7 @@ class Results:
     texts: dict[str, str] = field(default_factory=dict)  # why a test was skipped or how it failed
     counted: Counter[str] = field(default_factory=Counter)  # what tests have counted
     facts: dict[str, str] = field(default_factory=dict)  # what tests have found out
+    kinds: dict[str, list[str]] = field(default_factory=dict)  # of tests that passed
     features: Told | None = None
     running: str = ""
     finished: bool = False
@@ -94,6 +101,8 @@ class Results:
             self.counted[event["what"]] += event["number"]
         elif event["event"] == "fact":
             self.facts[event["what"]] = event["text"]
+        elif event["event"] == "kinds":
+            self.kinds[event["test"]] = event["kinds"]
         elif event["event"] == "features":
             self.features = event
             self.finished = True

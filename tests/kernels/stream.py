@@ -17,7 +17,8 @@ import pytest
 from purebpf.compiler.diagnostics import UnsupportedProgram
 from purebpf.errors import Unsupported
 from purebpf.kernel.errors import kernel_version
-from tests.kernels.results import COUNT, FACT, Count, End, Event, Fact, Finish, Outcome, Start
+from tests.kernels.results import COUNT, FACT, Count, End, Event, Fact, Finish, Kinds, Outcome, Start
+from tests.kinds.measured import PROPERTY
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -61,6 +62,8 @@ class Stream:
                 self.write(Count(event="count", what=name.removeprefix(COUNT), number=value))
             elif name.startswith(FACT):
                 self.write(Fact(event="fact", what=name.removeprefix(FACT), text=str(value)))
+            elif name == PROPERTY and report.passed and isinstance(value, list):
+                self.write(Kinds(event="kinds", test=report.nodeid, kinds=value))
         if report.outcome == "failed":
             before = f"{self.text}\n" if self.outcome == "failed" else ""
             self.outcome, self.text = "failed", before + brief(report)

@@ -77,7 +77,12 @@ def allowed(cx: Lowering, node: ast.AST, name: str) -> Helper:
         from purebpf.lang.network_types import all_kinds
 
         kinds = all_kinds().values()
-        ours = [kind.decorator for kind in kinds if kind.type in found.programs]
+        hooks = found.attach_types
+        ours = [
+            each.decorator
+            for each in kinds
+            if each.type in found.programs and each.attach in hooks.get(each.type, (each.attach,))
+        ]
         others = sorted(t.name.lower() for t in found.programs if t not in {k.type for k in kinds})
         cx.fail(
             node,
