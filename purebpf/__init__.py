@@ -146,6 +146,7 @@ if TYPE_CHECKING:
         ksyscall,
         raw_tracepoint,
         uprobe,
+        uprobe_session,
         uretprobe,
         usdt,
     )
@@ -215,7 +216,8 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "iterators": "iter",
     "networking": "cgroup_device cgroup_skb cgroup_sock cgroup_sock_addr cgroup_sockopt cgroup_sysctl flow_dissector lwt_in "
     "lwt_out lwt_seg6local lwt_xmit netfilter sk_lookup sk_msg sk_reuseport sk_skb sockops",
-    "probes": "freplace kprobe kprobe_session kretprobe kretsyscall ksyscall raw_tracepoint uprobe uretprobe usdt",
+    "probes": "freplace kprobe kprobe_session kretprobe kretsyscall ksyscall raw_tracepoint uprobe uprobe_session uretprobe "
+    "usdt",
     "operations": "StructOps register struct_ops",
     "xdp_programs": "xdp",
     "program": "Attachment Program fentry fexit fmod_ret load lsm lsm_cgroup perf_event socket_filter syscall tc tp_btf "
@@ -411,6 +413,7 @@ __all__ = [
     "u64",
     "union",
     "uprobe",
+    "uprobe_session",
     "uretprobe",
     "usdt",
     "write_object",

@@ -140,6 +140,21 @@ def kprobe_session(*functions: str) -> Decorator:
     return lambda function: Program(function, KINDS["kprobe_session"], ",".join(functions))  # type: ignore[arg-type]
 
 
+@declaring.explained("@bpf.uprobe_session", '@bpf.uprobe_session("libc.so.6", "malloc"), or a pattern such as "mem*"')
+def uprobe_session(binary: str | os.PathLike[str], symbol: str, *, sleepable: bool = False) -> Decorator:
+    """Make a function a program that runs when functions of a binary or library are called and again when they return (Linux
+    6.13).
+
+    `bpf.returning()` tells which it is. A result of 1 at the call leaves out the return. The symbol is a name or a pattern.
+    With `sleepable` it may call what sleeps.
+    """
+    path = os.fspath(binary) if isinstance(binary, str | os.PathLike) else ""
+    if not path or not isinstance(symbol, str) or not symbol or "+" in symbol or symbol[0].isdigit():
+        raise declaring.error("@bpf.uprobe_session takes a binary or library, and a function's name or a pattern")
+    kind = KINDS["uprobe_session"].sleeping() if sleepable else KINDS["uprobe_session"]
+    return lambda function: Program(function, kind, f"{path}:{symbol}")  # type: ignore[arg-type]
+
+
 ksyscall = _call("ksyscall")
 kretsyscall = _call("kretsyscall")
 REPLACE = '@bpf.freplace(program, "function"): a program, and the name of one of its @bpf.global_subprogram functions'

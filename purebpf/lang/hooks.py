@@ -20,7 +20,7 @@ def unknown(kind: ProgramKind, hook: str) -> str | None:
             from purebpf.lang import raw_tracepoints
 
             return raw_tracepoints.unknown(hook)
-        case "uprobe" | "uretprobe":
+        case "uprobe" | "uretprobe" | "uprobe_session":
             from purebpf.binaries import places
 
             return places.unknown(hook, kind.attach is not None)

@@ -110,6 +110,16 @@ KINDS = {
         ),
         ProgramKind("uprobe", ProgramType.KPROBE, "uprobe", "ProbeContext", hook=USER, may_sleep=True),
         ProgramKind("uretprobe", ProgramType.KPROBE, "uretprobe", "ProbeContext", hook=USER, may_sleep=True),
+        ProgramKind(
+            "uprobe_session",
+            ProgramType.KPROBE,
+            "uprobe.session",
+            "ProbeContext",
+            hook=USER,
+            attach=AttachType.TRACE_UPROBE_SESSION,
+            may_sleep=True,
+            results=(0, 1),
+        ),
         ProgramKind("usdt", ProgramType.KPROBE, "usdt", "ProbeContext", hook=OWN, may_sleep=True),
         ProgramKind(
             "fentry",

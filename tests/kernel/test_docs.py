@@ -28,7 +28,7 @@ def test_code_of_the_page_runs(number: int) -> None:
 
 
 def test_page_has_code() -> None:
-    assert len(BLOCKS) == 2
+    assert len(BLOCKS) == 3
 
 
 @pytest.mark.parametrize("kind", sorted({*KINDS.values(), *BY_ATTACH_TYPE.values(), *BY_SECTION.values()}))

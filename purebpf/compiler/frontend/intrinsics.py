@@ -20,6 +20,7 @@ from purebpf.compiler.frontend import (
     text,
 )
 from purebpf.compiler.frontend.values import Const, Fill, IntValue, Ref, Value, known
+from purebpf.compiler.frontend.verdicts import SESSIONS
 from purebpf.compiler.ir.ops import BOOL, I32, I64
 from purebpf.data import replace
 from purebpf.lang import idioms, locks, records
@@ -71,8 +72,12 @@ def returning(cx: Lowering, node: ast.Call) -> Value:
     """`bpf.returning()`: whether a program at both ends of functions runs where one returns."""
     if node.args or node.keywords:
         cx.fail(node, "`returning` takes no arguments")
-    if cx.unit.kind.decorator != "kprobe_session" and not cx.flow.dead:
-        cx.fail(node, "`returning` is for programs that run at both ends of functions", hint="@bpf.kprobe_session(...)")
+    if cx.unit.kind.decorator not in SESSIONS and not cx.flow.dead:
+        cx.fail(
+            node,
+            "`returning` is for programs that run at both ends of functions",
+            hint="@bpf.kprobe_session(...), @bpf.uprobe_session(...)",
+        )
     if cx.context is None:
         cx.fail(node, "`returning` needs the program's context, which this function does not have", hint="give it `ctx`")
     answer = kfuncs.call(cx, node, "bpf_session_is_return", [cx.context])  # later kernels want it, earlier take nothing

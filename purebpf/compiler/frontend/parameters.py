@@ -38,7 +38,7 @@ TRUSTED = frozenset(
     {"lsm", "lsm_cgroup", "tp_btf", "iter", "struct_ops"}
 )  # whose arguments the verifier trusts (prog_args_trusted)
 AT_THE_END = frozenset({"fexit", "fmod_ret", "lsm", "kretprobe"})  # those that have `ret`
-USER = frozenset({"uprobe", "uretprobe"})  # on functions of processes
+USER = frozenset({"uprobe", "uretprobe", "uprobe_session"})  # on functions of processes
 PROBES = frozenset({"kprobe", "kretprobe", "kprobe_session"})
 RET = "ret"
 MOST = 6  # arguments in registers that have a name without BTF

@@ -48,6 +48,8 @@ def find(kind: ProgramKind, hook: str, registers: tuple[int, ...], result: int) 
     if kind.decorator == "uretprobe":
         unreadable = _unreadable_result(known)
         return Found({} if unreadable else {"ret": UserSlot(result, _scalar(known))}, unreadable, known is not None)
+    if kind.decorator == "uprobe_session":
+        positional["ret"] = UserSlot(result)
     if known is None:
         return Found(positional, {}, False)
     named, unreadable = _named(known, registers)

@@ -35,6 +35,7 @@ ACTIONS = {
 }  # include/uapi/linux/bpf.h (enum xdp_action), include/uapi/linux/pkt_cls.h
 RESULTS = {(-4095, 0): "0 to allow, or a negative errno to refuse", (0, 1): "0 to go on, or 1 to be called again"}
 ONLY_ALLOW = (1, 1)
+SESSIONS = frozenset({"kprobe_session", "uprobe_session"})  # at both ends of functions
 OF_A_SESSION = "0 to run where the function returns as well, or 1 not to"
 FAMILIES = re.compile(r"(XDP|TC_ACT|SK|NF)_[A-Z]+")
 
@@ -95,7 +96,7 @@ def _meaning(cx: Lowering, results: tuple[int, int]) -> str:
     kind = cx.unit.kind
     if kind.decorator == "lsm_cgroup" and results == ONLY_ALLOW:
         return "1 at this hook, where nothing can be refused"
-    return kind.returns or (OF_A_SESSION if kind.decorator == "kprobe_session" else RESULTS[results])
+    return kind.returns or (OF_A_SESSION if kind.decorator in SESSIONS else RESULTS[results])
 
 
 def _settled(cx: Lowering, op: Op) -> bool:

@@ -47,6 +47,7 @@ BY_ATTACH_TYPE = {  # of programs that share a type
     AttachType.TRACE_KPROBE_MULTI: "kprobe_multi",
     AttachType.TRACE_KPROBE_SESSION: "kprobe_multi",
     AttachType.TRACE_UPROBE_MULTI: "uprobe_multi",
+    AttachType.TRACE_UPROBE_SESSION: "uprobe_multi",
 }
 BY_SECTION = {  # of kprobes, but for processes and system calls
     "uprobe": "uprobe",

@@ -21,6 +21,7 @@ from purebpf.kernel.syscall import address, pin
 from purebpf.tables.enums import AttachType
 
 FIRST = (6, 6)
+SESSIONS_SINCE = (6, 13)
 RETURN = 1  # BPF_F_UPROBE_MULTI_RETURN
 MOST_ALONE = 512  # functions that get a uprobe each, on a kernel without this kind of link
 OPTIONS = {
@@ -49,13 +50,14 @@ def attach(program: KernelProgram, given: Mapping[str, object]) -> KernelLink:
     path, cookie, pid = find_binary(binary), options.number("cookie", 0), options.number("pid", -1)
     places = matching_offsets(path, pattern)
     pid = os.getpid() if pid == 0 else pid
-    if kernel_version() < FIRST:
+    session = program.spec.attach_type is AttachType.TRACE_UPROBE_SESSION
+    if kernel_version() < FIRST and not session:
         return _alone(program, path, places, pid, cookie)
     offsets = (ctypes.c_uint64 * len(places))(*places)
     cookies = (ctypes.c_uint64 * len(places))(*[cookie] * len(places))
     name = pin(os.fsencode(path) + b"\0")
     fields = {
-        "attach_type": int(AttachType.TRACE_UPROBE_MULTI),
+        "attach_type": int(program.spec.attach_type or AttachType.TRACE_UPROBE_MULTI),
         "uprobe_multi_path": address(name),
         "uprobe_multi_offsets": ctypes.addressof(offsets),
         "uprobe_multi_cookies": ctypes.addressof(cookies) if cookie else 0,
@@ -64,10 +66,10 @@ def attach(program: KernelProgram, given: Mapping[str, object]) -> KernelLink:
         "uprobe_multi_pid": max(pid, 0),
     }
     target = f"{len(places)} functions of {path} ({pattern})"
-    made = create_link(
-        program, target, fields, needs=("CAP_PERFMON",), first=FIRST, feature="links to many functions", reasons=REASONS
-    )
-    return KernelLink(f"uprobe multi link, {len(places)} functions", (made,))
+    first = SESSIONS_SINCE if session else FIRST
+    feature = "programs at both ends of functions" if session else "links to many functions"
+    made = create_link(program, target, fields, needs=("CAP_PERFMON",), first=first, feature=feature, reasons=REASONS)
+    return KernelLink(f"uprobe {'session' if session else 'multi'} link, {len(places)} functions", (made,))
 
 
 def _alone(program: KernelProgram, path: str, places: Mapping[int, str], pid: int, cookie: int) -> KernelLink:
