@@ -198,6 +198,7 @@ def test_both(broken): assert 3 == 4
 def test_counts(record_property):
     record_property("count things", 5)
     record_property("fact color", "red")
+    record_property("kinds", ["map HASH kernel"])
 """
 
 
@@ -214,6 +215,7 @@ def test_the_plugin_tells_what_came_of_each_test(tmp_path: Path) -> None:
     assert results.count("passed") == 2
     assert results.counted == {"things": 5}
     assert results.facts == {"color": "red"}
+    assert [(test.partition("::")[2], kinds) for test, kinds in results.kinds.items()] == [("test_counts", ["map HASH kernel"])]
     message = "It needs TCX links, which Linux 99.6 brought; this is 5.10."
     assert dict(results.skipped) == {"of this": 1, "of that": 1, "inside": 1, message: 1}
     assert [test.partition("::")[2] for test in results.failed] == [

@@ -1,0 +1,25 @@
+"""Why no test passed for a kind in some kernels that are new enough for it: the kernels, and what keeps them from it."""
+
+from __future__ import annotations
+
+POLICY = "6.18 ran on a machine whose policy refuses it even to root"
+NOT_BUILT = "6.18 ran on a machine whose kernel was built without it"
+REASONS = {
+    "program LIRC_MODE2": "needs an infrared receiver",
+    "attach LIRC_MODE2": "needs an infrared receiver",
+    "attach SK_REUSEPORT_SELECT_OR_MIGRATE": "programs for it are attached as others of their type are",
+    "program EXT": POLICY,
+    "program LSM": POLICY,
+    "attach TRACE_FENTRY": POLICY,
+    "attach TRACE_FEXIT": POLICY,
+    "attach MODIFY_RETURN": POLICY,
+    "attach LSM_MAC": POLICY,
+    "attach LSM_CGROUP": POLICY,
+    "link TRACING": POLICY,
+    "attach TRACE_KPROBE_MULTI": NOT_BUILT,
+    "attach TRACE_KPROBE_SESSION": NOT_BUILT,
+    "link KPROBE_MULTI": NOT_BUILT,
+    "attach NETKIT_PRIMARY": NOT_BUILT,
+    "attach NETKIT_PEER": NOT_BUILT,
+    "link NETKIT": NOT_BUILT,
+}
