@@ -18,6 +18,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Random programs. Damaged inputs have fuzzers of their own: python -m tests.fuzz.btf, python -m tests.elf.fuzz (--count 100000).
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 

@@ -21,6 +21,7 @@ COMMANDS = {  # name: module in this package that has a click command of that na
     "features": "features",
     "link": "link",
     "map": "map",
+    "object": "object",
     "prog": "prog",
     "run": "run",
     "stubs": "stubs",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from purebpf.btf.types import DataSec, Func, Kind, Linkage, Type, Var
 from purebpf.data import data, replace
 from purebpf.elf.container import GLOBAL, NOTYPE, UNDEFINED, WEAK
-from purebpf.elf.data_sections import RDONLY_PROG
+from purebpf.elf.data_sections import MMAPABLE, RDONLY_PROG
 from purebpf.elf.opened import Opened
 from purebpf.spec import ExternKind, ExternSpec, MapSpec, MapTypes, VariableSpec
 from purebpf.tables.enums import MapType
@@ -93,4 +93,4 @@ def _end(settings: dict[str, VariableSpec]) -> int:
 
 def kconfig_map(settings: dict[str, VariableSpec], types: MapTypes) -> MapSpec:
     """The map that the loader fills; its contents are not known here."""
-    return MapSpec(KCONFIG, MapType.ARRAY, 4, _end(settings), 1, RDONLY_PROG, frozen=True, types=types)
+    return MapSpec(KCONFIG, MapType.ARRAY, 4, _end(settings), 1, RDONLY_PROG | MMAPABLE, frozen=True, types=types)

@@ -6,30 +6,25 @@ import errno
 import sys
 from collections.abc import Mapping
 
-from purebpf.data import replace
 from purebpf.errors import Error, KernelError, VerifierError
 from purebpf.isa.codec import encode
-from purebpf.isa.instruction import Instruction, asks
-from purebpf.isa.opcodes import CALL_KFUNC, CALL_OPCODE
 from purebpf.kernel import debug_info, verifier
 from purebpf.kernel.descriptor import Descriptor
 from purebpf.kernel.errors import failure, minimum
 from purebpf.kernel.info import ProgramInfo, program_info
+from purebpf.kernel.linked import kfuncs, linked
 from purebpf.kernel.map import KernelMap
 from purebpf.kernel.names import with_name
 from purebpf.kernel.privileges import for_program
 from purebpf.kernel.syscall import address, pin
-from purebpf.spec import MAP_SOURCES, ProgramSpec
+from purebpf.spec import ProgramSpec
 from purebpf.tables.enums import ProgramType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from purebpf.engine import EngineMap, RunResult
-    from purebpf.kernel.kfuncs import Kfuncs
 
-BY_INDEX = {5: 1, 6: 2}  # BPF_PSEUDO_MAP_IDX and _IDX_VALUE refer to fd_array; here a descriptor takes the index's place
 BY_TYPE = frozenset({ProgramType.TRACING, ProgramType.LSM})
-HIGH_HALF = 0xFFFF_FFFF_0000_0000
 
 LOAD_REASONS = {
     errno.E2BIG: "It has more instructions than the kernel takes (1,000,000; 4,096 without CAP_BPF), or the verifier had to "
@@ -102,13 +97,8 @@ def load_program(
     that makes no sense.
     """
     what = f"the program {spec.name!r} ({spec.type.name.lower()})"
-    instructions = spec.instructions
-    if spec.relocations:
-        from purebpf.kernel.relocations import for_this_kernel
-
-        instructions = for_this_kernel(spec)
-    calls = _kfuncs(spec)
-    code = encode([_resolved(i, spec, maps, calls) for i in instructions], sys.byteorder)
+    calls = kfuncs(spec)
+    code = encode(linked(spec, lambda name: _descriptor(name, spec, maps), calls), sys.byteorder)
     pinned, license = pin(code), pin(spec.license.encode())
     fields: verifier.Fields = {
         "prog_type": int(spec.type),
@@ -167,21 +157,6 @@ def _hook(spec: ProgramSpec, fields: verifier.Fields) -> Descriptor:
     return module
 
 
-def _kfuncs(spec: ProgramSpec) -> Kfuncs | None:
-    """The kernel functions that it names; None for a program without."""
-    if not any(_names_kfunc(instruction) for instruction in spec.instructions):
-        return None
-    from purebpf.kernel.kfuncs import Kfuncs
-
-    return Kfuncs(spec)
-
-
-def _names_kfunc(instruction: Instruction) -> bool:
-    if instruction.symbol is None:
-        return False
-    return (instruction.opcode, instruction.src) == (CALL_OPCODE, CALL_KFUNC) or bool(asks(instruction))
-
-
 def _part(spec: ProgramSpec, fields: verifier.Fields, whole: KernelProgram) -> Descriptor:
     """Have the fields tell the function of a loaded program that this one replaces. Raises Error for one that cannot be."""
     able = {function.name: function.type for function in whole.spec.functions if function.type}
@@ -192,22 +167,15 @@ def _part(spec: ProgramSpec, fields: verifier.Fields, whole: KernelProgram) -> D
     return Descriptor.none()
 
 
-def _resolved(instruction: Instruction, spec: ProgramSpec, maps: Mapping[str, EngineMap], calls: Kfuncs | None) -> Instruction:
-    """The instruction with the map's descriptor, or the kernel function's number, in place of its name."""
-    name = instruction.symbol
-    if calls is not None and _names_kfunc(instruction):
-        return calls.resolved(instruction)
-    if name is None or instruction.slots == 1 or instruction.src not in MAP_SOURCES:
-        return instruction
+def _descriptor(name: str, spec: ProgramSpec, maps: Mapping[str, EngineMap]) -> int:
+    """That of a map which the program uses."""
     if name not in maps:
         there = ", ".join(maps) or "none"
         raise Error(f"The program {spec.name!r} uses the map {name!r}, which was not given to load it with. Given: {there}.")
     map = maps[name]
     if not isinstance(map, KernelMap):
         raise Error(f"The map {name!r} of the program {spec.name!r} does not belong to the kernel but to {type(map).__name__}.")
-    source = BY_INDEX.get(instruction.src, instruction.src)
-    imm = instruction.imm & HIGH_HALF | map.descriptor.number
-    return replace(instruction, src=source, imm=imm, symbol=None)
+    return map.descriptor.number
 
 
 def _rejected(number: int, spec: ProgramSpec, what: str, log: str) -> Error:

@@ -1,7 +1,7 @@
 """Object files to read: our own C compiled by clang, pairs joined by bpftool, and those that Debian's packages hold.
 
-What is made or fetched once is kept in `$XDG_CACHE_HOME/purebpf/objects` (or under `~/.cache`), by what it was made of. Debian's
-packages come by `apt-get download`, which checks signatures and installs nothing.
+What is made or fetched once is kept in `$XDG_CACHE_HOME/purebpf/objects` (or under `~/.cache`), by what it was made of.
+Debian's packages come by `apt-get download`, which checks signatures and installs nothing.
 """
 
 from __future__ import annotations

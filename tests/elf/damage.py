@@ -29,7 +29,8 @@ class File:
     count: int
 
     def header(self, number: int) -> list[int]:
-        return list(unpack_from(self.mark + FIELDS, self.raw, self.table + 64 * number))
+        at = self.table + 64 * number
+        return list(unpack_from(self.mark + FIELDS, self.raw, at)) if at + 64 <= len(self.raw) else [0] * len(FIELDS)
 
     def of_type(self, *types: int) -> list[list[int]]:
         """Headers of sections of some types that lie in the file."""

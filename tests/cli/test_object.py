@@ -1,0 +1,71 @@
+"""`purebpf object`: what is in an object file, what becomes of it for this kernel, whether it loads."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from purebpf.isa import decode
+from tests.cli.test_cli import purebpf
+from tests.elf import corpus
+
+
+def built(name: str, target: str = "bpf") -> Path:
+    """A source of the corpus, compiled."""
+    try:
+        corpus.tool()
+    except corpus.Missing as missing:
+        pytest.skip(str(missing))
+    return corpus.built(corpus.Build(corpus.SOURCES / f"{name}.c", target=target))
+
+
+def test_show_lists_programs_maps_and_variables() -> None:
+    done = purebpf("object", "show", str(built("subprograms")))
+    assert done.returncode == 0, done.stderr
+    assert "program first  section xdp  xdp  35 slots\n\tfunctions middle, leaf, shared\n\tmaps subprogr.bss\n" in done.stdout
+    assert "map subprogr.bss  array  key 4  value 32  entries 1  flags 0x400\n" in done.stdout
+    assert "variable trace  subprogr.bss + 0  32 bytes\n" in done.stdout
+
+
+@pytest.mark.parametrize("target", ["bpf", "bpfeb"])
+def test_show_as_json(target: str) -> None:
+    done = purebpf("object", "show", str(built("map_of_maps", target)), "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    (program,) = found["programs"]
+    assert (program["name"], program["section"], program["type"], program["slots"]) == ("nested", "xdp", "xdp", 57)
+    assert program["maps"] == ["filled", "table", "rings", "empty"]
+    maps = {each["name"]: each for each in found["maps"]}
+    inner = {"type": "hash", "key_size": 8, "value_size": 16, "max_entries": 8, "flags": 0}
+    assert maps["third"] == {"name": "third", **inner}
+    assert maps["table"]["inner"] == inner and maps["table"]["type"] == "hash_of_maps"
+    assert [entry["holds"] for entry in maps["filled"]["entries"]] == ["first", "second", "first"]
+
+
+def test_show_tells_what_is_optional_and_what_the_kernel_must_have() -> None:
+    assert "program asked_for  section xdp  xdp  2 slots  optional\n" in purebpf("object", "show", str(built("optional"))).stdout
+    assert "\texterns bpf_rcu_read_lock, bpf_rcu_read_unlock\n" in purebpf("object", "show", str(built("kfuncs"))).stdout
+
+
+def test_what_is_no_object_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x.o").write_text("no object")
+    done = purebpf("object", "show", str(tmp_path / "x.o"))
+    assert done.returncode == 1 and "is no ELF file" in done.stderr and not done.stdout
+
+
+@pytest.mark.kernel
+def test_relocate_prints_programs_as_this_kernel_gets_them() -> None:
+    done = purebpf("object", "relocate", str(built("core_many")))
+    assert done.returncode == 0, done.stderr
+    found = {name: bytes.fromhex(code) for word, name, code in map(str.split, done.stdout.splitlines()) if word == "PROG"}
+    assert list(found) == ["one", "two", "three"]
+    assert all(decode(code, sys.byteorder)[-1].opcode == 0x95 for code in found.values())
+    assert len(found["two"]) > len(found["one"])
+
+
+def test_relocate_wants_this_machines_byte_order() -> None:
+    done = purebpf("object", "relocate", str(built("packets", "bpfeb" if sys.byteorder == "little" else "bpfel")))
+    assert done.returncode == 1 and "-endian machines" in done.stderr and not done.stdout

@@ -1,0 +1,121 @@
+"""Objects are to us what they are to libbpf: the same programs and maps, and the same instructions for this kernel.
+
+Where we differ, `EXPLAINED` says why; a difference that is not there any more has to leave that list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.elf import corpus, libbpf, ours
+from tests.elf.explained import EXPLAINED, Difference
+from tests.elf.libbpf import Judged
+
+pytestmark = pytest.mark.kernel
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    name: str
+    path: Path
+    theirs: Judged
+    mine: Judged
+
+
+@pytest.fixture(scope="module")
+def objects() -> list[Object]:
+    """Everything that can be had here, judged by libbpf and by us."""
+    try:
+        found = dict(corpus.everything())
+        judged = libbpf.judged(found.values())
+    except corpus.Missing as missing:
+        pytest.skip(str(missing))
+    if not found:
+        pytest.skip("there is neither a clang nor Debian's packages")
+    others = [name for name in found if name.endswith("-eb.elf")]  # of the other byte order: libbpf reads none of them
+    assert all(judged[found.pop(name)].refused for name in others)
+    return [Object(name, path, judged[path], ours.of(path)) for name, path in found.items()]
+
+
+@pytest.fixture(scope="module")
+def both(objects: list[Object]) -> list[Object]:
+    """Those that both of us read."""
+    return [each for each in objects if not each.theirs.refused and not each.mine.refused]
+
+
+def expect(aspect: str, found: Iterator[tuple[str, str, str]], there: list[Object]) -> None:
+    """The differences of an aspect, as (object, what, text), are those that are explained."""
+    seen: dict[Difference, str] = {}
+    for name, what, text in found:
+        seen.setdefault(Difference(ours.without_level(name), aspect, what), f"{name}: {what}: {text}")
+    sources = {ours.without_level(each.name) for each in there}
+    known = {each for each in EXPLAINED if each.aspect == aspect and each.object in sources}
+    unexplained = [text for difference, text in seen.items() if difference not in known]
+    assert not unexplained, "\n".join(unexplained)
+    assert not known - seen.keys(), f"no difference any more: {known - seen.keys()}"
+
+
+def test_there_are_a_hundred_objects(objects: list[Object]) -> None:
+    if not any(each.name.endswith("-v3") for each in objects):
+        pytest.skip("without clang there are only Debian's")
+    assert sum(not each.theirs.refused for each in objects) >= 100
+
+
+def test_the_same_objects_are_read(objects: list[Object]) -> None:
+    def refusals() -> Iterator[tuple[str, str, str]]:
+        for each in objects:
+            if bool(each.theirs.refused) != bool(each.mine.refused):
+                who = "libbpf" if each.theirs.refused else "purebpf"
+                yield each.name, who, each.theirs.said or each.mine.said
+
+    expect("refused by", refusals(), objects)
+
+
+def test_the_other_byte_order_makes_no_difference() -> None:
+    """Objects that there are in both have the same maps and programs; libbpf reads one of them only."""
+    there, names = dict(corpus.everything()), {}
+    with suppress(corpus.Missing):
+        there |= corpus.compiled(corpus.big())
+    for name in there:
+        if name.endswith("-eb.elf") or "-bpfeb-" in name:
+            names[name] = name.replace("-eb.elf", "-el.elf").replace("-bpfeb-", "-bpf-")
+    if not names:
+        pytest.skip("there is neither a clang nor Debian's packages")
+    for name, twin in names.items():
+        if twin in there:
+            mine, its = ours.of(there[name]), ours.of(there[twin])
+            for program in (*mine.programs.values(), *its.programs.values()):
+                program.slots = 0  # bit fields and byte swaps take more in one of them
+            assert (mine.maps, mine.programs, bool(mine.refused)) == (its.maps, its.programs, bool(its.refused)), name
+
+
+def test_maps_are_the_same(both: list[Object]) -> None:
+    def maps() -> Iterator[tuple[str, str, str]]:
+        for each in both:
+            for name in dict.fromkeys([*each.theirs.maps, *each.mine.maps]):
+                theirs, mine = each.theirs.maps.get(name), each.mine.maps.get(name)
+                if theirs != mine:
+                    yield each.name, name, f"libbpf: {theirs}, purebpf: {mine}"
+
+    expect("map", maps(), both)
+
+
+def test_programs_are_the_same(both: list[Object]) -> None:
+    def programs() -> Iterator[tuple[str, str, str]]:
+        for each in both:
+            for name in dict.fromkeys([*each.theirs.programs, *each.mine.programs]):
+                theirs, mine = (side.programs.get(name) for side in (each.theirs, each.mine))
+                if theirs is None or mine is None:
+                    yield each.name, name, "purebpf has it only" if theirs is None else "libbpf has it only"
+                    continue
+                for field in ("section", "type", "attach_type", "slots", "autoload"):
+                    if getattr(theirs, field) != getattr(mine, field):
+                        text = f"libbpf: {getattr(theirs, field)}, purebpf: {getattr(mine, field)}"
+                        yield each.name, f"{name}.{field}", text
+
+    expect("program", programs(), both)
