@@ -46,8 +46,10 @@ def test_show_as_json(target: str) -> None:
 
 
 def test_show_tells_what_is_optional_and_what_the_kernel_must_have() -> None:
-    assert "program asked_for  section xdp  xdp  2 slots  optional\n" in purebpf("object", "show", str(built("optional"))).stdout
-    assert "\texterns bpf_rcu_read_lock, bpf_rcu_read_unlock\n" in purebpf("object", "show", str(built("kfuncs"))).stdout
+    done = purebpf("object", "show", str(built("optional")))
+    assert "program asked_for  section xdp  xdp  2 slots  optional\n" in done.stdout
+    done = purebpf("object", "show", str(built("kfuncs")))
+    assert "\texterns bpf_rcu_read_lock, bpf_rcu_read_unlock\n" in done.stdout
 
 
 def test_what_is_no_object_is_told(tmp_path: Path) -> None:
