@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 
 from purebpf.btf.reader import Btf
 from purebpf.btf.types import DataSec, Func, Linkage, Type, Var, Void
@@ -50,7 +49,8 @@ class LinkError(Error):
 
 
 class Part:
-    """One object: `name` stands for it in errors. `types` are those of its BTF by number, 0 is None."""
+    """One object: `name` stands for it in errors. `types` are those of its BTF, from number 1 on; `kept` the places of the
+    sections that go into the result; `declared` and `homes` tell where global names are."""
 
     def __init__(self, name: str, elf: ElfObject) -> None:
         self.name, self.elf = name, elf
@@ -58,6 +58,7 @@ class Part:
         self.btf = self._btf()
         self.types: list[Type] = [type for _, type in self.btf] if self.btf else []
         self.ext = self._ext()
+        self.declared, self.homes = self._declared(), self._homes()
         self.kept = frozenset(place for place, section in enumerate(elf.sections) if is_kept(section))
         _check_sections(self)
         _check_symbols(self)
@@ -86,8 +87,7 @@ class Part:
             raise LinkError(f"{self.name}: it has a .BTF.ext, but no .BTF that tells what the numbers there are")
         return ext.read(raw, self.btf, f"{self.name}: {BTF_EXT}")
 
-    @cached_property
-    def declared(self) -> dict[str, int]:
+    def _declared(self) -> dict[str, int]:
         """The numbers of functions and variables that are not static, by name: those inside a data section before others."""
         found: dict[str, int] = {}
         inside = {row.type for type in self.types if isinstance(type, DataSec) for row in type.variables}
@@ -99,8 +99,7 @@ class Part:
                     found[type.name] = number
         return found
 
-    @cached_property
-    def homes(self) -> dict[int, str]:
+    def _homes(self) -> dict[int, str]:
         """The data section that a variable or function is in, by its number."""
         found: dict[int, str] = {}
         for number, type in enumerate(self.types, 1):

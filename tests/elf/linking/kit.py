@@ -85,7 +85,7 @@ class Seen:
     def __init__(self, path: Path) -> None:
         self.elf: ElfObject = container.read(path.read_bytes())
         self.btf = Btf(self.content(".BTF"))
-        self.ext = ext.read(self.content(".BTF.ext"), self.btf)
+        self.ext = ext.read(self.content(".BTF.ext"), self.btf) if self.elf.section(".BTF.ext") is not None else ext.Ext()
 
     def content(self, section: str) -> bytes:
         place = self.elf.section(section)
