@@ -70,10 +70,20 @@ def judged(paths: Iterable[Path]) -> dict[Path, Judged]:
     """What libbpf says of objects. Raises Missing."""
     wanted, found = list(dict.fromkeys(paths)), {}
     for at in range(0, len(wanted), AT_ONCE):
-        command = [str(dumper()), *map(str, wanted[at : at + AT_ONCE])]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=600, check=True)
-        found.update(_parsed(done.stdout))
+        found.update(_judged(wanted[at : at + AT_ONCE]))
     return found
+
+
+def _judged(paths: list[Path]) -> dict[Path, Judged]:
+    """What libbpf says of a few objects; one that it dies of is refused with the number of the signal, negative."""
+    command = [str(dumper()), *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=600)
+    if done.returncode < 0:
+        if len(paths) == 1:
+            return {paths[0]: Judged(refused=done.returncode)}
+        return {path: each for one in paths for path, each in _judged([one]).items()}
+    done.check_returncode()
+    return _parsed(done.stdout)
 
 
 def _parsed(text: str) -> dict[Path, Judged]:
