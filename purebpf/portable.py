@@ -7,7 +7,6 @@ It is purebpf's own form; nothing else reads it.
 
 from __future__ import annotations
 
-import json
 import os
 from enum import IntEnum
 
@@ -49,18 +48,24 @@ NAMED_ENUMS = {one.__name__: one for one in ENUMS}
 
 def dumps(spec: CollectionSpec) -> str:
     """The spec as text."""
+    import json  # here, since `packed.py` needs none
+
     plain = {
         "purebpf": FORM,
         "programs": {name: _program(program) for name, program in spec.programs.items()},
         "maps": {name: _plain(map) for name, map in spec.maps.items()},
         "variables": {name: _plain(variable) for name, variable in spec.variables.items()},
         **({"types": _plain(spec.types)} if spec.types else {}),
+        **({"name": spec.name} if spec.name else {}),
+        **({"byte_order": spec.byte_order} if spec.byte_order else {}),
     }
     return json.dumps(plain, indent=1) + "\n"
 
 
 def loads(text: str) -> CollectionSpec:
     """The spec that `dumps` made a text of. Raises Error for any other text."""
+    import json
+
     try:
         plain = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -73,6 +78,8 @@ def loads(text: str) -> CollectionSpec:
             {name: _expect(MapSpec, map) for name, map in plain["maps"].items()},
             {name: _expect(VariableSpec, variable) for name, variable in plain["variables"].items()},
             _expect(tuple, plain.get("types", [])),
+            _expect(str, plain.get("name", "")),
+            _expect(str, plain.get("byte_order", "")),
         )
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise Error(f"this program was made by another purebpf, or is damaged: {type(error).__name__}: {error}") from None

@@ -19,6 +19,7 @@ COMMANDS = {  # name: module in this package that has a click command of that na
     "disasm": "disasm",
     "explain": "explain",
     "features": "features",
+    "gen": "gen",
     "link": "link",
     "map": "map",
     "object": "object",

@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from types import FunctionType, MethodType
 from typing import Any, Protocol, TypeVar, dataclass_transform, overload
 
+from purebpf.data import replace
 from purebpf.engine import Engine, EngineMap
 from purebpf.errors import Error, NotLoaded
 from purebpf.lang import declaring
 from purebpf.lang.map_types import section_types
 from purebpf.lang.maps import KEY32, MapDeclaration
 from purebpf.lang.records import lay_out
-from purebpf.lang.types import ArrayType, Field, KernelType, StructType, Type, encode_bits, kept_fields
+from purebpf.lang.types import ArrayType, Field, KernelType, StructType, Type, bits_of, encode_bits, kept_fields
 from purebpf.spec import MapSpec, VariableSpec
 from purebpf.tables.enums import MapType
 
@@ -190,7 +191,7 @@ def put(data: bytearray | memoryview, offset: int, field: Field, value: Any) -> 
     start, end = offset + field.offset, offset + field.offset + field.type.size
     if field.bits:
         unit = bytearray(data[start:end])
-        encode_bits(unit, Field(field.name, field.type, 0, field.bits, field.shift), value)
+        encode_bits(unit, replace(field, offset=0), value)
         data[start:end] = unit
     else:
         data[start:end] = field.type.encode(_plain(value))
@@ -219,7 +220,7 @@ class RecordView:
             return _of_the_class(self, layout, name)
         field = _field(self, name)
         value = value_at(data, offset + field.offset, field.type, f"{path}.{name}")
-        return value >> field.shift & ((1 << field.bits) - 1) if field.bits else value
+        return bits_of(value, field) if field.bits else value
 
     def __setattr__(self, name: str, value: Any) -> None:
         data, offset, _, path = self.__bpf_place__
@@ -291,6 +292,7 @@ class ArrayView(Sequence[Any]):
         except (TypeError, ValueError) as error:
             raise type(error)(f"{path}[{at}]: {error}") from None
         data.writable(path)[start : start + len(encoded)] = encoded
+        data.assigned(path)
 
     def __copy__(self) -> list[Any]:
         data, offset, layout, path = self.__bpf_place__

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from purebpf.lang.types import BoolType, IntType, KernelType, StructType, Type
+from purebpf.lang.types import BoolType, EnumType, IntType, StructType, Type
 
 LETTERS = {8: "b", 16: "h", 32: "i", 64: "q"}
 Encoder = Callable[[Any], bytes]
@@ -25,7 +25,7 @@ def letter(layout: Type) -> str | None:
     """What `struct` calls a type that it reads as it is; None for others."""
     if isinstance(layout, BoolType):
         return "?"
-    plain = isinstance(layout, IntType) and not isinstance(layout, KernelType) and (not layout.big or layout.bits == 8)
+    plain = isinstance(layout, IntType) and not isinstance(layout, EnumType) and (not layout.big or layout.bits == 8)
     return _code(layout)[1:] if plain and isinstance(layout, IntType) else None
 
 
@@ -47,6 +47,8 @@ def encoder(layout: Type) -> Encoder:
 def decoder(layout: Type) -> Decoder:
     """A function that gives the value of bytes."""
     match layout:
+        case EnumType():
+            return layout.decode
         case IntType():
             unpack = struct.Struct(_code(layout)).unpack
             return lambda data: unpack(data)[0]
@@ -61,7 +63,7 @@ def _of_record(layout: StructType) -> Decoder:
     if not layout.values or any(field.bits for field in layout.values):
         return layout.decode
     record, new = layout.record, object.__new__
-    if all(isinstance(field.type, IntType) and not field.type.big for field in layout.values):
+    if all(letter(field.type) is not None and isinstance(field.type, IntType) for field in layout.values):
         whole = struct.Struct(_format(layout))
         names = [field.name for field in layout.values]
 
@@ -87,7 +89,7 @@ def _format(layout: StructType) -> str:
     """The record of integers for `struct`, holes skipped."""
     code, at = "<", 0
     for field in layout.values:
-        assert isinstance(field.type, IntType) and not isinstance(field.type, KernelType)
+        assert isinstance(field.type, IntType)
         code += "x" * (field.offset - at) + _code(field.type)[1:]
         at = field.offset + field.type.size
     return code + "x" * (layout.size - at)

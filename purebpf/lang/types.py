@@ -56,6 +56,26 @@ class IntType:
 
 
 @data
+class EnumType(IntType):
+    """An integer of which some values have names, the members of an `IntEnum`; any other is a plain integer."""
+
+    names: Any = None
+
+    def __str__(self) -> str:
+        return str(self.names.__name__)
+
+    def decode(self, data: bytes) -> Any:
+        number = int.from_bytes(data, "big" if self.big else "little", signed=self.signed)
+        return self.named(number)
+
+    def named(self, number: int) -> Any:
+        try:
+            return self.names(number)
+        except ValueError:
+            return number
+
+
+@data
 class BoolType:
     """One byte, 0 or 1."""
 
@@ -187,7 +207,8 @@ class KernelType:
 
 @data
 class Field:
-    """A member of a record. A bit field has `bits` > 0 and starts at bit `shift` of the integer at `offset`."""
+    """A member of a record. A bit field has `bits` > 0 and starts at bit `shift` of the integer at `offset`; it has a sign if
+    it is `signed`, as C's may be."""
 
     name: str
     type: Type
@@ -196,11 +217,13 @@ class Field:
     shift: int = 0
     default: Any = None
     required: bool = False
+    signed: bool = False
 
 
 @data(eq=False)
 class StructType:
-    """A record declared with `@bpf.struct` or, with all fields at offset 0, `@bpf.union`; `record` is the class."""
+    """A record declared with `@bpf.struct` or `@bpf.union`; `record` is the class. One that is a `union` has fields that share
+    bytes, and keeps its value as bytes."""
 
     name: str
     fields: tuple[Field, ...]
@@ -251,9 +274,7 @@ class StructType:
             return value
         for field in self.values:
             item = field.type.decode(data[field.offset : field.offset + field.type.size])
-            if field.bits:
-                item = item >> field.shift & ((1 << field.bits) - 1)
-            setattr(value, field.name, item)
+            setattr(value, field.name, bits_of(item, field) if field.bits else item)
         return value
 
     def zero(self) -> Any:
@@ -263,13 +284,22 @@ class StructType:
 Type = IntType | BoolType | CharsType | BytesType | ArrayType | StructType | KernelType
 
 
+def bits_of(unit: int, field: Field) -> Any:
+    """A bit field's value, from that of the integer that holds it."""
+    value = unit >> field.shift & ((1 << field.bits) - 1)
+    if field.signed and value >> field.bits - 1:
+        value -= 1 << field.bits
+    return field.type.named(value) if isinstance(field.type, EnumType) else value
+
+
 def encode_bits(data: bytearray, field: Field, value: int) -> None:
     """Write a bit field's value into the record's bytes."""
-    if not 0 <= value < 1 << field.bits:
-        raise ValueError(f"{value} does not fit {field.bits} bits")
+    mask, low = (1 << field.bits) - 1, -(1 << field.bits - 1) if field.signed else 0
+    if not low <= value <= low + mask:
+        raise ValueError(f"{value} does not fit {field.bits} bits{' with a sign' if field.signed else ''}")
     end = field.offset + field.type.size
     unit = int.from_bytes(data[field.offset : end], "little")
-    unit = unit & ~(((1 << field.bits) - 1) << field.shift) | value << field.shift
+    unit = unit & ~(mask << field.shift) | (value & mask) << field.shift
     data[field.offset : end] = unit.to_bytes(field.type.size, "little")
 
 

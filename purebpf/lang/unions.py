@@ -12,7 +12,7 @@ from purebpf.data import replace
 from purebpf.lang import declaring
 from purebpf.lang.data import RecordView, put, refuse_kept, value_at
 from purebpf.lang.records import Dtype, lay_out, record_class, refuse_plain
-from purebpf.lang.types import Field, StructType
+from purebpf.lang.types import Field, StructType, bits_of
 
 C = TypeVar("C", bound=type)
 
@@ -41,8 +41,8 @@ def union(cls: C, /) -> C:
     layout = StructType(cls.__name__, flat, size, align, made, union=True)
     made.__bpf_type__ = layout  # type: ignore[attr-defined]
     for field in flat:
-        setattr(made, field.name, _Attribute(field))
-    for name, method in _METHODS.items():
+        setattr(made, field.name, Attribute(field))
+    for name, method in METHODS.items():
         if name not in vars(cls):
             setattr(made, name, method)
     return made  # type: ignore[return-value]
@@ -66,8 +66,8 @@ class _Shared:
         pass
 
 
-class _Attribute:
-    """A field of a union, as an attribute."""
+class Attribute:
+    """A field of a record that keeps its bytes, as an attribute."""
 
     def __init__(self, field: Field) -> None:
         self.field = field
@@ -76,8 +76,8 @@ class _Attribute:
         if owner is None:
             return self
         field = self.field
-        value = value_at(_Shared(owner.__bpf_bytes__), 0, field.type, f"{type(owner).__name__}.{field.name}")
-        return value & ((1 << field.bits) - 1) if field.bits else value
+        value = value_at(_Shared(owner.__bpf_bytes__), field.offset, field.type, f"{type(owner).__name__}.{field.name}")
+        return bits_of(value, field) if field.bits else value
 
     def __set__(self, owner: Any, value: Any) -> None:
         try:
@@ -125,7 +125,7 @@ def _from_bytes(cls: Any, data: bytes) -> Any:
     return value
 
 
-_METHODS: dict[str, Any] = {
+METHODS: dict[str, Any] = {
     "__init__": _init,
     "__repr__": _repr,
     "__eq__": _eq,

@@ -1,0 +1,72 @@
+"""`purebpf gen`: write a package, or a Go file, with programs inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "-o", "folder", metavar="DIR", required=True, type=click.Path(file_okay=False, path_type=Path), help="The package's folder."
+)
+@click.option("--name", "names", metavar="NAME", multiple=True, help="The class for a source; again for the next one.")
+@click.option(
+    "--type", "types", metavar="[RING=]TYPE", multiple=True, help="A struct or enum to have too; or that RING's records are."
+)
+@click.option("--check", is_flag=True, help="Write nothing; show what would change, and exit with 1 if anything would.")
+@click.option("--go", is_flag=True, help="Write the Go file that bpf2go would, and the object.")
+@click.option("--go-package", metavar="NAME", help="The Go package.  [default: the folder's name]")
+@click.option("--cpu", type=click.IntRange(1, 4), help="Instruction set level for Python sources.")
+@click.option("--kernel", metavar="VERSION", help="Compile Python sources for this kernel and all later ones, such as 5.10.")
+@click.option("--btf", metavar="FILE", default="", help="Compile by the types of the kernel in FILE, not of the running one.")
+@click.option(
+    "--embed-btf", "kernels", metavar="FILE", multiple=True, type=FILE, help="Types of a kernel without BTF, named RELEASE.btf."
+)
+@click.option("--depfile", metavar="FILE", type=FILE, help="Write a rule of make with all files that the package is made of.")
+def gen(
+    sources: tuple[Path, ...],
+    folder: Path,
+    names: tuple[str, ...],
+    types: tuple[str, ...],
+    check: bool,
+    go: bool,
+    go_package: str | None,
+    cpu: int | None,
+    kernel: str | None,
+    btf: str,
+    kernels: tuple[Path, ...],
+    depfile: Path | None,
+) -> None:
+    """Write a package with the programs of SOURCES inside.
+
+    SOURCES are Python files with programs, or object files. The package needs purebpf to load its programs, and no compiler. It
+    has a class for each source, and classes for what the maps and variables hold.
+    """
+    from purebpf.packaging.package import depfile as rule_of
+    from purebpf.packaging.package import differences, package, write
+    from purebpf.packaging.settings import Settings
+
+    settings = Settings(sources, names, types, cpu, kernel, btf, kernels)
+    read = settings.read()
+    if go:
+        from purebpf.packaging.go import go_files
+
+        files = go_files(read, go_package or folder.resolve().name, list(names))
+    else:
+        files = package(read, settings.kernel_types())
+    if check:
+        found = list(differences(files, folder))
+        for line in found:
+            click.echo(line)
+        if found:
+            raise SystemExit(1)
+        return
+    write(files, folder)
+    if depfile is not None:
+        depfile.write_text(rule_of(files, folder, read, list(kernels)))
+    click.echo(f"wrote {folder}: {', '.join(source.name for source in read)}", err=True)

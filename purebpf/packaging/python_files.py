@@ -1,0 +1,73 @@
+"""Python files with programs: imported to get at the programs, which are compiled together."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from purebpf.collection import compile_together
+from purebpf.errors import Error
+from purebpf.held import with_entries, with_tables
+from purebpf.program import Program
+from purebpf.spec import CollectionSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from purebpf.compiler.options import Options
+    from purebpf.lang.maps import MapDeclaration
+
+
+def module_of(path: Path) -> ModuleType:
+    """The file as a module; its main block does not run. Raises Error for what is no Python file, or not well written."""
+    name = f"purebpf_file_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise Error(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise Error(f"{path}:{error.lineno}: {error.msg}") from None
+    finally:
+        sys.path.pop(0)
+    return module
+
+
+def programs_of(path: Path) -> dict[str, Program]:
+    """The programs that a file defines, by the name they have there; its main block does not run."""
+    module = module_of(path)
+    found = {name: value for name, value in vars(module).items() if isinstance(value, Program)}
+    if not found:
+        raise Error(f"{path} defines no program: decorate a function, with @bpf.xdp for example")
+    return found
+
+
+def neighbours(path: Path) -> list[Path]:
+    """The files of all modules that are imported now and lie in the file's folder or below: what it may be made of."""
+    import sysconfig
+
+    folder = path.resolve().parent
+    packages = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")}
+    files = {Path(file).resolve() for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
+    near = {file for file in files if file.is_relative_to(folder) and file.suffix == ".py"}
+    return sorted(file for file in near if not any(file.is_relative_to(each) for each in packages))
+
+
+def compiled(programs: dict[str, Program], options: Options | None = None) -> tuple[CollectionSpec, dict[str, MapDeclaration]]:
+    """Programs as one spec, with what their tables of programs and maps hold before they are loaded, and the declarations of
+    the maps. Raises CompileError, and Error for a program that replaces a part of another."""
+    if options is not None:
+        for program in programs.values():
+            program.options = options
+    everything = with_tables(programs.values(), Program.compiled)
+    for program in everything:
+        if program.replaces is not None:
+            what = f"`{program.name}` replaces a part of `{program.replaces.name}` once that is loaded"
+            raise Error(f"{what}: keep it in Python, a package cannot tell that")
+    spec, declarations, names = compile_together(everything, Program.compiled)
+    return with_entries(spec, declarations, names), declarations

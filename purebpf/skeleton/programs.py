@@ -1,0 +1,129 @@
+"""A program of a package: loaded together with the others, run and attached by itself."""
+
+from __future__ import annotations
+
+from purebpf.errors import Error, Unsupported
+from purebpf.tables.enums import AttachType, ProgramType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from purebpf.engine import EngineLink, EngineProgram, RunResult
+    from purebpf.skeleton.base import Skeleton
+    from purebpf.spec import ProgramSpec
+
+CGROUP = tuple(type for type in ProgramType if type.name.startswith("CGROUP_"))
+TARGETS: dict[ProgramType, tuple[str, ...]] = {  # what `attach` takes without a name
+    ProgramType.XDP: ("interface",),
+    ProgramType.SCHED_CLS: ("interface",),
+    ProgramType.SOCKET_FILTER: ("socket",),
+    ProgramType.SK_REUSEPORT: ("socket",),
+    ProgramType.SK_LOOKUP: ("netns",),
+    ProgramType.FLOW_DISSECTOR: ("netns",),
+    ProgramType.SOCK_OPS: ("cgroup",),
+    **dict.fromkeys(CGROUP, ("cgroup",)),
+    **dict.fromkeys((ProgramType.SK_MSG, ProgramType.SK_SKB), ("map",)),
+    **dict.fromkeys(
+        (ProgramType.LWT_IN, ProgramType.LWT_OUT, ProgramType.LWT_XMIT, ProgramType.LWT_SEG6LOCAL),
+        ("destination", "interface"),
+    ),
+}
+BY_THEMSELVES = (  # those whose section may name what they attach to
+    ProgramType.KPROBE,
+    ProgramType.TRACEPOINT,
+    ProgramType.RAW_TRACEPOINT,
+    ProgramType.RAW_TRACEPOINT_WRITABLE,
+    ProgramType.TRACING,
+    ProgramType.LSM,
+)
+NEVER = (ProgramType.SYSCALL, ProgramType.STRUCT_OPS, ProgramType.EXT, ProgramType.SCHED_ACT, ProgramType.LIRC_MODE2)
+IN_MAPS = (AttachType.XDP_DEVMAP, AttachType.XDP_CPUMAP)
+
+
+class Program:
+    """A program by its name; `spec` is the program as data."""
+
+    def __init__(self, skeleton: Skeleton, spec: ProgramSpec) -> None:
+        self._skeleton, self.spec, self.name = skeleton, spec, spec.name
+
+    @property
+    def loaded(self) -> EngineProgram:
+        """The live program. Raises NotLoaded."""
+        return self._skeleton.loaded_program(self.name)
+
+    @property
+    def info(self) -> Any:
+        """What the kernel tells of it: id, tag, sizes, run counts. Raises NotLoaded, and Unsupported in the virtual machine."""
+        found = getattr(self.loaded, "info", None)
+        if found is None:
+            raise Unsupported(f"`{self.name}` is loaded in the virtual machine, which keeps no such account of its programs")
+        return found
+
+    def run(self, packet: bytes | None = None, ctx: object = None, *, repeat: int = 1) -> RunResult:
+        """Run it on a packet and/or a context, `repeat` times: by the kernel's test-run, or in the virtual machine. `ctx` is
+        the context's bytes, its fields by name, or a record. Loads the package's programs where they are not loaded yet."""
+        self._skeleton.load_once()
+        return self.loaded.run(data=packet, context=self._context(packet, ctx), repeat=repeat)
+
+    def _context(self, packet: bytes | None, ctx: Any) -> bytes | None:
+        if ctx is None or isinstance(ctx, bytes | bytearray | memoryview):
+            return None if ctx is None else bytes(ctx)
+        if hasattr(ctx, "to_bytes") and not isinstance(ctx, int):
+            record: bytes = ctx.to_bytes()
+            return record
+        if not hasattr(ctx, "items"):
+            raise Error(f'`ctx` is bytes, a record or fields by name (ctx={{"mark": 5}}), not {ctx!r}')
+        from purebpf.lang.given import built
+        from purebpf.lang.network_types import all_kinds
+
+        fitting = (kind for kind in all_kinds().values() if kind.type is self.spec.type)
+        kinds = sorted(fitting, key=lambda kind: kind.attach is not self.spec.attach_type)
+        return built(kinds[0], self.spec.attach_to, ctx, packet)
+
+    def attach(self, *target: object, **options: object) -> EngineLink:
+        """Attach it, and load the package's programs where they are not loaded yet. What to attach to depends on the type: an
+        interface for XDP and TC, a cgroup's folder, a socket ...; nothing for those that name it themselves. It is detached
+        when the link is closed, or the package's programs are."""
+        names = TARGETS.get(self.spec.type, ())
+        if len(target) > len(names):
+            takes = " and ".join(names) or "its hook alone"
+            raise Error(f"`{self.name}`, a program of type {self.type_name}, attaches to {takes}, not to {len(target)} things")
+        return self._skeleton.attach_program(self.name, dict(zip(names, target, strict=False)) | options)
+
+    @property
+    def type_name(self) -> str:
+        return self.spec.type.name.lower()
+
+    @property
+    def needs_target(self) -> bool:
+        """Whether it cannot be attached without being told to what."""
+        return self.spec.type not in BY_THEMSELVES or not (
+            self.spec.attach_to or self.spec.attach_type in (AttachType.TRACE_ITER,)
+        )
+
+    @property
+    def attachable(self) -> bool:
+        """Whether something calls it that it can be attached to; not those that others call, or that are run."""
+        return self.spec.type not in NEVER and self.spec.attach_type not in IN_MAPS
+
+    def usage(self) -> str:
+        """How it is told what to attach to."""
+        name, targets = self.name, TARGETS.get(self.spec.type, ())
+        if len(targets) > 1:
+            return f"attach({name}=({', '.join(targets)}))"
+        return f"attach({name}={targets[0].upper() if targets else '{option: value}'})"
+
+    def __repr__(self) -> str:
+        return f"<{self.type_name} program {self.name}{', loaded' if self._skeleton.is_loaded else ''}>"
+
+
+def options_of(program: Program, given: Any) -> dict[str, object]:
+    """What `attach(name=...)` was given, as options."""
+    names = TARGETS.get(program.spec.type, ())
+    if hasattr(given, "items"):
+        return dict(given)
+    values = given if isinstance(given, tuple) else (given,)
+    if len(values) > len(names):
+        raise Error(f"`{program.name}`, a program of type {program.type_name}, takes its options by name: {{'option': value}}")
+    return dict(zip(names, values, strict=False))
