@@ -1,7 +1,6 @@
 """Object files to read: our own C compiled by clang, pairs joined by bpftool, and those that Debian's packages hold.
 
 What is made or fetched once is kept in `$XDG_CACHE_HOME/purebpf/objects` (or under `~/.cache`), by what it was made of.
-Debian's packages come by `apt-get download`, which checks signatures and installs nothing.
 """
 
 from __future__ import annotations
@@ -17,17 +16,14 @@ from functools import cache
 from pathlib import Path
 
 from bench.size import clang
+from tests.elf.debian import Missing as Missing
+from tests.elf.debian import fetched
 
 HERE = Path(__file__).parent
 SOURCES = HERE / "c"
 PAIRS = Path(clang.__file__).parent / "pairs"
 FLAGS = (*clang.FLAGS[:1], "-Wno-visibility", "-Wno-unused-variable", "-Wno-unused-const-variable", "-Wno-unused-function")
 LEVELS = (1, 2, 3, 4)
-PACKAGES = ("golang-github-cilium-ebpf-dev", "libxdp1")
-
-
-class Missing(Exception):
-    """A tool or a package that is not to be had here; the text says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,35 +114,7 @@ def linked() -> dict[str, Path]:
 @cache
 def debian() -> dict[str, Path]:
     """The objects in Debian's packages. Raises Missing."""
-    for package in PACKAGES:
-        if not (folder() / "debian" / package).exists():
-            _fetch(package)
-    return {
-        f"{path.parent.name}-{path.name}": path
-        for package in PACKAGES
-        for path in sorted((folder() / "debian" / package).rglob("*"))
-        if path.suffix in (".o", ".elf")
-    }
-
-
-def _fetch(package: str) -> None:
-    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
-        raise Missing(f"this is no Debian: apt-get is needed to fetch {package}")
-    place = folder() / "debian"
-    new = place / f"{package}.{os.getpid()}"
-    new.mkdir(parents=True)
-    try:
-        done = subprocess.run(
-            ["apt-get", "download", package], cwd=new, capture_output=True, text=True, timeout=120, check=False
-        )
-        if done.returncode:
-            raise Missing(f"apt-get cannot fetch {package}: {(done.stderr or done.stdout).strip().splitlines()[-1:]}")
-        (archive,) = new.glob("*.deb")
-        subprocess.run(["dpkg-deb", "-x", str(archive), str(new)], check=True)
-        archive.unlink()
-        new.rename(place / package)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+    return fetched(folder() / "debian")
 
 
 def everything() -> Iterator[tuple[str, Path]]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -66,22 +67,23 @@ def dumper() -> Path:
     return path
 
 
-def judged(paths: Iterable[Path]) -> dict[Path, Judged]:
-    """What libbpf says of objects. Raises Missing."""
+def judged(paths: Iterable[Path], btf: Path | None = None) -> dict[Path, Judged]:
+    """What libbpf says of objects, with CO-RE for the types of the kernel in a file, or the running one's. Raises Missing."""
+    environment = os.environ | ({"TARGET_BTF": str(btf)} if btf else {})
     wanted, found = list(dict.fromkeys(paths)), {}
     for at in range(0, len(wanted), AT_ONCE):
-        found.update(_judged(wanted[at : at + AT_ONCE]))
+        found.update(_judged(wanted[at : at + AT_ONCE], environment))
     return found
 
 
-def _judged(paths: list[Path]) -> dict[Path, Judged]:
+def _judged(paths: list[Path], environment: dict[str, str]) -> dict[Path, Judged]:
     """What libbpf says of a few objects; one that it dies of is refused with the number of the signal, negative."""
     command = [str(dumper()), *map(str, paths)]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=600)
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=600, env=environment)
     if done.returncode < 0:
         if len(paths) == 1:
             return {paths[0]: Judged(refused=done.returncode)}
-        return {path: each for one in paths for path, each in _judged([one]).items()}
+        return {path: each for one in paths for path, each in _judged([one], environment).items()}
     done.check_returncode()
     return _parsed(done.stdout)
 

@@ -38,6 +38,12 @@ def of(path: Path) -> Judged:
     return found
 
 
+def asks_for_types(path: Path) -> bool:
+    """Whether a program of the object has CO-RE relocations."""
+    spec = read(path)
+    return not isinstance(spec, str) and any(program.relocations for program in spec.programs.values())
+
+
 @cache
 def relocated(path: Path) -> dict[str, str]:
     """Each program's instructions for this kernel in hexadecimal, or why there are none."""

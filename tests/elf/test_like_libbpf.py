@@ -5,6 +5,8 @@ Where we differ, `EXPLAINED` says why; a difference that is not there any more h
 
 from __future__ import annotations
 
+import gzip
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from purebpf.btf.reader import Btf
+from purebpf.isa.codec import encode
+from purebpf.relocate import relocated
 from tests.elf import corpus, libbpf, ours
 from tests.elf.explained import EXPLAINED, Difference
 from tests.elf.libbpf import Judged
@@ -119,3 +124,26 @@ def test_programs_are_the_same(both: list[Object]) -> None:
                         yield each.name, f"{name}.{field}", text
 
     expect("program", programs(), both)
+
+
+def test_instructions_for_another_kernel_are_the_same(objects: list[Object], tmp_path: Path) -> None:
+    """CO-RE for the types of the kernel that cilium/ebpf's package has."""
+    try:
+        corpus.debian()
+    except corpus.Missing as missing:
+        pytest.skip(str(missing))
+    (packed,) = (corpus.folder() / "debian").rglob("vmlinux.btf.gz")
+    path = tmp_path / "vmlinux"
+    path.write_bytes(gzip.decompress(packed.read_bytes()))
+    target, differ, compared = Btf(path.read_bytes()), [], 0
+    asking = {each.path: each.name for each in objects if ours.asks_for_types(each.path)}
+    for there, judged in libbpf.judged(asking, path).items():
+        for name, program in ours.read(there).programs.items():
+            theirs = judged.programs[name].code if name in judged.programs else ""
+            if theirs and program.relocations and not program.externs:
+                mine = encode(relocated(program, [target]), sys.byteorder).hex()
+                compared += 1
+                if mine != theirs:
+                    differ.append(f"{asking[there]}: {name}: {ours.compared(theirs, mine)}")
+    assert not differ, "\n".join(differ)
+    assert compared > 20
