@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 
 from purebpf.btf.types import Func, FuncProto, Linkage, Parameter, Struct
@@ -16,10 +15,13 @@ from purebpf.elf.container import (
     LOCAL,
     R_BPF_64_32,
     R_BPF_64_64,
+    SECTION,
     Section,
     Symbol,
 )
 from purebpf.elf.ext import CoreRecord, Ext, FunctionRecord, LineRecord
+from purebpf.elf.externs import KCONFIG
+from purebpf.elf.writing.data import VALUES
 from purebpf.elf.writing.externs import reference
 from purebpf.elf.writing.functions import Function
 from purebpf.elf.writing.image import Image
@@ -53,22 +55,33 @@ class Symbols:
     maps: Mapping[str, int]
     sections: Mapping[str, int]
     externs: Mapping[str, int]
+    settings: Mapping[int, int]  # of the kernel, by the byte that they have in their map
 
 
-def place(codes: list[Code], image: Image, types: Types) -> tuple[dict[str, int], dict[Function, int]]:
-    """Reserve the sections, in order; their places by name, and the symbols of functions."""
-    places, symbols = {}, {}
+@data
+class Target:
+    """A function as relocations name it: static ones by the section that they are in, and a byte there."""
+
+    symbol: int
+    offset: int = 0
+
+
+def place(codes: list[Code], image: Image, types: Types) -> tuple[dict[str, int], dict[Function, Target]]:
+    """Reserve the sections, in order; their places by name, and where the functions are."""
+    places, targets = {}, {}
     for code in codes:
         places[code.name] = image.section(Section(code.name, flags=ALLOC | EXECUTE, align=SLOT))
+        whole = image.symbol(Symbol("", 0, 0, LOCAL, SECTION, places[code.name])) if code.name == TEXT else 0
         for at, function in code.functions:
             size = SLOT * sum(i.slots for i in function.instructions)
             local = code.name == TEXT and linkage(function, types) is Linkage.STATIC
             symbol = Symbol(function.symbol, at, size, LOCAL if local else GLOBAL, FUNCTION, places[code.name])
-            symbols[function] = image.symbol(symbol)
-    return places, symbols
+            own = image.symbol(symbol)
+            targets[function] = Target(whole, at) if local else Target(own)
+    return places, targets
 
 
-def fill(code: Code, section: int, symbols: Symbols, functions: Mapping[Function, int], image: Image) -> None:
+def fill(code: Code, section: int, symbols: Symbols, functions: Mapping[Function, Target], image: Image) -> None:
     """The section's bytes and relocations."""
     written = []
     for start, function in code.functions:
@@ -79,21 +92,21 @@ def fill(code: Code, section: int, symbols: Symbols, functions: Mapping[Function
             if relocation is not None:
                 image.relocate(section, start + SLOT * slot, *relocation)
             slot += instruction.slots
-    raw = encode(written, sys.byteorder)
+    raw = encode(written, image.order)
     image.sections[section] = replace(image.sections[section], data=raw, size=len(raw))
 
 
 def _plain(
-    instruction: Instruction, slot: int, function: Function, symbols: Symbols, functions: Mapping[Function, int]
+    instruction: Instruction, slot: int, function: Function, symbols: Symbols, functions: Mapping[Function, Target]
 ) -> tuple[Instruction, tuple[int, int] | None]:
     """The instruction as it is in the file, and the type and symbol of its relocation."""
     program = function.program
     if slot in function.callees:
-        symbol = functions[function.callees[slot]]
+        target = functions[function.callees[slot]]
         if instruction.slots == 2:
-            return Instruction(WIDE_LOAD, instruction.dst, PSEUDO_FUNC), (R_BPF_64_64, symbol)
-        return Instruction(CALL_OPCODE, src=CALL_LOCAL, imm=-1), (R_BPF_64_32, symbol)
-    name, _ = reference(instruction, program)
+            return Instruction(WIDE_LOAD, instruction.dst, PSEUDO_FUNC, imm=target.offset), (R_BPF_64_64, target.symbol)
+        return Instruction(CALL_OPCODE, src=CALL_LOCAL, imm=target.offset // SLOT - 1), (R_BPF_64_32, target.symbol)
+    name, _ = reference(instruction)
     if name and instruction.slots == 1:
         return Instruction(CALL_OPCODE, src=CALL_LOCAL, imm=-1), (R_BPF_64_32, symbols.externs[name])
     if name:
@@ -107,9 +120,11 @@ def _plain(
         )
     if instruction.opcode != WIDE_LOAD or instruction.src not in MAP_SOURCES:
         return instruction, None
-    map = str(instruction.symbol)
-    if map in symbols.sections:
-        return Instruction(WIDE_LOAD, instruction.dst, imm=instruction.imm >> 32), (R_BPF_64_64, symbols.sections[map])
+    map, offset = str(instruction.symbol), instruction.imm >> 32
+    if map == KCONFIG and offset in symbols.settings:
+        return Instruction(WIDE_LOAD, instruction.dst), (R_BPF_64_64, symbols.settings[offset])
+    if map in symbols.sections and instruction.src in VALUES:
+        return Instruction(WIDE_LOAD, instruction.dst, imm=offset), (R_BPF_64_64, symbols.sections[map])
     if map not in symbols.maps:
         raise Error(f"The program {program.name!r} uses the map {map!r}, which the collection does not have.")
     return Instruction(WIDE_LOAD, instruction.dst), (R_BPF_64_64, symbols.maps[map])

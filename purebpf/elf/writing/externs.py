@@ -1,4 +1,4 @@
-"""What the object wants of the kernel by name: `.ksyms`.
+"""What the object wants of the kernel by name: `.ksyms`, and settings of its configuration, `.kconfig`.
 
 A function is called if its signature is the one that the object tells; where nobody told it, it is the kernel's that is at
 hand, or that of the BTF file which stands in for it. Structs are told by their names only.
@@ -30,6 +30,7 @@ from purebpf.btf.types import (
 from purebpf.btf.types import Section as Place
 from purebpf.data import data, replace
 from purebpf.elf.container import GLOBAL, NOTYPE, UNDEFINED, WEAK, Symbol
+from purebpf.elf.externs import KCONFIG, KSYMS
 from purebpf.elf.writing.image import Image, Names
 from purebpf.elf.writing.types import Types
 from purebpf.errors import Error, Unsupported
@@ -55,61 +56,72 @@ def wanted_by(spec: CollectionSpec, types: Types) -> list[Wanted]:
     symbol that all take for weak is weak."""
     found: dict[str, Wanted] = {}
     for program in spec.programs.values():
-        numbers, told = types.merge(program.types), {extern.name: extern for extern in program.externs}
+        told = {extern.name: extern for extern in program.externs}
         asking = any(asks(instruction) for instruction in program.instructions)
         for instruction in program.instructions:
-            name, kind = reference(instruction, program)
+            name, kind = reference(instruction)
             if not name:
                 continue
             about = told.get(name, ExternSpec(name, kind, weak=asking and kind is ExternKind.FUNCTION))
-            before = found.get(name)
+            before, type = found.get(name), _told(about, program, types)
             if before is None:
-                found[name] = Wanted(name, about.kind, about.weak, numbers(about.type))
+                found[name] = Wanted(name, about.kind, about.weak, type)
             else:
-                found[name] = replace(before, weak=before.weak and about.weak, type=before.type or numbers(about.type))
+                found[name] = replace(before, weak=before.weak and about.weak, type=before.type or type)
     return list(found.values())
 
 
-def reference(instruction: Instruction, program: ProgramSpec) -> tuple[str, ExternKind]:
+def _told(extern: ExternSpec, program: ProgramSpec, types: Types) -> int:
+    """The number of a variable's or function's type, as it was told."""
+    known = program.types[extern.type - 1] if extern.type else None
+    return types.merge(program.types)(known.type) if isinstance(known, Var | Func) else 0
+
+
+def reference(instruction: Instruction) -> tuple[str, ExternKind]:
     """What of the kernel's an instruction names; "" for none."""
     name = instruction.symbol or ""
-    if (instruction.opcode, instruction.src) == (CALL_OPCODE, CALL_KFUNC) and name:
+    if (instruction.opcode, instruction.src) == (CALL_OPCODE, CALL_KFUNC):
         return name, ExternKind.FUNCTION
-    if instruction.opcode != WIDE_LOAD or not name:
+    if instruction.opcode != WIDE_LOAD or instruction.src != BTF_ID:
         return "", ExternKind.ADDRESS
     if asked := asks(instruction):
         return asked, ExternKind.FUNCTION
-    if instruction.src == BTF_ID:
-        return name, ExternKind.VARIABLE
-    named = any(extern.name == name for extern in program.externs)
-    return (name, ExternKind.ADDRESS) if named and not instruction.src else ("", ExternKind.ADDRESS)
+    return name, ExternKind.VARIABLE
 
 
 def write_externs(wanted: list[Wanted], types: Types, names: Names, image: Image) -> dict[str, int]:
     """The symbols by name, and the types of those that have one."""
-    symbols, places = {}, []
-    for each in wanted:
-        if names.claim(each.name, f"the kernel's {each.name}") != each.name:
-            raise Error(f"An object file cannot name the kernel's {each.name!r}: C and BTF have no such names.")
-        symbols[each.name] = image.symbol(Symbol(each.name, 0, 0, WEAK if each.weak else GLOBAL, NOTYPE, UNDEFINED))
-        number = _type(each, types)
-        if number:
-            places.append(Place(number, 0, 0))
+    symbols = {each.name: _symbol(each.name, each.weak, names, image) for each in wanted}
+    places = tuple(Place(_type(each, types), 0, 0) for each in wanted)
     if places:
-        types.add(DataSec(".ksyms", 0, tuple(places)))
+        types.add(DataSec(KSYMS, 0, places))
     return symbols
 
 
+def write_settings(spec: CollectionSpec, types: Types, names: Names, image: Image) -> dict[int, int]:
+    """The settings of the kernel's configuration that programs read; their symbols, by the byte that they have in the map."""
+    symbols, places, numbers = {}, [], types.merge(spec.types)
+    for each in sorted(spec.variables.values(), key=lambda each: each.name):
+        if each.map == KCONFIG:
+            symbols[each.offset] = _symbol(each.name, each.weak, names, image)
+            places.append(Place(types.add(Var(each.name, numbers(each.type), Linkage.EXTERN)), 0, each.size))
+    if places:
+        types.add(DataSec(KCONFIG, 0, tuple(places)))
+    return symbols
+
+
+def _symbol(name: str, weak: bool, names: Names, image: Image) -> int:
+    if names.claim(name, f"the kernel's {name}") != name:
+        raise Error(f"An object file cannot name the kernel's {name!r}: C and BTF have no such names.")
+    return image.symbol(Symbol(name, 0, 0, WEAK if weak else GLOBAL, NOTYPE, UNDEFINED))
+
+
 def _type(each: Wanted, types: Types) -> int:
-    told = types.collected(each.type) if each.type else None
-    if each.kind is ExternKind.ADDRESS:
-        return types.add(Var(each.name, types.add(Void()), Linkage.EXTERN))
-    if each.kind is ExternKind.VARIABLE:
-        inner = told.type if isinstance(told, Var) else each.type
-        return types.add(Var(each.name, inner, Linkage.EXTERN))
-    if isinstance(told, Func):
-        return types.add(replace(told, name=each.name, linkage=Linkage.EXTERN))
-    return types.add(Func(each.name, each.type or _prototype(each.name, types), Linkage.EXTERN))
+    if each.kind is ExternKind.FUNCTION:
+        return types.add(Func(each.name, each.type or _prototype(each.name, types), Linkage.EXTERN))
+    if each.kind is ExternKind.VARIABLE and not each.type:
+        raise Error(f"The kernel's variable {each.name} has no type here: an object file tells the types of what it names.")
+    return types.add(Var(each.name, each.type if each.kind is ExternKind.VARIABLE else 0, Linkage.EXTERN))
 
 
 def _prototype(name: str, types: Types) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from purebpf.btf.relocation import CoreRelocation
 from purebpf.data import data, replace
 from purebpf.errors import Error
+from purebpf.isa.codec import UNRESOLVED
 from purebpf.isa.instruction import WIDE_LOAD, Instruction, SourceLine
 from purebpf.isa.opcodes import CALL_LOCAL, CALL_OPCODE, PSEUDO_FUNC
 from purebpf.spec import FunctionSpec, ProgramSpec
@@ -44,8 +45,9 @@ def functions_of(spec: ProgramSpec) -> list[Function]:
     starts = sorted(told)
     known = next((i.source for i in spec.instructions if i.source is not None), None)
     made = {}
+    by_slot = _by_slot(spec)
     for start, end in zip(starts, [*starts[1:], spec.slots], strict=True):
-        inside = tuple(i for slot, i in _by_slot(spec) if start <= slot < end)
+        inside = tuple(i for slot, i in by_slot if start <= slot < end)
         if sum(i.slots for i in inside) != end - start:
             raise Error(f"The program {spec.name!r} has a function at slot {end}, in the middle of an instruction.")
         relocations = tuple(replace(r, slot=r.slot - start) for r in spec.relocations if start <= r.slot < end)
@@ -74,6 +76,10 @@ def _calls(spec: ProgramSpec) -> list[tuple[int, int, str]]:
     found = []
     for slot, i in _by_slot(spec):
         if (i.opcode, i.src) == (CALL_OPCODE, CALL_LOCAL) or (i.opcode, i.src) == (WIDE_LOAD, PSEUDO_FUNC):
+            if i.symbol is not None and i.imm & 0xFFFF_FFFF == UNRESOLVED:
+                raise Error(
+                    f"The program {spec.name!r} calls {i.symbol!r}, which it does not have: another object may, link them."
+                )
             target = slot + 1 + ((i.imm & 0xFFFF_FFFF ^ 0x8000_0000) - 0x8000_0000)
             if not 0 <= target < spec.slots:
                 raise Error(f"The program {spec.name!r} calls slot {target}, at slot {slot}; it has {spec.slots} slots.")

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from purebpf.elf.programs import meaning
 from purebpf.errors import Error
 from purebpf.spec import ProgramSpec
 from purebpf.tables.enums import ProgramType
-from purebpf.tables.sections import SLEEPABLE, find_section, section_name
+from purebpf.tables.sections import SLEEPABLE, section_name
 
 
 def program_section(spec: ProgramSpec) -> str:
     """The section of a program. Raises Error where no name says what it is."""
     name = spec.section.removeprefix("?") or _derived(spec)
-    found = find_section(name)
+    found = meaning(name, {})
+    if found is None and spec.type is ProgramType.UNSPEC:
+        return name
     if found is None:
         raise Error(f"The program {spec.name!r} has the section {name!r}, by which no loader knows what it is.")
     section, hook = found
-    said = section.type, section.attach, _flags(section.type, section.flags), hook
     attach = section.attach if spec.attach_type is None else spec.attach_type  # loaders take the section's then
-    wanted = spec.type, attach, _flags(spec.type, spec.flags), spec.attach_to
+    operation = spec.type is ProgramType.STRUCT_OPS  # which the operations tell, not the section
+    said = section.type, section.attach, _flags(section.type, section.flags), "" if operation else hook
+    wanted = spec.type, attach, _flags(spec.type, spec.flags), "" if operation else spec.attach_to
     if said != wanted:
         raise Error(
             f"The program {spec.name!r} is {_words(*wanted)}, but its section {name!r} says {_words(*said)}; an object file "

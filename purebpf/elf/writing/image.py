@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-
 from purebpf.elf.container import ElfObject, Relocation, Section, Symbol
 from purebpf.errors import Error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from purebpf.isa.codec import ByteOrder
 
 
 class Image:
     """`written` of `object()` is the file."""
 
-    def __init__(self) -> None:
+    def __init__(self, order: ByteOrder) -> None:
+        self.order = order
         self.sections: list[Section] = []
         self.symbols: list[Symbol] = []
         self.relocations: dict[int, list[Relocation]] = {}
@@ -30,7 +33,7 @@ class Image:
 
     def object(self) -> ElfObject:
         relocations = {place: tuple(found) for place, found in self.relocations.items()}
-        return ElfObject(sys.byteorder, tuple(self.sections), tuple(self.symbols), relocations)
+        return ElfObject(self.order, tuple(self.sections), tuple(self.symbols), relocations)
 
 
 class Names:

@@ -6,10 +6,8 @@ relocations in its variable.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 
-from purebpf.btf.reader import Btf
 from purebpf.btf.types import DataSec, Enum64, FuncProto, Linkage, Member, Struct, Var
 from purebpf.btf.types import Section as Place
 from purebpf.data import data
@@ -18,6 +16,11 @@ from purebpf.elf.writing.image import Image
 from purebpf.elf.writing.types import INT, Numbers, Types
 from purebpf.errors import Error
 from purebpf.spec import MapSpec, settled
+from purebpf.tables.enums import MapType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from purebpf.isa.codec import ByteOrder
 
 PIN_FOLDER, BY_NAME = "/sys/fs/bpf", 1  # what loaders take for a pin by name, if they are not told otherwise
 ATTRIBUTE = 8  # bytes of a pointer
@@ -59,17 +62,17 @@ def fill_maps(definitions: list[Definition], symbols: Mapping[str, int], image: 
         if not each.spec.entries:
             continue
         own = image.symbols[symbols[each.spec.name]]
-        values = own.value + own.size - ENTRY * _room(each.spec)
+        values = own.value + own.size - ENTRY * _room(each.spec, image.order)
         for key, name in sorted(each.spec.entries):
             if name not in symbols:
                 raise Error(f"The map {each.spec.name!r} holds {name!r}, which is no program or map of the same collection.")
-            image.relocate(own.section, values + ENTRY * _index(each.spec, key), R_BPF_64_ABS64, symbols[name])
+            image.relocate(own.section, values + ENTRY * _index(each.spec, key, image.order), R_BPF_64_ABS64, symbols[name])
 
 
 def _definition(each: Definition, types: Types) -> tuple[int, int]:
     """(number of the struct, size of the variable): values are behind the struct, in an array without a length."""
     spec = settled(each.spec)
-    if spec.contents or spec.frozen:
+    if (spec.contents and spec.type is not MapType.ARENA) or spec.frozen:
         raise Error(
             f"The map {spec.name!r} has contents{' and is frozen' * spec.frozen}: only data sections have contents in object "
             "files. Write them when it is loaded."
@@ -83,7 +86,7 @@ def _definition(each: Definition, types: Types) -> tuple[int, int]:
     elif spec.entries:
         members.append(("values", types.array(types.pointer(types.add(FuncProto(0, ()))), 0)))
     struct = _struct(members)
-    return types.add(struct), struct.size + ENTRY * _room(spec)
+    return types.add(struct), struct.size + ENTRY * _room(spec, types.order)
 
 
 def _attributes(spec: MapSpec, numbers: Numbers | None, types: Types) -> list[tuple[str, int]]:
@@ -93,14 +96,23 @@ def _attributes(spec: MapSpec, numbers: Numbers | None, types: Types) -> list[tu
         type = 0
         if spec.types is not None and numbers is not None:
             type = spec.types.key if what == "key" else spec.types.value
-        if type and numbers is not None and spec.types is not None and Btf(spec.types.btf).size_of(type) == size:
+        if type and numbers is not None and spec.types is not None and types.btf(spec.types.btf).size_of(type) == size:
             members.append((what, types.pointer(numbers(type))))
         elif size and not (what == "value" and spec.inner is not None):
             members.append((f"{what}_size", _number(types, size)))
-    for name, value in (("max_entries", spec.max_entries), ("map_flags", spec.flags), ("map_extra", spec.extra)):
+    for name, value in _numbers(spec):
         if value:
             members.append((name, _number(types, value)))
     return members
+
+
+def _numbers(spec: MapSpec) -> list[tuple[str, int]]:
+    return [
+        ("max_entries", spec.max_entries),
+        ("map_flags", spec.flags),
+        ("numa_node", spec.numa_node),
+        ("map_extra", spec.extra),
+    ]
 
 
 def _number(types: Types, value: int) -> int:
@@ -124,13 +136,13 @@ def _by_name(spec: MapSpec, symbol: str) -> int:
     return BY_NAME
 
 
-def _room(spec: MapSpec) -> int:
+def _room(spec: MapSpec, order: ByteOrder) -> int:
     """How many values there are from the first to the last that is told."""
-    return max((_index(spec, key) + 1 for key, _ in spec.entries), default=0)
+    return max((_index(spec, key, order) + 1 for key, _ in spec.entries), default=0)
 
 
-def _index(spec: MapSpec, key: bytes) -> int:
-    number = int.from_bytes(key, sys.byteorder)
+def _index(spec: MapSpec, key: bytes, order: ByteOrder) -> int:
+    number = int.from_bytes(key, order)
     if len(key) != 4 or number >= spec.max_entries:
         raise Error(
             f"The map {spec.name!r} holds something at the key {key.hex()}; in object files keys are indices of 32 bits, below "
