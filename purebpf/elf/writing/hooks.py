@@ -6,18 +6,22 @@ from purebpf.elf.programs import meaning
 from purebpf.errors import Error
 from purebpf.spec import ProgramSpec
 from purebpf.tables.enums import ProgramType
-from purebpf.tables.sections import SLEEPABLE, section_name
+from purebpf.tables.sections import SLEEPABLE, Section, section_name
 
 
 def program_section(spec: ProgramSpec) -> str:
     """The section of a program. Raises Error where no name says what it is."""
     name = spec.section.removeprefix("?") or _derived(spec)
     found = meaning(name, {})
-    if found is None and spec.type is ProgramType.UNSPEC:
-        return name
-    if found is None:
+    if found is None and spec.type is not ProgramType.UNSPEC:
         raise Error(f"The program {spec.name!r} has the section {name!r}, by which no loader knows what it is.")
-    section, hook = found
+    if found is not None:
+        _check(spec, name, *found)
+    return f"?{name}" if spec.optional else name
+
+
+def _check(spec: ProgramSpec, name: str, section: Section, hook: str) -> None:
+    """Raises Error where the section says something else than the program."""
     attach = section.attach if spec.attach_type is None else spec.attach_type  # loaders take the section's then
     operation = spec.type is ProgramType.STRUCT_OPS  # which the operations tell, not the section
     said = section.type, section.attach, _flags(section.type, section.flags), "" if operation else hook
@@ -27,7 +31,6 @@ def program_section(spec: ProgramSpec) -> str:
             f"The program {spec.name!r} is {_words(*wanted)}, but its section {name!r} says {_words(*said)}; an object file "
             "has nothing but the section to tell it by."
         )
-    return f"?{name}" if spec.optional else name
 
 
 def _derived(spec: ProgramSpec) -> str:
