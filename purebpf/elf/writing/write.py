@@ -58,6 +58,7 @@ class _Writer:
         self.sections = data.data_maps(spec)
         others = (*self.sections, KCONFIG)
         self.plain = [m for name, m in spec.maps.items() if name not in others and m.type is not MapType.STRUCT_OPS]
+        self.plain.sort(key=lambda map: map.inner is not None)  # loaders make maps in their order, those that hold others last
         self.operations = [map for map in spec.maps.values() if map.type is MapType.STRUCT_OPS]
 
     def object(self) -> ElfObject:

@@ -94,3 +94,105 @@ jumps[1] = last
 def told(ctx: bpf.TracepointContext) -> None:
     pid: s32 = s32(bpf.current.pid)
     rings.emit(u64(pid))
+
+
+def mixed(a: u64, b: u64) -> u64:
+    """Long enough to be a function of its own."""
+    x = a ^ (b << 1)
+    y = b ^ (a >> 1)
+    x = (x + 0x9E37) & 0xFFFFFF
+    y = (y + 0x79B9) & 0xFFFFFF
+    if x > y:
+        x, y = y, x
+    x = (x * 3 + y) & 0xFFFFFF
+    y = (y * 5 + x) & 0xFFFFFF
+    if x & 1:
+        x ^= y >> 3
+    if y & 2:
+        y ^= x >> 5
+    if x & 4:
+        x = (x + 7) & 0xFFFFFF
+    if y & 8:
+        y = (y + 9) & 0xFFFFFF
+    return (x << 24) | y
+
+
+def twice(a: u64, b: u64) -> u64:
+    """Calls another function that is one of its own."""
+    first = mixed(a, b)
+    second = mixed(b, a)
+    if first > second:
+        first, second = second, first
+    first = (first & 0xFFFF) + (second & 0xFFFF)
+    second = (second >> 16) ^ (first << 3)
+    if first & 1:
+        first += 17
+    if second & 1:
+        second += 23
+    if first & 2:
+        first = (first * 3) & 0xFFFFFFFF
+    if second & 2:
+        second = (second * 7) & 0xFFFFFFFF
+    if first & 4:
+        first ^= second
+    return mixed(first, second)
+
+
+sums = bpf.Array[u64](max_entries=8)
+
+
+@bpf.tc
+def called(ctx: bpf.TcContext) -> bpf.TcAction:
+    """Static functions that call one another."""
+    sums[0] = twice(u64(len(ctx.packet)), u64(ctx.protocol))
+    sums[1] = twice(u64(ctx.protocol), 5)
+    return bpf.TC_ACT_OK
+
+
+@bpf.tc
+def called_back(ctx: bpf.TcContext) -> bpf.TcAction:
+    """A callback, and a function that the program before has too."""
+    total: u64 = 0
+
+    def add(i: int) -> bool:
+        nonlocal total
+        byte = ctx.packet.at(i, u8)
+        if byte is None:
+            return True
+        total += byte
+        return False
+
+    bpf.loop(1500, add)
+    sums[2] = total
+    sums[3] = mixed(total, 3) + mixed(3, total)
+    return bpf.TC_ACT_SHOT
+
+
+@bpf.syscall
+def asking(ctx: bpf.SyscallContext) -> int:
+    """Functions of the kernel, of which one may be missing."""
+    if bpf.kfunc_exists("bpf_task_from_pid"):
+        task = bpf.kfuncs.bpf_task_from_pid(1)
+        if task is not None:
+            sums[4] = u64(task.tgid)
+            bpf.kfuncs.bpf_task_release(task)
+            sums[5] += 1
+    there = bpf.kfunc_exists("bpf_task_release")
+    sums[6] = 40 + u64(there)
+    return 0
+
+
+inner = bpf.Array[u32](max_entries=2)
+first_inner = bpf.Array[u32](max_entries=2, name="first_inner")
+outer = bpf.ArrayOfMaps(inner, 4)
+outer[1] = first_inner
+
+
+@bpf.xdp
+def nested(ctx: bpf.XdpContext) -> bpf.XdpAction:
+    """A map of maps that holds one from the beginning."""
+    found = outer.get(1)
+    if found is None:
+        return bpf.XDP_DROP
+    found[0] += 1
+    return bpf.XDP_PASS
