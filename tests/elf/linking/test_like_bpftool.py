@@ -63,6 +63,7 @@ def alone(folder: Path, paths: dict[str, Path]) -> list[tuple[Path, Path]]:
         ours = folder / str(number) / path.name
         ours.parent.mkdir()
         ours.write_bytes(link_objects([path]))
+        assert link_objects([ours]) == ours.read_bytes(), "linking again changes it"
         found.append((ours, path))
     return found
 
