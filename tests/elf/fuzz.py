@@ -1,5 +1,5 @@
 """`python -m tests.elf.fuzz --count N`: damaged object files. Each is an Error of purebpf or a collection that can be used;
-nothing crashes, hangs, fills memory or leaves a descriptor open.
+nothing crashes, hangs, fills memory or leaves a descriptor open. With `--link` each is linked with a sound one instead.
 
 `--seed S --count 1` runs one again, `--save FILE` writes its object. The last line counts.
 """
@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from functools import cache
@@ -24,6 +24,7 @@ from types import FrameType
 import purebpf as bpf
 from purebpf.btf.reader import Btf, BtfError
 from purebpf.cli.object import shown
+from purebpf.elf.container import read
 from purebpf.errors import Error
 from purebpf.relocate import relocated
 from purebpf.spec import CollectionSpec
@@ -64,6 +65,20 @@ def use(raw: bytes) -> str:
     return "read" if all(good) else "partly"
 
 
+def link(raw: bytes) -> str:
+    """Link it, alone or with a sound object on either side. "refused" where linking says no, else "linked"."""
+    others = bases()
+    other = others[len(raw) * 31 % len(others)]
+    together = ([raw], [raw, other], [other, raw])[sum(raw[-64:]) % 3]
+    try:
+        made = bpf.link_objects(together)
+    except Error as error:
+        assert str(error).strip() and len(str(error)) < 5000, "an error that tells nothing, or too much"
+        return "refused"
+    read(made)
+    return "linked"
+
+
 def own_types(spec: CollectionSpec) -> Btf | None:
     """The object's types as those of a kernel; None where they are no sound BTF."""
     from purebpf.btf.builder import BtfBuilder
@@ -97,17 +112,17 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-def batch(first: int, count: int) -> tuple[Counter[str], list[str]]:
+def batch(first: int, count: int, job: Callable[[bytes], str]) -> tuple[Counter[str], list[str]]:
     """What came of some seeds, and what went wrong."""
     counts, problems = Counter[str](), []
     signal.signal(signal.SIGALRM, _too_long)
-    use(bases()[0])  # whatever is opened once and for all
+    job(bases()[0])  # whatever is opened once and for all
     before = descriptors()
     for seed in range(first, first + count):
         raw, start = of_seed(seed), time.process_time()
         signal.setitimer(signal.ITIMER_REAL, 10)
         try:
-            outcome = use(raw)
+            outcome = job(raw)
         except Exception:
             outcome = "failed"
             problems.append(f"seed {seed}:\n{traceback.format_exc(limit=-6)}")
@@ -125,11 +140,11 @@ def batch(first: int, count: int) -> tuple[Counter[str], list[str]]:
     return counts, problems
 
 
-def batches(seed: int, count: int, jobs: int) -> Iterator[tuple[Counter[str], list[str]]]:
+def batches(seed: int, count: int, jobs: int, job: Callable[[bytes], str] = use) -> Iterator[tuple[Counter[str], list[str]]]:
     bases()  # compiled once, before there are several processes
     firsts = range(seed, seed + count, BATCH)
     with ProcessPoolExecutor(jobs) as pool:
-        futures = [pool.submit(batch, first, min(BATCH, seed + count - first)) for first in firsts]
+        futures = [pool.submit(batch, first, min(BATCH, seed + count - first), job) for first in firsts]
         for future in futures:
             yield future.result()
 
@@ -139,13 +154,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="the first input (default: 0)")
     parser.add_argument("--count", type=int, default=10_000, help="how many (default: 10000)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one for each core)")
+    parser.add_argument("--link", action="store_true", help="link them instead of reading them")
     parser.add_argument("--save", type=Path, help="write the first input there, and do no more")
     options = parser.parse_args()
     if options.save:
         options.save.write_bytes(of_seed(options.seed))
         return 0
     totals, memory, failures, start = Counter[str](), 0, 0, time.perf_counter()
-    for counts, problems in batches(options.seed, options.count, options.jobs):
+    for counts, problems in batches(options.seed, options.count, options.jobs, link if options.link else use):
         memory = max(memory, counts.pop("megabytes at most"))
         totals += counts
         failures += len(problems)

@@ -32,6 +32,14 @@ def test_damaged_ones_are_errors_or_collections() -> None:
     assert counts["refused"] > 200 and counts["read"] > 100 and not counts["problems"]
 
 
+def test_damaged_ones_are_linked_or_errors() -> None:
+    command = [sys.executable, "-m", "tests.elf.fuzz", "--link", "--count", "400", "--jobs", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr[-3000:]
+    counts = {what: int(number) for number, what in re.findall(r"(\d+) (refused|linked|problems)", done.stdout)}
+    assert counts["refused"] > 100 and counts["linked"] > 50 and not counts["problems"]
+
+
 def test_damage_is_of_its_seed(objects: tuple[bytes, ...]) -> None:
     assert damaged(objects[0], 7) == damaged(objects[0], 7) != objects[0]
     assert len({fuzz.of_seed(seed) for seed in range(100)}) == 100

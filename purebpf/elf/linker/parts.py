@@ -188,7 +188,9 @@ def _check_relocation(part: Part, section: Section, relocation: Relocation) -> N
     if section.flags & EXECUTE and relocation.offset % SLOT:
         raise LinkError(f"{where} is inside of an instruction")
     symbol = part.elf.symbols[relocation.symbol]
-    if symbol.section == UNDEFINED and (symbol.binding == LOCAL or not symbol.name):
+    if (symbol.section == UNDEFINED and (symbol.binding == LOCAL or not symbol.name)) or (
+        symbol.section < 0 and symbol.kind == SECTION_SYMBOL
+    ):
         raise LinkError(f"{where} is of no symbol")
     if symbol.section >= 0 and symbol.section not in part.kept:
         name = part.elf.sections[symbol.section].name

@@ -12,6 +12,7 @@ import pytest
 from purebpf import Error, link_objects
 from purebpf.data import replace
 from purebpf.elf.container import (
+    ABSOLUTE,
     ALLOC,
     COMMON,
     EXECUTE,
@@ -239,6 +240,12 @@ def with_section(section: Section) -> Made:
 def test_what_cannot_be_linked_is_told(part: Made, words: str) -> None:
     with pytest.raises(Error, match=words):
         link_objects([part.raw()])
+
+
+def test_a_relocation_of_a_section_that_is_not_there_is_told() -> None:
+    made = Made()
+    made.relocations = {made.code(2): (Relocation(0, R_BPF_64_64, made.whole(ABSOLUTE)),)}
+    assert refused(made) == "object 1: the relocation at byte 0 of 'xdp' is of no symbol"
 
 
 def test_a_relocation_of_what_is_not_loaded_is_told() -> None:
