@@ -62,8 +62,8 @@ class BuildPrograms(build_py):  # type: ignore[misc]
         return self._made
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
-        own = [str(self.place(name) / file) for name, files in self.packages_of_programs().items() for file in files]
-        return [*super().get_outputs(include_bytecode), *own]
+        made = {} if self.editable_mode else self.packages_of_programs()
+        return [*super().get_outputs(include_bytecode), *(str(self.place(name) / file) for name in made for file in made[name])]
 
 
 def tables(project: Path) -> dict[str, dict[str, Any]]:

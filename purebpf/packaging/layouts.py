@@ -50,7 +50,8 @@ class Layouts:
     def layout(self, number: int, inside: str = "") -> Type:
         """The layout of a type; `inside` names one that has no name of its own. Raises BtfError for what has no size, Error for
         bits that no integer holds."""
-        size = self.btf.size_of(number)  # also finds types that contain themselves
+        size = self.btf.size_of(number)
+        self.btf.align_of(number)  # finds types that contain themselves
         if bits := self._network_order(number):
             return IntType(bits, big=True)
         name = self.called(number)

@@ -2,68 +2,31 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-import shutil
 import site
-import subprocess
 import sys
 import sysconfig
-import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from tests.packaging.environments import environment, purebpf_wheel, run
+
 ROOT = Path(__file__).parents[2]
-SOURCES = ("purebpf", "examples", "setup.py", "MANIFEST.in", "pyproject.toml", "README.md", "LICENSE")
 GENERATOR = "purebpf/tables/generate/"
-NO_NETWORK = "No matching distribution found for setuptools"  # pip's words when it cannot get the build system
-
-
-def run(*command: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(word) for word in command], cwd=cwd, capture_output=True, text=True)
-
-
-def pip(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return run(sys.executable, "-m", "pip", "--disable-pip-version-check", "--retries", 0, "--timeout", 5, *words, cwd=cwd)
-
-
-def can_build() -> bool:
-    """Whether this environment's setuptools makes wheels by itself, so that nothing need be fetched."""
-    try:
-        major, minor = map(int, importlib.metadata.version("setuptools").split(".")[:2])
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return (major, minor) >= (70, 1)
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy of the sources, since building leaves folders behind."""
-    folder = tmp_path_factory.mktemp("wheel")
-    for name in SOURCES:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(ROOT / name, folder)
-    isolation = ["--no-build-isolation"] if can_build() else []
-    built = pip("wheel", "--no-deps", *isolation, "--wheel-dir", "dist", ".", cwd=folder)
-    if NO_NETWORK in built.stderr:
-        pytest.skip("a wheel cannot be built here: setuptools 70.1 is not installed, and there is no network to get it from")
-    assert built.returncode == 0, built.stderr
-    (path,) = (folder / "dist").iterdir()
-    return path
+    return purebpf_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An interpreter that has the wheel installed, and its dependencies from this environment."""
     folder = tmp_path_factory.mktemp("environment")
-    venv.create(folder, symlinks=True)
-    interpreter = folder / "bin" / "python"
-    done = pip("--python", interpreter, "install", "--no-index", "--no-deps", wheel, cwd=folder)
-    assert done.returncode == 0, done.stderr
+    interpreter = environment(folder, wheel)
     paths = sysconfig.get_paths(vars={"base": str(folder), "platbase": str(folder)})
     others = dict.fromkeys([*site.getsitepackages(), *(path for path in sys.path if path.endswith("-packages"))])
     # These folders come after the environment's own, and the links to a clone in them are not followed.
