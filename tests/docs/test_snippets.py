@@ -26,6 +26,7 @@ NAMES = (
     "debugging",
     "net",
     "networking",
+    "object-files",
     "btf",
     "kfuncs",
     "maps",
