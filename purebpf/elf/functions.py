@@ -145,8 +145,10 @@ class _Section:
                 instruction = self._relocated(instruction, slot, relocation)
             elif instruction.opcode == CALL_OPCODE and instruction.src == CALL_LOCAL:
                 self.targets[slot] = self.place, slot + instruction.imm + 1
-            i = instruction
-            found.append(Instruction(i.opcode, i.dst, i.src, i.offset, i.imm, i.symbol, source) if source else i)
+            if source is not None:
+                i = instruction
+                instruction = Instruction(i.opcode, i.dst, i.src, i.offset, i.imm, i.symbol, source)
+            found.append(instruction)
         for offset in relocations:
             raise self.file.wrong("there is a relocation where no instruction begins", self.place, offset)
         return tuple(found)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from purebpf.btf.relocation import CoreRelocation
 from purebpf.btf.types import Func
-from purebpf.data import replace
 from purebpf.elf.container import ElfError
 from purebpf.elf.functions import SLOT, Function, Place
 from purebpf.elf.opened import Opened
@@ -94,7 +93,8 @@ class Whole:
                 distance = self.bases[target] - (base + slot) - 1
                 wide = instruction.opcode == WIDE_LOAD
                 name = self.by_place[target].name if distance != -1 else None  # -1 and a name would mean: not resolved
-                instruction = replace(instruction, imm=distance & 0xFFFF_FFFF if wide else distance, symbol=name)
+                i, imm = instruction, distance & 0xFFFF_FFFF if wide else distance
+                instruction = Instruction(i.opcode, i.dst, i.src, i.offset, imm, name, i.source)
             found.append(instruction)
             slot += instruction.slots
         return found

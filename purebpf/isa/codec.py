@@ -75,16 +75,24 @@ def decode(data: bytes | bytearray | memoryview, byteorder: ByteOrder = "little"
         raise AssemblerError(f"the program is {len(data)} bytes long; instructions are {SLOT_BYTES} bytes each")
     slots = list(reader.iter_unpack(data))
     instructions: list[Instruction] = []
+    checked: dict[tuple[int, int], tuple[int | None, int | None]] = {}  # opcode, registers: offset and imm, None where free
     position = 0
     while position < len(slots):
         opcode, registers, offset, imm = slots[position]
         low, high = registers & 15, registers >> 4
         dst, src = (low, high) if byteorder == "little" else (high, low)
+        must = checked.get((opcode, registers))
+        if must is not None and must[0] in (None, offset) and must[1] in (None, imm):
+            instructions.append(Instruction(opcode, dst, src, offset, imm))
+            position += 1
+            continue
         try:
             if opcode == WIDE_LOAD:
                 imm = wide_constant(imm, slots[position + 1 : position + 2])
             instruction = Instruction(opcode, dst, src, offset, imm)
-            form_of(instruction)
+            form = form_of(instruction)
+            if opcode != WIDE_LOAD:
+                checked[opcode, registers] = form.offset, form.imm
         except AssemblerError as error:
             raise AssemblerError(f"slot {position}: {error}") from None
         instructions.append(instruction)
