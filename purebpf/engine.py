@@ -12,9 +12,10 @@ from purebpf.data import data
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from typing import Protocol
 
-    from purebpf.spec import MapSpec, ProgramSpec
+    from purebpf.spec import CollectionSpec, MapSpec, ProgramSpec
 else:
     Protocol = object
 
@@ -172,6 +173,9 @@ class Engine(Protocol):
     def has(self, feature: str) -> bool:
         """Whether it takes programs with a feature: "may_goto", "iter_num", "bpf_loop", "cpu2" to "cpu4" for a level of the
         instruction set."""
+
+    def together(self, spec: CollectionSpec) -> AbstractContextManager[object]:
+        """Within the block, what the programs and maps of a collection have in common is told to it once."""
 
     def create_map(self, spec: MapSpec) -> EngineMap:
         """Create it, write its contents, freeze it if it is to be frozen."""

@@ -38,13 +38,14 @@ FARTHEST = (1 << 15) - 1
 Code = dict[int, Instruction]  # by slot
 
 
-def relocated(spec: ProgramSpec, targets: Iterable[Btf]) -> tuple[Instruction, ...]:
+def relocated(spec: ProgramSpec, targets: Iterable[Btf] | Resolver) -> tuple[Instruction, ...]:
     """The program's instructions for a kernel. `targets` are the kernel's BTF, then its modules', as `btf.core.resolve` takes
-    them. Raises Error for a relocation that makes no sense, is ambiguous, or does not fit its instruction."""
+    them, or a resolver for the program's types that several programs share. Raises Error for a relocation that makes no sense,
+    is ambiguous, or does not fit its instruction."""
     return _patched(spec, targets)[0]
 
 
-def unresolved(spec: ProgramSpec, targets: Iterable[Btf]) -> dict[int, str]:
+def unresolved(spec: ProgramSpec, targets: Iterable[Btf] | Resolver) -> dict[int, str]:
     """Why instructions have no answer in a kernel, by slot: words such as "`task_struct` has no field `state` there"."""
     return _patched(spec, targets)[1]
 
@@ -57,9 +58,9 @@ def local_types(spec: ProgramSpec) -> Btf:
     return Btf(builder.encode(), origin=f"the types of the program {spec.name!r}")
 
 
-def _patched(spec: ProgramSpec, targets: Iterable[Btf]) -> tuple[tuple[Instruction, ...], dict[int, str]]:
-    local = local_types(spec)
-    resolver = Resolver(local, targets)
+def _patched(spec: ProgramSpec, targets: Iterable[Btf] | Resolver) -> tuple[tuple[Instruction, ...], dict[int, str]]:
+    resolver = targets if isinstance(targets, Resolver) else Resolver(local_types(spec), targets)
+    local = resolver.local
     code, slot, why = {}, 0, {}
     for instruction in spec.instructions:
         code[slot] = instruction

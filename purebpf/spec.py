@@ -103,12 +103,14 @@ class ExternKind(IntEnum):
 @data
 class ExternSpec:
     """Something of the kernel's that instructions name in `symbol`. One that is `weak` may be missing: its address is 0 then,
-    and its calls are poisoned. `type` is the number of its BTF among the program's types, 0 where nothing is known."""
+    and its calls are poisoned. `type` is the number of its BTF among the program's types, 0 where nothing is known. `index` is
+    its place among all that the object wants."""
 
     name: str
     kind: ExternKind
     weak: bool = False
     type: int = 0
+    index: int = 0
 
 
 @data

@@ -38,7 +38,8 @@ def externs(file: Opened) -> Externs:
         variable, number = known.get(name, (None, 0))
         symbols[name] = ExternSpec(name, _kind(file, variable, number), weak[name], number)
     settings = _settings(file, weak)
-    return Externs(settings, {name: each for name, each in symbols.items() if name not in settings})
+    rest = sorted(name for name in symbols if name not in settings)
+    return Externs(settings, {name: replace(symbols[name], index=len(settings) + i) for i, name in enumerate(rest)})
 
 
 def _kind(file: Opened, variable: object, number: int) -> ExternKind:

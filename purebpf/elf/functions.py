@@ -133,7 +133,7 @@ class _Section:
         """The instructions with the names that relocations give them, and their lines."""
         relocations = {each.offset: each for each in self.file.relocations(self.place)}
         lines = {
-            record.offset // SLOT: SourceLine(record.file, record.line, record.column, record.text.strip())
+            record.offset // SLOT: SourceLine(record.file, record.line, record.column, record.text)
             for record in self.file.ext.lines.get(self.name, ())
         }
         starts = {symbol.value // SLOT for symbol in self.file.functions(self.place)}

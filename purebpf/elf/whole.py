@@ -100,7 +100,9 @@ class Whole:
         return found
 
     def functions(self) -> tuple[FunctionSpec, ...]:
-        return tuple(FunctionSpec(each.name, self.bases[each.place], self._type(each)) for each in self.order)
+        """Names, slots and types; without the main function's type the others' are of no use."""
+        typed = bool(self._type(self.main))
+        return tuple(FunctionSpec(each.name, self.bases[each.place], typed * self._type(each)) for each in self.order)
 
     def _type(self, function: Function) -> int:
         """The number of its FUNC; 0 where `.BTF.ext` tells of none, or of something else."""

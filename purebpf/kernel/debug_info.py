@@ -65,7 +65,7 @@ def tell(spec: ProgramSpec, what: str, fields: verifier.Fields) -> tuple[Descrip
     strings = Strings()
     types, functions = _functions(spec, strings)
     plain = _blob(types, strings)
-    lines = _lines(spec, strings)
+    lines = lines_of(spec, strings)
     try:
         btf = load_btf(_blob(types, strings), what, exactly=True)
     except KernelError:
@@ -147,7 +147,7 @@ def _with_context(struct: str, strings: Strings, last: int, integer: int) -> byt
     return types + pack("=IIIII", 0, FUNC_PROTO << 24 | 1, integer, strings.place("ctx"), last + 2)
 
 
-def _lines(spec: ProgramSpec, strings: Strings) -> bytes:
+def lines_of(spec: ProgramSpec, strings: Strings) -> bytes:
     """A record for each instruction where another expression begins, and for the first of each function."""
     starts = {function.slot for function in spec.functions} or {0}
     known = next((i.source for i in spec.instructions if i.source is not None), None)

@@ -10,11 +10,13 @@ from purebpf.kernel import cpus
 from purebpf.kernel.errors import kernel_version
 from purebpf.kernel.map import KernelMap, create_map
 from purebpf.kernel.program import KernelProgram, load_program
-from purebpf.spec import MapSpec, ProgramSpec
+from purebpf.spec import CollectionSpec, MapSpec, ProgramSpec
 from purebpf.tables.enums import MapType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from purebpf.engine import EngineMap, EngineProgram
     from purebpf.kernel.link.base import KernelLink
     from purebpf.kernel.reader import Reader
@@ -60,6 +62,16 @@ class KernelEngine:
             return cpu_level() >= int(feature[3:]) if feature.startswith("cpu") else has_feature(feature)
         except KernelError:
             return True
+
+    def together(self, spec: CollectionSpec) -> AbstractContextManager[object]:
+        """Within the block, the types that the programs and maps of an object file have in common are loaded once."""
+        if spec.types:
+            from purebpf.kernel.together import together
+
+            return together(spec)
+        from contextlib import nullcontext
+
+        return nullcontext()
 
     def create_map(self, spec: MapSpec) -> KernelMap:
         """Create it, write its contents, freeze it if it is to be frozen; or open it, if it is pinned already where it is to

@@ -6,6 +6,8 @@ array of descriptors; its first place is not for modules. The descriptors stay o
 
 from __future__ import annotations
 
+import re
+
 from purebpf.btf.running import kernel_btf, module_btf, modules
 from purebpf.btf.types import Kind
 from purebpf.data import replace
@@ -15,7 +17,7 @@ from purebpf.isa.opcodes import CALL_OPCODE
 from purebpf.kernel.descriptor import Descriptor
 from purebpf.kernel.errors import came_with
 from purebpf.relocate import POISON
-from purebpf.spec import ProgramSpec
+from purebpf.spec import ExternSpec, ProgramSpec
 from purebpf.tables.since import kfunc_since, parse
 
 TYPE_CHECKING = False
@@ -23,11 +25,16 @@ if TYPE_CHECKING:
     from purebpf.kernel.verifier import Fields
 
 
+WEAK_POISON = 2_002_000_000  # and the place among the object's externs: libbpf's number, which tools know
+WEAK_CALL = re.compile(r"\b2002\d{6}\b")
+
+
 class Kfuncs:
     """The kernel functions of one program that is being loaded."""
 
     def __init__(self, spec: ProgramSpec) -> None:
         self.spec = spec
+        self.externs = {each.name: each for each in spec.externs}
         wanted = {asks(instruction) for instruction in spec.instructions} - {""}
         self.asks_in_vain = any(_find(name) is None for name in wanted)
         self.lacking: dict[str, None] = {}  # functions that are not there, whose calls the verifier must never reach
@@ -43,18 +50,32 @@ class Kfuncs:
         if name := asks(instruction):
             return replace(instruction, src=0, imm=int(_find(name) is not None), symbol=None)
         name = str(instruction.symbol)
-        found = _find(name)
+        extern = self.externs.get(name)
+        found = _find(name) if extern is None else self._declared(extern)
         if found is None:
             self.lacking[name] = None
+            if extern is not None and extern.weak:
+                return Instruction(CALL_OPCODE, imm=WEAK_POISON + extern.index, source=instruction.source)
             if not self.asks_in_vain:
                 raise self.missing()
             return Instruction(CALL_OPCODE, imm=POISON, source=instruction.source)
         number, module = found
         return replace(instruction, offset=self._place(module) if module else 0, imm=number, symbol=None)
 
+    def _declared(self, extern: ExternSpec) -> tuple[int, str] | None:
+        """The function that an object file declares. Raises Unsupported for one that must be there and is another."""
+        from purebpf.kernel.ksyms import find
+
+        found = find(extern, self.spec)
+        if not isinstance(found, str):
+            return found
+        if not extern.weak and _find(extern.name) is not None:
+            raise Unsupported(f"The program {self.spec.name!r} calls the kernel's {extern.name}: {found}.")
+        return None
+
     def reached(self, log: str) -> bool:
         """Whether the verifier came to a call of what is not there."""
-        return bool(self.lacking) and str(POISON) in log
+        return bool(self.lacking) and (str(POISON) in log or WEAK_CALL.search(log) is not None)
 
     def missing(self) -> Unsupported:
         """The error of a program that calls what is not there."""

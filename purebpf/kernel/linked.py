@@ -8,48 +8,65 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from purebpf.data import replace
-from purebpf.isa.instruction import Instruction, asks
-from purebpf.isa.opcodes import CALL_KFUNC, CALL_OPCODE
+from purebpf.isa.instruction import WIDE_LOAD, Instruction, asks
+from purebpf.isa.opcodes import CALL_KFUNC, CALL_OPCODE, PSEUDO_BTF_ID
 from purebpf.spec import MAP_SOURCES, ProgramSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from purebpf.btf.core import Resolver
     from purebpf.kernel.kfuncs import Kfuncs
+    from purebpf.kernel.ksyms import Ksyms
 
 BY_INDEX = {5: 1, 6: 2}  # BPF_PSEUDO_MAP_IDX and _IDX_VALUE refer to fd_array; here a descriptor takes the index's place
 HIGH_HALF = 0xFFFF_FFFF_0000_0000
 
 
-def linked(spec: ProgramSpec, descriptor: Callable[[str], int], calls: Kfuncs | None) -> tuple[Instruction, ...]:
-    """The instructions for this kernel. `descriptor` gives a map's number by its name, `calls` is that of `kfuncs(spec)`.
+class Names:
+    """What a program names of the kernel: functions that it calls, symbols that it refers to. A context manager: descriptors
+    that belong to the answers are open within."""
 
-    Raises Error for a relocation that makes no sense, Unsupported for a kernel function that is not there.
+    def __init__(self, spec: ProgramSpec) -> None:
+        self.calls: Kfuncs | None = None
+        self.symbols: Ksyms | None = None
+        if any(_names_kfunc(instruction) for instruction in spec.instructions):
+            from purebpf.kernel.kfuncs import Kfuncs
+
+            self.calls = Kfuncs(spec)
+        if any(_names_ksym(instruction) for instruction in spec.instructions):
+            from purebpf.kernel.ksyms import Ksyms
+
+            self.symbols = Ksyms(spec)
+
+    def __enter__(self) -> Names:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each in (self.calls, self.symbols):
+            if each is not None:
+                each.close()
+
+
+def linked(
+    spec: ProgramSpec, descriptor: Callable[[str], int], named: Names, resolver: Resolver | None = None
+) -> tuple[Instruction, ...]:
+    """The instructions for this kernel. `descriptor` gives a map's number by its name; `resolver` answers the questions of
+    several programs with the same types.
+
+    Raises Error for a relocation that makes no sense, Unsupported for a symbol of the kernel that is not there.
     """
     instructions = spec.instructions
     if spec.relocations:
         from purebpf.kernel.relocations import for_this_kernel
 
-        instructions = for_this_kernel(spec)
-    return tuple(_resolved(instruction, descriptor, calls) for instruction in instructions)
+        instructions = for_this_kernel(spec, resolver)
+    return tuple(_resolved(instruction, descriptor, named) for instruction in instructions)
 
 
 def without_descriptors(spec: ProgramSpec) -> tuple[Instruction, ...]:
     """The instructions for this kernel with 0 in place of each descriptor: for looking at them, and for comparing."""
-    calls = kfuncs(spec)
-    try:
-        return linked(spec, lambda name: 0, calls)
-    finally:
-        if calls is not None:
-            calls.close()
-
-
-def kfuncs(spec: ProgramSpec) -> Kfuncs | None:
-    """The kernel functions that it names; None for a program without."""
-    if not any(_names_kfunc(instruction) for instruction in spec.instructions):
-        return None
-    from purebpf.kernel.kfuncs import Kfuncs
-
-    return Kfuncs(spec)
+    with Names(spec) as named:
+        return linked(spec, lambda name: 0, named)
 
 
 def _names_kfunc(instruction: Instruction) -> bool:
@@ -58,11 +75,19 @@ def _names_kfunc(instruction: Instruction) -> bool:
     return (instruction.opcode, instruction.src) == (CALL_OPCODE, CALL_KFUNC) or bool(asks(instruction))
 
 
-def _resolved(instruction: Instruction, descriptor: Callable[[str], int], calls: Kfuncs | None) -> Instruction:
-    """The instruction with the map's descriptor, or the kernel function's number, in place of its name."""
+def _names_ksym(instruction: Instruction) -> bool:
+    if instruction.symbol is None or instruction.opcode != WIDE_LOAD or instruction.src != PSEUDO_BTF_ID:
+        return False
+    return not asks(instruction)
+
+
+def _resolved(instruction: Instruction, descriptor: Callable[[str], int], named: Names) -> Instruction:
+    """The instruction with the map's descriptor, or the number of what is the kernel's, in place of its name."""
     name = instruction.symbol
-    if calls is not None and _names_kfunc(instruction):
-        return calls.resolved(instruction)
+    if named.calls is not None and _names_kfunc(instruction):
+        return named.calls.resolved(instruction)
+    if named.symbols is not None and _names_ksym(instruction):
+        return named.symbols.resolved(instruction)
     if name is None or instruction.slots == 1 or instruction.src not in MAP_SOURCES:
         return instruction
     source = BY_INDEX.get(instruction.src, instruction.src)

@@ -23,6 +23,24 @@ from purebpf.tables.enums import Command, MapType
 
 BY_CPU = frozenset({MapType.PERF_EVENT_ARRAY, MapType.CPUMAP})
 RINGS = frozenset({MapType.RINGBUF, MapType.USER_RINGBUF})
+UNTYPED = frozenset(  # maps that take no BTF of what is inside
+    {
+        MapType.PERF_EVENT_ARRAY,
+        MapType.CGROUP_ARRAY,
+        MapType.STACK_TRACE,
+        MapType.ARRAY_OF_MAPS,
+        MapType.HASH_OF_MAPS,
+        MapType.DEVMAP,
+        MapType.DEVMAP_HASH,
+        MapType.CPUMAP,
+        MapType.XSKMAP,
+        MapType.SOCKMAP,
+        MapType.SOCKHASH,
+        MapType.QUEUE,
+        MapType.STACK,
+        MapType.ARENA,
+    }
+)
 BPF_F_RDONLY_PROG, BPF_F_MMAPABLE = 1 << 7, 1 << 10
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -330,8 +348,13 @@ def create_map(spec: MapSpec) -> KernelMap:
     A perf event array or CPU map with 0 entries gets one for every CPU.
     """
     spec = adjusted(spec)
-    if spec.type is MapType.ARENA and not spec.extra:
+    if spec.type is MapType.ARENA:
         return _arena(spec)
+    return _created(spec)
+
+
+def _created(spec: MapSpec) -> KernelMap:
+    """The map, whose sizes and flags are those that this machine wants."""
     what = f"the map {spec.name!r} ({spec.type.name.lower()})"
     fields: dict[str, int | bytes] = {
         "map_type": int(spec.type),
@@ -340,6 +363,7 @@ def create_map(spec: MapSpec) -> KernelMap:
         "max_entries": spec.max_entries,
         "map_flags": spec.flags,
         "map_extra": spec.extra,
+        "numa_node": spec.numa_node,
     }
 
     def attempt(name: bytes) -> int:
@@ -374,7 +398,7 @@ def create_map(spec: MapSpec) -> KernelMap:
     made = KernelMap(spec, Descriptor(answer, what))
     made.types = types
     try:
-        for key, value in spec.contents:
+        for key, value in spec.contents if spec.type is not MapType.ARENA else ():
             made.update(key, value)
         if spec.frozen:
             freeze(made)
@@ -385,36 +409,42 @@ def create_map(spec: MapSpec) -> KernelMap:
 
 
 def _arena(spec: MapSpec) -> KernelMap:
-    """An arena, at an address of its own in this process, where programs of it expect it when they are loaded."""
+    """An arena, at an address of its own in this process (or the one that it wants), where programs of it expect it when they
+    are loaded. Its memory begins with its contents."""
     from purebpf.kernel import arena
 
-    for _ in range(arena.ATTEMPTS):
-        made = create_map(arena.placed(spec))
+    for _ in range(1 if spec.extra else arena.ATTEMPTS):
+        made = _created(spec if spec.extra else arena.placed(spec))
         try:
             made.shared = arena.shared(made.spec, made.descriptor)
         except BaseException:
             made.close()
             raise
         if made.shared is not None:
+            for _, content in spec.contents:
+                made.shared[: len(content)] = content
             return made
         made.close()
-    raise Error(f"There is no free address for the arena {spec.name!r}.")
+    where = f"The address {spec.extra:#x} is not free" if spec.extra else "There is no free address"
+    raise Error(f"{where} for the arena {spec.name!r}.")
 
 
 def _types(spec: MapSpec, what: str, fields: dict[str, int | bytes]) -> Descriptor:
     """Have the fields tell what is inside (Linux 4.18), as long as the result is open. A kernel that does not take the types
     gets none, unless it must know them: `KernelMap.info.btf_id` is 0 then."""
-    if spec.types is None:
+    if spec.types is None or spec.type in UNTYPED:
         return Descriptor.none()
     from purebpf.kernel.btf import load_btf
+    from purebpf.kernel.current import types_of_map
 
     try:
-        btf = load_btf(spec.types.btf, what, exactly=not spec.types.required)
+        common = types_of_map(spec.types)
+        btf = Descriptor.none() if common else load_btf(spec.types.btf, what, exactly=not spec.types.required)
     except KernelError:
         if spec.types.required:
             raise
         return Descriptor.none()
-    fields |= {"btf_fd": btf.number, "btf_key_type_id": spec.types.key, "btf_value_type_id": spec.types.value}
+    fields |= {"btf_fd": (common or btf).number, "btf_key_type_id": spec.types.key, "btf_value_type_id": spec.types.value}
     return btf
 
 

@@ -7,22 +7,24 @@ import sys
 from collections.abc import Mapping
 
 from purebpf.errors import Error, KernelError, VerifierError
-from purebpf.isa.codec import encode
+from purebpf.isa.codec import encode, is_unresolved
+from purebpf.isa.opcodes import CALL_LOCAL, CALL_OPCODE
 from purebpf.kernel import debug_info, verifier
 from purebpf.kernel.descriptor import Descriptor
 from purebpf.kernel.errors import failure, minimum
 from purebpf.kernel.info import ProgramInfo, program_info
-from purebpf.kernel.linked import kfuncs, linked
+from purebpf.kernel.linked import Names, linked
 from purebpf.kernel.map import KernelMap
 from purebpf.kernel.names import with_name
 from purebpf.kernel.privileges import for_program
-from purebpf.kernel.syscall import address, pin
+from purebpf.kernel.syscall import Pinned, address, pin
 from purebpf.spec import ProgramSpec
 from purebpf.tables.enums import ProgramType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from purebpf.engine import EngineMap, RunResult
+    from purebpf.kernel.together import Together
 
 BY_TYPE = frozenset({ProgramType.TRACING, ProgramType.LSM})
 
@@ -96,9 +98,41 @@ def load_program(
     verifier rejects it, KernelError or Unsupported for all else, Error for a map that is not in `maps` and for a relocation
     that makes no sense.
     """
+    if spec.types and spec.functions and spec.functions[0].type:
+        from purebpf.kernel.together import common_to
+
+        with common_to(spec) as common:
+            return _loaded(spec, maps, log_level, part_of, common)
+    return _loaded(spec, maps, log_level, part_of)
+
+
+def _loaded(
+    spec: ProgramSpec,
+    maps: Mapping[str, EngineMap],
+    log_level: int,
+    part_of: KernelProgram | None,
+    common: Together | None = None,
+) -> KernelProgram:
+    """Load it; `common` has the types of a program of an object file."""
     what = f"the program {spec.name!r} ({spec.type.name.lower()})"
-    calls = kfuncs(spec)
-    code = encode(linked(spec, lambda name: _descriptor(name, spec, maps), calls), sys.byteorder)
+    _check_complete(spec)
+    with Names(spec) as named:
+        resolver = common.resolver() if common is not None and spec.relocations else None
+        code = linked(spec, lambda name: _descriptor(name, spec, maps), named, resolver)
+        return _sent(spec, encode(code, sys.byteorder), maps, log_level, part_of, common, what, named)
+
+
+def _sent(
+    spec: ProgramSpec,
+    code: bytes,
+    maps: Mapping[str, EngineMap],
+    log_level: int,
+    part_of: KernelProgram | None,
+    common: Together | None,
+    what: str,
+    named: Names,
+) -> KernelProgram:
+    """Give the program to the kernel; `code` has the numbers of what it names."""
     pinned, license = pin(code), pin(spec.license.encode())
     fields: verifier.Fields = {
         "prog_type": int(spec.type),
@@ -120,20 +154,14 @@ def load_program(
 
         if lacking := unseen(spec):
             raise lacking
-    told, _held = debug_info.share(spec, maps, fields) if spec.types_of else debug_info.tell(spec, what, fields)
-    module = _hook(spec, fields) if part_of is None else _part(spec, fields, part_of)
-    if calls is not None:
-        calls.tell(fields)
-    try:
+    told, _held = _told(spec, maps, what, fields, common)
+    with told, _hook(spec, fields) if part_of is None else _part(spec, fields, part_of):
+        if named.calls is not None:
+            named.calls.tell(fields)
         answer = with_name(spec.name, attempt)
-    finally:
-        told.close()
-        module.close()
-        if calls is not None:
-            calls.close()
     if answer < 0:
-        if calls is not None and calls.reached(log):
-            raise calls.missing()
+        if named.calls is not None and named.calls.reached(log):
+            raise named.calls.missing()
         raise _rejected(-answer, spec, what, log)
     return KernelProgram(spec, Descriptor(answer, what), log if log_level else "")
 
@@ -165,6 +193,31 @@ def _part(spec: ProgramSpec, fields: verifier.Fields, whole: KernelProgram) -> D
         raise Error(f"The program {whole.spec.name!r} has no function {spec.attach_to!r} to replace; it has {known}.")
     fields["attach_prog_fd"], fields["attach_btf_id"] = whole.handle, able[spec.attach_to]
     return Descriptor.none()
+
+
+def _check_complete(spec: ProgramSpec) -> None:
+    """Raises Error for a function that is called by name and nowhere."""
+    lacking = next(
+        (i.symbol for i in spec.instructions if (i.opcode, i.src) == (CALL_OPCODE, CALL_LOCAL) and is_unresolved(i)), None
+    )
+    if lacking is not None:
+        raise Error(
+            f"The program {spec.name!r} calls the function {lacking!r}, which its object neither has nor declares as one of "
+            "the kernel (`__ksym`): link the object with the one that has it."
+        )
+
+
+def _told(
+    spec: ProgramSpec, maps: Mapping[str, EngineMap], what: str, fields: verifier.Fields, common: Together | None
+) -> tuple[Descriptor, list[Pinned]]:
+    """Have the fields tell functions and lines, as long as the results are kept and open."""
+    if spec.types_of:
+        return debug_info.share(spec, maps, fields)
+    if common is None:
+        return debug_info.tell(spec, what, fields)
+    from purebpf.kernel.together import tell
+
+    return Descriptor.none(), tell(common, spec, fields)
 
 
 def _descriptor(name: str, spec: ProgramSpec, maps: Mapping[str, EngineMap]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from purebpf.btf.core import Resolver
 from purebpf.btf.running import targets
 from purebpf.errors import Unsupported
 from purebpf.isa.instruction import Instruction
@@ -9,11 +10,12 @@ from purebpf.relocate import relocated, unresolved
 from purebpf.spec import ProgramSpec
 
 
-def for_this_kernel(spec: ProgramSpec) -> tuple[Instruction, ...]:
-    """The program's instructions with what they want to know of this kernel. Raises Unsupported where it does not tell its
+def for_this_kernel(spec: ProgramSpec, resolver: Resolver | None = None) -> tuple[Instruction, ...]:
+    """The program's instructions with what they want to know of this kernel; `resolver` is one for it and the program's types.
+    Raises Unsupported where it does not tell its
     types, Error for a relocation that makes no sense or is ambiguous."""
     try:
-        return relocated(spec, targets())
+        return relocated(spec, resolver or targets())
     except Unsupported as error:
         raise Unsupported(f"The program {spec.name!r} asks for the kernel's own types. {error}") from error
 

@@ -177,6 +177,8 @@ def _value(btf: Btf, whole: Struct, values: Mapping[str, object], programs: Mapp
 
 def _encoded(btf: Btf, name: str, type: int, value: object) -> bytes:
     found = btf.type(btf.resolve(type))
+    if isinstance(value, bytes) and len(value) == btf.size_of(type):
+        return value
     if isinstance(found, Array) and isinstance(value, str | bytes):
         raw = value.encode() if isinstance(value, str) else value
         if len(raw) >= found.length:

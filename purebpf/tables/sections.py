@@ -18,7 +18,7 @@ FRAGS = 1 << 5  # BPF_F_XDP_HAS_FRAGS
 @dataclass(frozen=True, slots=True)
 class Section:
     """`attach` is the expected attach type, None where the type needs none. `suffix`: a hook may follow the name.
-    `flags` are load flags that the name asks for: sleepable (".s") or XDP with fragments (".frags")."""
+    `flags` are load flags that the name asks for: sleepable (".s", and system calls) or XDP with fragments (".frags")."""
 
     name: str
     type: ProgramType
@@ -120,6 +120,7 @@ netfilter NETFILTER NETFILTER
 """
 
 _FLAGS = {"": 0, ".s": SLEEPABLE, ".frags": FRAGS}
+_ALWAYS = {"syscall": SLEEPABLE}
 
 
 @cache
@@ -136,7 +137,8 @@ def sections() -> dict[str, Section]:
             full = before + variant + after
             expected = AttachType[attach[0]] if attach else None
             plain = full.removesuffix("+")
-            found[plain] = Section(plain, ProgramType[type], expected, full.endswith("+"), _FLAGS[variant])
+            flags = _FLAGS[variant] | _ALWAYS.get(plain, 0)
+            found[plain] = Section(plain, ProgramType[type], expected, full.endswith("+"), flags)
     return found
 
 

@@ -27,7 +27,10 @@ from purebpf.vm.trace import Task, Trace
 
 TYPE_CHECKING = False  # the checker takes it as true; importing it from typing would cost milliseconds
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from purebpf.isa.codec import ByteOrder
+    from purebpf.spec import CollectionSpec
 
 DEFAULT_CPUS = 2
 VALUE_SOURCES = frozenset({PSEUDO_MAP_VALUE, PSEUDO_MAP_IDX_VALUE})
@@ -86,6 +89,12 @@ class VmEngine:
         """Make memory visible to programs, such as a text that one reads by bpf_probe_read_user_str; its address."""
         with self.machine.lock:
             return self.machine.memory.share(description, data, writable=writable)
+
+    def together(self, spec: CollectionSpec) -> AbstractContextManager[None]:
+        """Programs and maps have nothing in common that would have to be told."""
+        from contextlib import nullcontext
+
+        return nullcontext()
 
     def create_map(self, spec: MapSpec) -> VmMap:
         """Create it, write its contents, freeze it if it is to be frozen. Raises KernelError and Unsupported.

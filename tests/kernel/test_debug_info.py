@@ -68,6 +68,6 @@ def test_a_kernel_that_wants_none_gets_none(monkeypatch: pytest.MonkeyPatch) -> 
 def test_equal_lines_are_told_once() -> None:
     program = lines.compiled().program
     strings = debug_info.Strings()
-    records = debug_info._lines(program, strings)
+    records = debug_info.lines_of(program, strings)
     assert 0 < len(records) // debug_info.LINE_INFO_BYTES < program.slots
     assert bytes(strings.data).count(b"if size > 100:") == 1
