@@ -18,10 +18,11 @@ from purebpf.spec import CollectionSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
-    from typing import Any
+    from typing import Any, overload
 
+    from purebpf.btf.reader import Btf
     from purebpf.compiler.loadable import Loadable
     from purebpf.compiler.pipeline import Compiled
     from purebpf.engine import Engine, EngineLink, EngineProgram, RunResult
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from purebpf.kernel.link.base import KernelLink
     from purebpf.kernel.link.iter import IterLink
     from purebpf.lang.maps import MapDeclaration
+    from purebpf.objects import Objects
+    from purebpf.objects.loading import Given, Target
 
 
 class Program:
@@ -392,18 +395,50 @@ def spec_of(*programs: Program) -> CollectionSpec:
     return with_entries(*compile_together(with_tables(programs, Program.compiled), Program.compiled))
 
 
-def load(*programs: Program | MapDeclaration | type, engine: str = "auto") -> Collection:
-    """Load programs together, so that they share their maps; the programs of operations (`@bpf.struct_ops`, a class for type
-    checkers); and maps that are wanted without a program, too."""
-    chosen, _ = choose_engine(engine)
-    own = [each for each in programs if isinstance(each, Program)]
-    alone: list[Any] = []
-    for each in programs:
-        if operations := getattr(each, "__bpf_operations__", None):
-            own += operations.values()
-        elif not isinstance(each, Program):
-            alone.append(each)
-    return Collection(own, chosen, alone=alone).load()
+if TYPE_CHECKING:
+
+    @overload
+    def load(
+        source: CollectionSpec | str | os.PathLike[str] | bytes,
+        /,
+        *,
+        engine: str | Engine = "auto",
+        programs: Iterable[str] | None = None,
+        maps: Mapping[str, Given] | None = None,
+        variables: Mapping[str, object] | None = None,
+        pin_path: str | os.PathLike[str] | None = None,
+        btf: str | os.PathLike[str] | Btf | None = None,
+        targets: Mapping[str, Target] | None = None,
+    ) -> Objects: ...
+    @overload
+    def load(*programs: Program | MapDeclaration | type, engine: str = "auto") -> Collection: ...
+    def load(*programs: Any, **options: Any) -> Any: ...
+
+else:
+
+    def load(*programs: Any, engine: Any = "auto", **options: Any) -> Any:
+        """Load programs together, so that they share their maps; the programs of operations (`@bpf.struct_ops`, a class for
+        type checkers); and maps that are wanted without a program, too.
+
+        Or load an object file, given by its path, its bytes or its spec (`purebpf.objects.load` tells the options).
+        """
+        from purebpf.spec import CollectionSpec
+
+        if len(programs) == 1 and isinstance(programs[0], CollectionSpec | str | bytes | os.PathLike):
+            from purebpf.objects import load as load_spec
+
+            return load_spec(programs[0], engine=engine, **options)
+        if options:
+            raise Error(f"`load` of programs takes only `engine`; {', '.join(options)} are for object files")
+        chosen, _ = choose_engine(engine)
+        own = [each for each in programs if isinstance(each, Program)]
+        alone: list[Any] = []
+        for each in programs:
+            if operations := getattr(each, "__bpf_operations__", None):
+                own += operations.values()
+            elif not isinstance(each, Program):
+                alone.append(each)
+        return Collection(own, chosen, alone=alone).load()
 
 
 def plain_decorator(kind: ProgramKind) -> Callable[[Callable[..., Any]], Program]:

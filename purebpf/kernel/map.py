@@ -333,7 +333,9 @@ def map_memory(descriptor: Descriptor, size: int, flags: int) -> mmap.mmap:
 
 def adjusted(spec: MapSpec) -> MapSpec:
     """With the sizes and flags of which only one value is possible, or that only this machine knows: an entry for each CPU at
-    most, rings of a power of two of whole pages."""
+    most (in perf event arrays by descriptors), rings of a power of two of whole pages."""
+    if spec.type is MapType.PERF_EVENT_ARRAY and not spec.key_size and not spec.value_size:
+        spec = replace(spec, key_size=4, value_size=4)
     if spec.type in BY_CPU and (not spec.max_entries or spec.max_entries > cpus.identifiers()):
         return replace(spec, max_entries=cpus.identifiers())
     if spec.type in RINGS:
