@@ -60,6 +60,10 @@ class KernelLink:
         self._detach = detach
         self._cleanup = cleanup
         self._replace = replace
+        if detach is not None or cleanup is not None:
+            from purebpf.kernel.link.at_exit import close_at_exit
+
+            close_at_exit(self)
 
     @property
     def info(self) -> LinkInfo:
@@ -137,6 +141,10 @@ class KernelLink:
         return self._descriptors[0]
 
     def close(self) -> None:
+        if self._detach is not None or self._cleanup is not None:
+            from purebpf.kernel.link.at_exit import forget
+
+            forget(self)
         detach, self._detach = self._detach, None
         if detach:
             detach()
