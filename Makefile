@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SECONDS ?= 60
 
-.PHONY: demo test lint fuzz kernels bench bench-size bench-start bench-btf bench-maps bench-events docs clean
+.PHONY: demo test lint fuzz soak kernels bench bench-size bench-start bench-btf bench-maps bench-events docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/purebpf demo
@@ -21,6 +21,10 @@ lint: $(VENV)/.installed-dev
 # Random programs. Damaged inputs have fuzzers of their own: python -m tests.fuzz.btf, python -m tests.elf.fuzz (--count 100000).
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+# make soak SOAK="--cycles 200 --seconds 2 --kills 1"
+soak: $(VENV)/.installed-dev
+	$(BIN)/python -W error::ResourceWarning -m tests.soak $(SOAK)
 
 # make kernels KERNELS="5.10 arm64" TESTS=tests/kernel/test_map.py
 kernels: $(VENV)/.installed-dev

@@ -13,7 +13,7 @@ from purebpf.errors import KernelError, Unsupported
 from purebpf.isa.disassembler import disassemble
 from purebpf.isa.forms import FIRST, minimum_kernel
 from purebpf.isa.instruction import Instruction
-from purebpf.kernel.errors import came_with, kernel_version
+from purebpf.kernel.errors import came_with, kernel_version, minimum
 from purebpf.kernel.probe import FEATURES, has_feature
 from purebpf.spec import ProgramSpec
 from purebpf.tables.since import parse
@@ -39,7 +39,15 @@ def unseen(spec: ProgramSpec) -> Unsupported | None:
 
 def missing(spec: ProgramSpec, log: str) -> Unsupported | None:
     """Why a program that the kernel rejected cannot run here, if it is the kernel that lacks something."""
-    return _feature(spec, spec.requires) or _instruction(spec) or _helper(spec, log)
+    return _hook(spec) or _feature(spec, spec.requires) or _instruction(spec) or _helper(spec, log)
+
+
+def _hook(spec: ProgramSpec) -> Unsupported | None:
+    """A hook that is newer than this kernel, which does not ask programs of some types for theirs when they are loaded."""
+    first = minimum(spec.attach_type) if spec.attach_type is not None else None
+    if spec.attach_type is None or first is None or first <= kernel_version():
+        return None
+    return Unsupported(f"The program {spec.name!r} is for the hook {spec.attach_type.name.lower()} {came_with(first)}.")
 
 
 def _feature(spec: ProgramSpec, names: Iterable[str]) -> Unsupported | None:
