@@ -1,4 +1,4 @@
-"""What an engine offers: the interface that the kernel and the virtual machine share. Protocols only, no code.
+"""What an engine offers: the interface that the kernel and the virtual machine share. Protocols and plain data.
 
 Keys and values are bytes in the target's byte order. A per-CPU value is one value per possible CPU, each padded to a
 multiple of 8 bytes, joined. What an engine cannot do raises `Unsupported` with the reason.
@@ -6,16 +6,18 @@ multiple of 8 bytes, joined. What an engine cannot do raises `Unsupported` with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from purebpf.data import data
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
-    from typing import Protocol
+    from typing import Any, Literal, Protocol
 
     from purebpf.spec import CollectionSpec, MapSpec, ProgramSpec
+
+    Form = Literal["bytes", "arrays", "view"]
 else:
     Protocol = object
 
@@ -43,16 +45,40 @@ class Event:
     lost: int = 0
 
 
-@data
+@data(eq=False)
 class Run:
-    """`count` records of `size` bytes each, one after the other in `content`: the first at `start`, the next `stride` bytes
-    on."""
+    """`count` records of `size` bytes each out of a ring: `content` has `stride` bytes for each, in which it begins at `start`.
 
-    content: bytes
+    `content` is bytes, or a NumPy array where arrays were wanted; if the run is `lent` it is the ring's own memory, until the
+    reader is asked again. `cpu` and `lost` are those of an `Event`; `end` is where the ring goes on, for its reader.
+    """
+
+    content: Any
     start: int
     size: int
     stride: int
     count: int
+    cpu: int = -1
+    lost: int = 0
+    end: int = 0
+    lent: bool = False
+
+    def part(self, first: int, last: int) -> bytes:
+        """The content of some of the records."""
+        return bytes(memoryview(self.content)[first * self.stride : last * self.stride])
+
+    def after(self, first: int) -> Run:
+        """Without the first ones."""
+        content = self.content[first * self.stride :]
+        return Run(content, self.start, self.size, self.stride, self.count - first, self.cpu, self.lost, self.end, self.lent)
+
+    def events(self) -> list[Event]:
+        """The records one by one; of a run that tells of lost ones, an event without data."""
+        if self.lost:
+            return [Event(self.cpu, b"", self.lost)]
+        content, size = self.part(0, self.count), self.size
+        places = (self.start + n * self.stride for n in range(self.count))
+        return [Event(self.cpu, content[place : place + size]) for place in places]
 
 
 class EngineMap(Protocol):
@@ -141,12 +167,27 @@ class EngineLink(Protocol):
 
 
 class EventReader(Protocol):
-    """Reads a perf event array or ring buffer. `fileno` can be given to select or asyncio (-1 where there is none)."""
+    """Reads a perf event array or ring buffer."""
 
     def read(self, timeout: float | None = None) -> list[Event]:
         """All events that are there; waits up to `timeout` seconds (None: without end) for the first, [] when none came."""
 
-    def fileno(self) -> int: ...
+    def collect(self, runs: list[Run], timeout: float | None = None, form: Form = "bytes") -> None:
+        """Append what is there to `runs`, which is to hold what this gave before and nobody has taken yet; waits as `read` if
+        that is empty. What was appended is out of the ring, whatever exception ends this.
+
+        `form`, where the reader has it so: "arrays" for contents in NumPy arrays; "view" for one run that is the ring's own
+        memory, whose room the kernel gets back when this is called again.
+        """
+
+    def fileno(self) -> int:
+        """Can be given to select and the like, readable when there are events; -1 where there is none."""
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        """Have `wake` called when it is closed, by whichever thread does that; and when there are events, where there is no
+        descriptor to wait for."""
+
+    def unwatch(self, wake: Callable[[], None]) -> None: ...
     def close(self) -> None: ...
 
 

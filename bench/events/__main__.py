@@ -1,9 +1,10 @@
 """`python -m bench.events`: reading a ring buffer, beside libbpf in C and BCC in Python, in turns on the same ring.
 
 Each reader adds up a field of all records that a program has put into the ring: libbpf's by a callback in C, BCC's by one in
-Python, ours once as `read_batch()` and once as `for event in ring`. Times are the processor's; the medians of all rounds count.
-Then producers on all CPUs send while one reader reads: what comes is compared with what the programs counted. Single maps are
-measured by `bench.maps`, whose ratio the last line repeats. libbpf's headers, gcc and BCC are wanted at that time only.
+Python, ours by `read_batch(copy=False)`, by `read_batch()` and by `for event in ring`. The sum is in all times. They are the
+processor's; the medians of all rounds count. Then producers on all CPUs send while one reader reads: what comes is compared
+with what the programs counted. Single maps are measured by `bench.maps`, whose ratio the last line repeats. libbpf's headers,
+gcc and BCC are wanted at that time only.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from bench.events.sound import compared
@@ -26,6 +28,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results" / "events.md"
 MAPS = HERE.parent / "results" / "maps.md"
 PER_RUN = 1000  # records of one run of the program
+VIEW, COPY, ITER = "`ring.read_batch(copy=False)`", "`ring.read_batch()`", "`for event in ring`"
 BCC = ("/usr/bin/python3", str(HERE / "bcc_peer.py"))
 
 
@@ -73,11 +76,13 @@ def has_bcc() -> bool:
     return found
 
 
-def batch() -> tuple[int, float, int]:
+def batch(copy: bool) -> tuple[int, float, int]:
     start = time.process_time()
-    records = ring.read_batch(0)
-    taken = time.process_time() - start
-    return len(records), taken, int(records["number"].sum())
+    count = total = 0
+    while len(records := ring.read_batch(0, copy=copy)):
+        count += len(records)
+        total += int(records["number"].sum())
+    return count, time.process_time() - start, total
 
 
 def iterated() -> tuple[int, float, int]:
@@ -116,7 +121,7 @@ def main() -> None:
         if has_bcc():
             peers["BCC, `event()` in a callback"] = Peer(list(BCC), ring.live.handle)
         readers = {name: peer.read for name, peer in peers.items()}
-        readers |= {"`ring.read_batch()`": batch, "`for event in ring`": iterated}
+        readers |= {VIEW: partial(batch, False), COPY: partial(batch, True), ITER: iterated}
         found = measured(readers, options.rounds)
         for peer in peers.values():
             peer.close()
@@ -127,8 +132,8 @@ def main() -> None:
     print(report)
     maps = re.search(r"\| ([\d.]+) times", MAPS.read_text()) if MAPS.exists() else None
     ratios = [
-        ("batch/libbpf", _ratio(found, "libbpf in C", "`ring.read_batch()`")),
-        ("iter/bcc", _ratio(found, "BCC, `event()` in a callback", "`for event in ring`")),
+        ("batch/libbpf", _ratio(found, "libbpf in C", VIEW)),
+        ("iter/bcc", _ratio(found, "BCC, `event()` in a callback", ITER)),
         ("lost", str(sent.lost)),
         ("maps/libbpf", maps[1] if maps else "-"),
     ]

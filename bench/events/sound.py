@@ -1,4 +1,5 @@
-"""Is every record read once, and in order? Producers on all CPUs send numbered records, one reader reads."""
+"""Is every record read once, and in order? Producers on all CPUs send numbered records, one reader reads, by copies and by
+views of the ring's memory in turns."""
 
 from __future__ import annotations
 
@@ -40,10 +41,11 @@ def compared(records: int) -> Sound:
         for producer in producers:
             producer.start()
         last = numpy.full(max(cpus) + 1, -1, numpy.int64)
-        read = wrong = 0
+        read = wrong = turn = 0
         while True:
             running = any(producer.is_alive() for producer in producers)
-            batch = stream.read_batch(0.05)
+            turn += 1
+            batch = stream.read_batch(0.05, copy=turn % 2 == 0)
             for cpu in cpus:
                 numbers = batch["number"][batch["cpu"] == cpu].astype(numpy.int64)
                 if len(numbers):

@@ -10,9 +10,11 @@ import mmap
 import os
 import select
 import sys
+from itertools import takewhile
 from struct import Struct
+from typing import TYPE_CHECKING
 
-from purebpf.engine import Event
+from purebpf.engine import Run
 from purebpf.errors import Error
 from purebpf.kernel import cpus
 from purebpf.kernel.descriptor import Descriptor
@@ -32,6 +34,9 @@ from purebpf.tables.attr import (
 )
 from purebpf.tables.enums import MapType
 
+if TYPE_CHECKING:
+    from purebpf.engine import Form
+
 HEAD = INTEGERS["perf_event_mmap_page"]["data_head"][0] // 8
 TAIL = INTEGERS["perf_event_mmap_page"]["data_tail"][0] // 8
 HEADER_SIZE = SIZES["perf_event_header"]
@@ -39,7 +44,9 @@ HEADER = Struct("=IHH")  # perf_event_header: type, misc, size
 RAW_SIZE = Struct("=I")
 BEFORE_DATA = HEADER_SIZE + RAW_SIZE.size
 LOST = Struct("=QQ")  # id, number of records lost
+LEAST = {PERF_RECORD_SAMPLE: BEFORE_DATA, PERF_RECORD_LOST: HEADER_SIZE + LOST.size}
 DEFAULT_BYTES = 64 << 10
+FIRST_RUN, MOST_RUN = 16, 4096  # so many records together while they may be of any size, and when they are of one
 
 
 class Ring:
@@ -68,35 +75,45 @@ class Ring:
         self.bytes = memoryview(self.memory)
         self.words = self.bytes.cast("Q")  # positions are read and written as one aligned access
 
-    def drain(self, fence: Fence, events: list[Event]) -> None:
-        """Append all events that are there."""
-        tail, head = self.words[TAIL], self.words[HEAD]
-        if tail == head:
+    def drain(self, fence: Fence, runs: list[Run]) -> None:
+        """Append all that is there, those of one size that are next to one another together."""
+        mine = next((run.end for run in reversed(runs) if run.cpu == self.cpu), 0)
+        tail, head = max(self.words[TAIL], mine), self.words[HEAD]
+        if self.words[TAIL] == head:
             return
         fence.pass_()
-        memory, base, ring, mask = self.memory, mmap.PAGESIZE, self.size, self.size - 1
-        header, number = HEADER.unpack_from, RAW_SIZE.unpack_from
+        most = FIRST_RUN
         try:
             while tail < head:
-                # Records begin at multiples of 8, so neither a header nor the size behind it wraps around.
-                start = tail & mask
-                kind, _misc, size = header(memory, base + start)
-                if size < HEADER_SIZE or tail + size > head:
+                # Records begin at multiples of 8, so a header does not wrap around.
+                kind, _misc, size = HEADER.unpack_from(self.memory, mmap.PAGESIZE + (tail & self.size - 1))
+                if size < LEAST.get(kind, HEADER_SIZE) or tail + size > head:
                     tail = head
                     raise Error(f"The ring of CPU {self.cpu} holds a record of {size} bytes, which cannot be; it is skipped.")
-                tail += size
+                count = 1
                 if kind == PERF_RECORD_SAMPLE:
-                    (length,) = number(memory, base + (start + HEADER_SIZE & mask))
-                    first = start + BEFORE_DATA
-                    last = min(first + length, start + size)
-                    data = memory[base + first : base + last] if last <= ring else self._copy(first, last)
-                    events.append(Event(self.cpu, data))
+                    runs.append(run := self._run(tail, head, size, most))
+                    count, most = run.count, min(most * 2, MOST_RUN) if run.count == most else FIRST_RUN
                 elif kind == PERF_RECORD_LOST:
-                    body = self._copy(start + HEADER_SIZE, start + HEADER_SIZE + LOST.size)
-                    events.append(Event(self.cpu, b"", LOST.unpack(body)[1]))
+                    runs.append(Run(b"", 0, 0, 0, 0, self.cpu, self._lost(tail), tail + size))
+                tail += count * size
         finally:
             fence.pass_()
             self.words[TAIL] = tail
+
+    def _run(self, position: int, end: int, stride: int, most: int) -> Run:
+        """Samples that are alike from a position on, up to the end of the memory; one that wraps around alone."""
+        start = position & self.size - 1
+        space = max(min(end - position, self.size - start, most * stride) // stride, 1)
+        content = self._copy(start, start + space * stride)
+        count = _alike(content, stride)
+        size = min(RAW_SIZE.unpack_from(content, HEADER_SIZE)[0], stride - BEFORE_DATA)
+        return Run(content[: count * stride], BEFORE_DATA, size, stride, count, self.cpu, end=position + count * stride)
+
+    def _lost(self, position: int) -> int:
+        """How many records were lost, as a record of that says."""
+        start = position & self.size - 1
+        return int(LOST.unpack(self._copy(start + HEADER_SIZE, start + HEADER_SIZE + LOST.size))[1])
 
     def _copy(self, first: int, last: int) -> bytes:
         """Bytes between two positions, of which the first is below twice the ring's size and the last may be behind its end."""
@@ -112,6 +129,12 @@ class Ring:
         self.bytes.release()
         self.memory.close()
         self.event.close()
+
+
+def _alike(content: bytes, stride: int) -> int:
+    """How many samples are as the first: their kind, their size, and that of their data."""
+    headers = Struct(f"=I2xHI{stride - BEFORE_DATA}x").iter_unpack(content)
+    return 1 + sum(1 for _ in takewhile(next(headers).__eq__, headers))
 
 
 class PerfReader(Reader):
@@ -152,11 +175,9 @@ class PerfReader(Reader):
             self._poll.register(ring.event.number, select.EPOLLIN)
             self._map.update(cpu.to_bytes(4, sys.byteorder), handle_bytes(ring.event.number))
 
-    def _drain(self) -> list[Event]:
-        events: list[Event] = []
+    def _drain(self, runs: list[Run], form: Form) -> None:
         for ring in self._rings:
-            ring.drain(self._fence, events)
-        return events
+            ring.drain(self._fence, runs)
 
     def _release(self) -> None:
         rings, self._rings = self._rings, []

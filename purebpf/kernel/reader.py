@@ -7,13 +7,16 @@ import select
 import threading
 import time
 from collections.abc import Callable
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
-from purebpf.engine import Event
+from purebpf.engine import Event, Run
 from purebpf.errors import Error, NotLoaded
 from purebpf.kernel.fence import Fence
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from purebpf.engine import Form
+
+UNFINISHED = 50e-6  # seconds to leave to a program that is about to finish the next record
 
 
 class Reader:
@@ -24,12 +27,13 @@ class Reader:
         self._closing = False
         self._process = os.getpid()
         self._fence = Fence()
+        self._watchers: set[Callable[[], None]] = set()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._poll = select.epoll()
         self._poll.register(self._wake, select.EPOLLIN)
 
-    def _drain(self) -> list[Event]:
-        """Take out all events that are there."""
+    def _drain(self, runs: list[Run], form: Form) -> None:
+        """Take out all that is there. `runs` may hold some that were appended, but not yet marked in the ring as taken."""
         raise NotImplementedError
 
     def _release(self) -> None:
@@ -41,30 +45,38 @@ class Reader:
 
         Also [] when another thread closes it meanwhile. Raises NotLoaded when it is closed already.
         """
-        return self._when_some(self._drain, timeout)
+        runs: list[Run] = []
+        self.collect(runs, timeout)
+        return [event for run in runs for event in run.events()]
 
-    def _when_some(self, drain: Callable[[], list[T]], timeout: float | None) -> list[T]:
-        """What `drain` takes out, as soon as it is something. See `read`."""
-        if os.getpid() != self._process:
+    def collect(self, runs: list[Run], timeout: float | None = None, form: Form = "bytes") -> None:
+        """Append what is there to `runs`; see `EventReader`. Raises as `read`."""
+        if self.inherited:
             raise Error("This reader belongs to the parent process: a fork does not inherit its memory. Open one in the child.")
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
             with self._reading:
                 if self._closing:
                     raise NotLoaded("This event reader is closed.")
-                return self._read(drain, deadline)
+                self._collect(runs, deadline, form)
         finally:
             self._finish()
 
-    def _read(self, drain: Callable[[], list[T]], deadline: float | None) -> list[T]:
-        found = drain()
-        while not found and not self._closing:
+    def _collect(self, runs: list[Run], deadline: float | None, form: Form) -> None:
+        self._drain(runs, form)
+        while not runs and not self._closing:
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 break
-            self._poll.poll(left)
-            found = drain()
-        return found
+            ready = self._poll.poll(left)
+            self._drain(runs, form)
+            if ready and not runs and not self._closing:  # a record that is still being written: poll would not wait for it
+                time.sleep(UNFINISHED)
+
+    @property
+    def inherited(self) -> bool:
+        """Whether this is a copy that a fork has made, of which nothing may reach the parent's."""
+        return os.getpid() != self._process
 
     def fileno(self) -> int:
         """Readable when there are events; for select, poll or asyncio. Raises NotLoaded when it is closed."""
@@ -72,12 +84,26 @@ class Reader:
             raise NotLoaded("This event reader is closed.")
         return self._poll.fileno()
 
+    def watch(self, wake: Callable[[], None]) -> None:
+        """Have `wake` called when it is closed, by the thread that does it; at once if it is."""
+        self._watchers.add(wake)
+        if self._closing:
+            wake()
+
+    def unwatch(self, wake: Callable[[], None]) -> None:
+        self._watchers.discard(wake)
+
     def close(self) -> None:
         """A reader that waits returns; closing again does nothing."""
         if self._closing:
             return
         self._closing = True
-        os.eventfd_write(self._wake, 1)
+        if self.inherited:  # who reads is not here
+            self._reading = threading.Lock()
+        else:
+            os.eventfd_write(self._wake, 1)
+            for wake in tuple(self._watchers):
+                wake()
         self._finish()
 
     def _finish(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import mmap
+from contextlib import suppress
 from typing import Any
 
 from purebpf.kernel.errors import failure
@@ -36,7 +37,8 @@ class RingMemory:
     def __init__(self, ring: KernelMap, fence: Fence, sends: bool = False) -> None:
         self.size, self.what, self.fence = ring.spec.max_entries, ring.descriptor.what, fence
         self.spare: Any = None  # memory for the next batch, if nobody has the last one any more
-        self.together = 0  # so many records were of one size lately, for the next batch
+        self.other: Any = None  # memory for comparing many headers
+        self.array: Any = None  # all of `data` as a NumPy array, once that was wanted
         self._maps: list[mmap.mmap] = []
         self._views: list[memoryview] = []
         try:
@@ -88,11 +90,13 @@ class RingMemory:
         self._producer[0] = position
 
     def release(self) -> None:
-        self.spare = None
+        """Unmap it; what is lent out keeps the memory until the last array of it goes."""
+        self.spare = self.array = None
         for view in self._views:
             view.release()
         for memory in self._maps:
-            memory.close()
+            with suppress(BufferError):
+                memory.close()
         self._views, self._maps = [], []
 
 

@@ -16,25 +16,16 @@ if TYPE_CHECKING:
 
 
 def from_runs(layout: Type, runs: Iterable[Run]) -> Array:
-    """Runs of records that are at least as long as the type."""
+    """Runs of records that are at least as long as the type, as one array: a run that is lent as it is, of an array without
+    gaps the same memory, else a copy."""
     module, dtype = numpy_module(), dtype_of(layout)
-    return _joined(dtype, [module.ndarray((run.count,), dtype, run.content, run.start, (run.stride,)).copy() for run in runs])
-
-
-def from_bytes(layout: Type, batches: Iterable[Array]) -> Array:
-    """Arrays of bytes (`V`), each as long as the type or longer."""
-    module, dtype = numpy_module(), dtype_of(layout)
-
-    def cut(batch: Array) -> Array:
-        if batch.itemsize == dtype.itemsize:
-            return batch.view(dtype)
-        return module.ndarray((len(batch),), dtype, batch, 0, (batch.itemsize,)).copy()  # type: ignore[no-any-return]
-
-    return _joined(dtype, [cut(batch) for batch in batches])
-
-
-def _joined(dtype: numpy.dtype[Any], arrays: list[Array]) -> Array:
-    module = numpy_module()
+    arrays = [_array(dtype, run) for run in runs if run.count]
     if len(arrays) == 1:
         return arrays[0]
     return module.concatenate(arrays) if arrays else module.empty(0, dtype)  # type: ignore[no-any-return]
+
+
+def _array(dtype: numpy.dtype[Any], run: Run) -> Array:
+    records: Array = numpy_module().ndarray((run.count,), dtype, run.content, run.start, (run.stride,))
+    own = run.lent or (not isinstance(run.content, bytes) and run.stride == dtype.itemsize)
+    return records if own else records.copy()

@@ -3,17 +3,20 @@
 For two 32-bit numbers and a text it is
 
     def values(content):
+        found = []
+        append = found.append
         for v0, v1, v2 in unpack(content):
             value = new(record)
             value.pid = v0
             value.size = v1
             value.comm = decode2(v2)
-            yield value
+            append(value)
+        return found
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from struct import Struct
 from typing import Any
@@ -22,12 +25,12 @@ from purebpf.engine import Run
 from purebpf.lang.packing import decoder, letter
 from purebpf.lang.types import StructType, Type
 
-Values = Callable[[bytes], Iterator[Any]]
+Values = Callable[[bytes], list[Any]]
 
 
-def values_of(layout: Type, run: Run) -> Iterator[Any]:
-    """The values of a run of records, which are at least as long as the type."""
-    return _values(layout, run.start, run.stride)(run.content)
+def values_of(layout: Type, run: Run, first: int, last: int) -> list[Any]:
+    """The values of some records of a run, which are at least as long as the type."""
+    return _values(layout, run.start, run.stride)(run.part(first, last))
 
 
 @cache
@@ -37,11 +40,11 @@ def _values(layout: Type, start: int, stride: int) -> Values:
         code, decode = _code(layout)
         whole = Struct(f"<{start}x{code}{rest}x").iter_unpack
         make = decode or (lambda value: value)
-        return lambda content: (make(value) for (value,) in whole(content))
+        return lambda content: [make(value) for (value,) in whole(content)]
     fields = layout.values
     if layout.union or not fields or any(field.bits for field in fields):
         one, size = decoder(layout), layout.size
-        return lambda content: (one(content[at : at + size]) for at in range(start, len(content), stride))
+        return lambda content: [one(content[at : at + size]) for at in range(start, len(content), stride)]
     known: dict[str, Any] = {"new": object.__new__, "record": layout.record}
     format, at, lines = f"<{start}x", 0, []
     for n, field in enumerate(fields):
@@ -53,10 +56,9 @@ def _values(layout: Type, start: int, stride: int) -> Values:
     known["unpack"] = Struct(f"{format}{layout.size - at + rest}x").iter_unpack
     names = "".join(f"v{n}, " for n in range(len(fields)))
     body = "\n".join(lines)
-    exec(
-        f"def values(content):\n    for {names}in unpack(content):\n        value = new(record)\n{body}\n        yield value\n",
-        known,
-    )
+    begin = "def values(content):\n    found = []\n    append = found.append\n"
+    loop = f"    for {names}in unpack(content):\n        value = new(record)\n{body}\n        append(value)\n"
+    exec(f"{begin}{loop}    return found\n", known)
     made: Values = known["values"]
     return made
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from threading import Condition
 from typing import NoReturn
 
 from purebpf.data import replace
@@ -14,6 +13,7 @@ from purebpf.isa.instruction import Instruction
 from purebpf.isa.opcodes import PSEUDO_MAP_IDX_VALUE, PSEUDO_MAP_VALUE
 from purebpf.spec import MAP_SOURCES, MapSpec, ProgramSpec
 from purebpf.tables.enums import MapType, ProgramType
+from purebpf.vm.arrival import Arrival
 from purebpf.vm.contexts import has_checked_stores
 from purebpf.vm.events import DEFAULT_BYTES, EventQueue, VmEventReader
 from purebpf.vm.interpreter import Code
@@ -145,7 +145,7 @@ class VmEngine:
                 f"The map {events.spec.name!r} has {events.spec.max_entries} entries, but there are {self.possible_cpus} CPUs; "
                 "events of the others would be lost."
             )
-        arrived = Condition()
+        arrived = Arrival()
         queues = [EventQueue(cpu, size, arrived) for cpu in range(self.possible_cpus)]
         with self.machine.lock:
             events.queues.update(enumerate(queues))

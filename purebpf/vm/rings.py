@@ -6,11 +6,12 @@ A reserved record is memory of its own here; its space counts from its reservati
 from __future__ import annotations
 
 from collections import deque
-from threading import Condition
+from itertools import takewhile
 
 from purebpf.data import data
 from purebpf.engine import Event
 from purebpf.spec import MapSpec
+from purebpf.vm.arrival import Arrival
 from purebpf.vm.facts import EINVAL, Refused, fact
 from purebpf.vm.machine import Machine
 from purebpf.vm.maps import VmMap
@@ -23,10 +24,10 @@ NO_CPU = -1
 
 @data(frozen=False, eq=False)
 class Record:
-    """`data` is None when the program has dropped it."""
+    """`data` is None when the program has dropped it. `end`: the bytes that were ever reserved when it was."""
 
     data: bytearray | None
-    space: int
+    end: int
     region: int = 0
     busy: bool = True
 
@@ -34,12 +35,14 @@ class Record:
 class RingBuf(VmMap):
     """The ring and what is in it; `waiting` wakes the reader."""
 
+    cpu = NO_CPU
+
     def __init__(self, machine: Machine, spec: MapSpec) -> None:
         super().__init__(machine, spec)
         self.records: deque[Record] = deque()
         self.open: dict[int, Record] = {}  # by address, those that are reserved
-        self.used = 0
-        self.waiting = Condition()
+        self._sent = self._taken = 0  # bytes
+        self.waiting = Arrival()
 
     def room(self, size: int) -> Record | None:
         """The next record, or None when the ring is full."""
@@ -47,8 +50,8 @@ class RingBuf(VmMap):
         with self.waiting:
             if size > LARGEST or self.used + space > self.spec.max_entries - 1:
                 return None
-            self.used += space
-            record = Record(bytearray(size), space)
+            self._sent += space
+            record = Record(bytearray(size), self._sent)
             self.records.append(record)
         return record
 
@@ -82,15 +85,24 @@ class RingBuf(VmMap):
             self.waiting.notify_all()
         return True
 
-    def drain(self) -> list[Event]:
-        """Take out what is ready, up to the first record that is still being written. The caller holds `waiting`."""
-        found: list[Event] = []
-        while self.records and not self.records[0].busy:
-            record = self.records.popleft()
-            self.used -= record.space
-            if record.data is not None:
-                found.append(Event(NO_CPU, bytes(record.data)))
-        return found
+    @property
+    def used(self) -> int:
+        """The bytes that records take."""
+        return self._sent - self._taken
+
+    def ready(self) -> list[tuple[int, Event]]:
+        """What can be read, up to the first record that is still being written, numbered by where it ends. The caller holds
+        `waiting`."""
+        while self.records and not self.records[0].busy and self.records[0].data is None:
+            self.drop(self.records[0].end)
+        complete = takewhile(lambda record: not record.busy, self.records)
+        return [(record.end, Event(NO_CPU, bytes(record.data))) for record in complete if record.data is not None]
+
+    def drop(self, number: int) -> None:
+        """Take out the records up to an end. The caller holds `waiting`."""
+        while self.records and self.records[0].end <= number:
+            self._taken = self.records[0].end
+            self.records.popleft()
 
     def query(self, what: int) -> int:
         """What `ringbuf_query` tells: the bytes in use and the size; positions are not kept here."""

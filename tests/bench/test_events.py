@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 pytest.importorskip("numpy")
@@ -12,10 +14,11 @@ from bench.events.stream import fill
 
 
 @pytest.mark.kernel
-def test_both_of_our_readers_are_measured_on_the_same_records() -> None:
+def test_all_of_our_readers_are_measured_on_the_same_records() -> None:
     with fill.load(engine="kernel"):
-        found = measured({"batch": batch, "iterated": iterated}, rounds=1)
-    assert set(found) == {"batch", "iterated"} and all(each > 0 for each in found.values())
+        readers = {"view": partial(batch, False), "batch": partial(batch, True), "iterated": iterated}
+        found = measured(readers, rounds=1)
+    assert set(found) == set(readers) and all(each > 0 for each in found.values())
     assert "| batch |" in told(found, "words")
 
 

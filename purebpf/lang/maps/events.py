@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from itertools import groupby
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, cast
 
-from purebpf.engine import Engine, EngineMap, Event, EventReader, Run
-from purebpf.errors import Error, NotLoaded
+from purebpf.engine import Engine, EngineMap, Event, EventReader
+from purebpf.errors import NotLoaded
 from purebpf.lang import declaring
+from purebpf.lang.backlog import Backlog
 from purebpf.lang.idioms import _only_in_a_program
 from purebpf.lang.maps.declaration import MapDeclaration
 from purebpf.lang.maps.keyed import V
@@ -22,22 +23,37 @@ if TYPE_CHECKING:
 
 
 class EventMap(MapDeclaration, Generic[V]):
-    """A map whose content is a stream of records of type V, which user space reads. Iterating gives them until it is closed."""
+    """A map whose content is a stream of records of type V, which user space reads. Iterating gives them until it is closed.
+
+    What was read out of the ring and not handed out, because a loop ended or an exception came, is what comes next.
+    """
 
     parameters = 1
 
     def __init__(self, max_entries: int, *, name: str | None = None) -> None:
         super().__init__(max_entries, name=name)
-        self.lost = 0
-        self._reader: EventReader | None = None
+        self._backlog: Backlog | None = None
+        self._lost = 0  # of the last reader
 
     def bind(self, live: EngineMap | None, engine: Engine | None) -> None:
-        reader, self._reader = self._reader, None
+        old, self._backlog = self._backlog, None
         super().bind(live, engine)
-        if reader is not None:
-            reader.close()
+        if old is not None:
+            self._lost = old.lost
+            old.reader.close()
         if live is not None and engine is not None:
-            self._reader = engine.open_events(live)
+            self._lost = 0
+            self._backlog = Backlog(self.open_reader(live, engine), self.value_type)
+
+    def open_reader(self, live: EngineMap, engine: Engine) -> EventReader:
+        return engine.open_events(live)
+
+    @property
+    def backlog(self) -> Backlog:
+        """Its reader, and what that gave. Raises NotLoaded."""
+        if self._backlog is None:
+            raise self.not_loaded()
+        return self._backlog
 
     def plain(self, name: str) -> None:
         """Raise Error for records with a lock or timer."""
@@ -47,55 +63,46 @@ class EventMap(MapDeclaration, Generic[V]):
     def read(self, timeout: float | None = None) -> list[V]:
         """The records that are there, waiting up to `timeout` seconds for the first (None: without end; [] when none came, or
         when another thread closed it)."""
-        return [cast(V, value) for run in self._runs(timeout) for value in values_of(self.value_type, run)]
+        layout = self.value_type
+        return self.backlog.take(
+            lambda runs: [cast(V, value) for run in runs if run.count for value in values_of(layout, run, 0, run.count)],
+            timeout,
+        )
 
-    def read_batch(self, timeout: float | None = None) -> numpy.ndarray[Any, Any]:
+    def read_batch(self, timeout: float | None = None, *, copy: bool = True) -> numpy.ndarray[Any, Any]:
         """As `read`, into one NumPy array of records, which is yours: fields by name, `batch["size"].sum()`. There is no loop
-        over the records of a ring buffer in the kernel. Raises Unsupported without NumPy."""
-        from purebpf.lang import batches
+        over the records of a ring buffer in the kernel. Raises Unsupported without NumPy.
 
-        quick = getattr(self._open_reader(), "read_batch", None)
-        if quick is not None:
-            return batches.from_bytes(self.value_type, quick(self.value_type.size, timeout))
-        return batches.from_runs(self.value_type, self._runs(timeout))
+        With `copy=False` it is the memory of that ring itself, read-only, where it can be; of records of one size, those that
+        come next. It holds them until the ring is read again or closed, and until then programs have no use of their room.
+        """
+        from purebpf.lang.batches import from_runs
+        from purebpf.lang.dtypes import numpy_module
 
-    def _open_reader(self) -> EventReader:
-        if self._reader is None:
-            raise self.not_loaded()
-        return self._reader
-
-    def _runs(self, timeout: float | None) -> list[Run]:
-        """The records that are there; those of one size together, where the reader has them so."""
-        together = getattr(self._open_reader(), "read_runs", None)
-        if together is not None:
-            runs: list[Run] = together(timeout)
-        else:
-            found = groupby((event.data for event in self.read_events(timeout)), len)
-            joined = [(size, list(records)) for size, records in found]
-            runs = [Run(b"".join(records), 0, size, size, len(records)) for size, records in joined]
-        for run in runs:
-            if run.size < self.value_type.size:
-                wanted = f"`{self.value_type}` ({self.value_type.size})"
-                raise Error(f"a record of {run.size} bytes is no {wanted}: take it by `read_events()`")
-        return runs
+        numpy_module()
+        return self.backlog.take(partial(from_runs, self.value_type), timeout, "arrays" if copy else "view")
 
     def read_events(self, timeout: float | None = None) -> list[Event]:
         """As `read`, but with CPU and raw bytes."""
-        events = self._open_reader().read(timeout)
-        self.lost += sum(event.lost for event in events)
-        return [event for event in events if not event.lost]
+        runs = self.backlog.take(list, timeout, fitting=False)
+        return [event for run in runs for event in run.events() if not event.lost]
 
     def records(self, timeout: float | None = None) -> Iterator[V]:
         """The records one by one; ends when none came for `timeout` seconds, or when it is closed."""
         while self.bound:
             try:
-                runs = self._runs(timeout)
+                values = self.backlog.values(timeout)
             except NotLoaded:  # another thread closed it just now
                 return
-            if not runs and timeout is not None:
+            if values is not None:
+                yield from values
+            elif timeout is not None:
                 return
-            for run in runs:
-                yield from values_of(self.value_type, run)
+
+    @property
+    def lost(self) -> int:
+        """How many records the kernel had to drop, as far as what was read tells."""
+        return self._lost if self._backlog is None else self._backlog.lost
 
     def __iter__(self) -> Iterator[V]:
         """The records until it is closed, or until Ctrl-C while it waits, which ends the loop quietly."""
@@ -112,7 +119,7 @@ class EventMap(MapDeclaration, Generic[V]):
 
     def fileno(self) -> int:
         """Readable when there are records, for select and the like; -1 in the virtual machine."""
-        return self._open_reader().fileno()
+        return self.backlog.reader.fileno()
 
 
 class PerfEventArray(EventMap[V], Generic[V]):
