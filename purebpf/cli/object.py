@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from purebpf.errors import Error
+from purebpf.errors import Error, VerifierError
 
 if TYPE_CHECKING:
     from purebpf.spec import CollectionSpec, MapSpec, ProgramSpec
@@ -61,6 +61,51 @@ def relocate(file: Path) -> None:
         click.echo(f"PROG {name} {code.hex()}")
     if failed:
         sys.exit(1)
+
+
+@object.command()
+@FILE
+@click.option("--all", "everything", is_flag=True, help="Load the optional programs, too.")
+def load(file: Path, everything: bool) -> None:
+    """Load FILE into the kernel, to see whether it can be: a line for each program with name, type, and `ok` or the error.
+
+    Programs that are optional are left out and said to be. Nothing is attached or pinned, and nothing stays behind.
+    """
+    from purebpf.data import replace
+
+    spec = of_this_machine(file)
+    maps = {name: replace(each, pin="") for name, each in spec.maps.items()}
+    wanted = [name for name, program in spec.programs.items() if everything or not program.optional]
+    errors = refusals(replace(spec, maps=maps), wanted)
+    for name, program in spec.programs.items():
+        outcome = errors.get(name, "ok") if name in wanted else "optional"
+        click.echo(f"{name} {program.type.name.lower()} {outcome}")
+    if errors:
+        sys.exit(1)
+
+
+def refusals(spec: CollectionSpec, wanted: list[str]) -> dict[str, str]:
+    """Why programs do not load, each in one line. They are loaded together, and one by one where that fails."""
+    from purebpf.objects import load
+
+    try:
+        load(spec, engine="kernel", programs=wanted or None).close()
+        return {}
+    except Error as error:
+        if not wanted:
+            raise
+        if len(wanted) == 1:
+            return {wanted[0]: in_a_line(error)}
+    return {name: why for each in wanted for name, why in refusals(spec, [each]).items()}
+
+
+def in_a_line(error: Error) -> str:
+    """A rejection with the source's line and what is wrong there; all else as it is."""
+    if isinstance(error, VerifierError) and error.explanation is not None:
+        source = error.explanation.spot.source
+        where = f"{source.file}:{source.line}: " if source is not None and source.line else ""
+        return f"{where}the kernel's verifier rejected it: {error.explanation.message}"
+    return " ".join(str(error).split())
 
 
 def of_this_machine(file: Path) -> CollectionSpec:

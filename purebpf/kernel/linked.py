@@ -66,7 +66,14 @@ def linked(
 def without_descriptors(spec: ProgramSpec) -> tuple[Instruction, ...]:
     """The instructions for this kernel with 0 in place of each descriptor: for looking at them, and for comparing."""
     with Names(spec) as named:
-        return linked(spec, lambda name: 0, named)
+        return tuple(_without_module(instruction) for instruction in linked(spec, lambda name: 0, named))
+
+
+def _without_module(instruction: Instruction) -> Instruction:
+    """The load of a module's symbol without the descriptor of the module's types."""
+    if (instruction.opcode, instruction.src) != (WIDE_LOAD, PSEUDO_BTF_ID):
+        return instruction
+    return replace(instruction, imm=instruction.imm & ~HIGH_HALF)
 
 
 def _names_kfunc(instruction: Instruction) -> bool:

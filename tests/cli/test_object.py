@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -71,3 +72,48 @@ def test_relocate_prints_programs_as_this_kernel_gets_them() -> None:
 def test_relocate_wants_this_machines_byte_order() -> None:
     done = purebpf("object", "relocate", str(built("packets", "bpfeb" if sys.byteorder == "little" else "bpfel")))
     assert done.returncode == 1 and "-endian machines" in done.stderr and not done.stdout
+
+
+@pytest.mark.kernel
+def test_load_tells_programs_that_load() -> None:
+    done = purebpf("object", "load", str(built("several_in_a_section")))
+    assert (done.returncode, done.stdout.splitlines()) == (0, ["a xdp ok", "b xdp ok", "d xdp ok", "c xdp ok"]), done.stderr
+
+
+@pytest.mark.kernel
+def test_load_tells_each_error_in_a_line() -> None:
+    done = purebpf("object", "load", str(built("unknown_section")))
+    custom, known = done.stdout.splitlines()
+    assert done.returncode == 1 and known == "known xdp ok"
+    assert custom.startswith("custom unspec The program 'custom' is in the section 'of_our_own/thing'")
+
+
+@pytest.mark.kernel
+def test_load_tells_rejections_with_their_lines(tmp_path: Path) -> None:
+    source = tmp_path / "rejected.c"
+    source.write_text(
+        "#define SEC(name) __attribute__((section(name), used))\nstruct xdp_md { int data, data_end; };\n"
+        'SEC("xdp") int bad(struct xdp_md *ctx)\n{\n    return *(char *)(long)ctx->data;\n}\n'
+        'SEC("xdp") int good(struct xdp_md *ctx) { return 2; }\n'
+    )
+    built("optional")  # whether there is a compiler
+    done = purebpf("object", "load", str(corpus.built(corpus.Build(source))))
+    bad, good = done.stdout.splitlines()
+    assert done.returncode == 1 and good == "good xdp ok"
+    assert bad.startswith("bad xdp ") and "rejected.c:5: the kernel's verifier rejected it: " in bad
+
+
+@pytest.mark.kernel
+def test_load_leaves_out_what_is_optional_and_pins_nothing() -> None:
+    before = set(os.listdir("/sys/fs/bpf")) if os.path.isdir("/sys/fs/bpf") else set()
+    done = purebpf("object", "load", str(built("optional")))
+    assert done.stdout.splitlines() == ["missing raw_tracepoint optional", "asked_for xdp optional", "always raw_tracepoint ok"]
+    assert done.returncode == 0
+    assert purebpf("object", "load", str(built("map_pins"))).returncode == 0
+    assert (set(os.listdir("/sys/fs/bpf")) if before else set()) == before
+
+
+@pytest.mark.kernel
+def test_load_of_all_takes_what_is_optional() -> None:
+    done = purebpf("object", "load", "--all", str(built("optional")))
+    assert "asked_for xdp ok" in done.stdout.splitlines()

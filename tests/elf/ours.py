@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 
 import purebpf as bpf
+from purebpf.cli.object import refusals
+from purebpf.data import replace
 from purebpf.elf.names import map_name
 from purebpf.errors import Error
 from purebpf.isa.codec import encode
@@ -56,6 +58,14 @@ def relocated(path: Path) -> dict[str, str]:
         except Error as error:
             found[name] = str(error)
     return found
+
+
+def loaded(path: Path, wanted: list[str]) -> dict[str, str]:
+    """Why programs of an object do not load, in one line each, "" for those that do; nothing is pinned."""
+    spec = read(path)
+    assert not isinstance(spec, str)
+    maps = {name: replace(each, pin="") for name, each in spec.maps.items()}
+    return dict.fromkeys(wanted, "") | refusals(replace(spec, maps=maps), wanted)
 
 
 def compared(theirs: str, mine: str) -> str:

@@ -126,6 +126,25 @@ def test_programs_are_the_same(both: list[Object]) -> None:
     expect("program", programs(), both)
 
 
+def test_instructions_for_this_kernel_are_the_same(both: list[Object]) -> None:
+    """All programs of all objects, with the functions they call, to the byte; descriptors are zero."""
+    compared = 0
+
+    def codes() -> Iterator[tuple[str, str, str]]:
+        nonlocal compared
+        for each in both:
+            mine = ours.relocated(each.path)
+            for name, program in each.theirs.programs.items():
+                if not program.code or name not in each.mine.programs:
+                    continue
+                compared += 1
+                if mine[name] != program.code:
+                    yield each.name, name, ours.compared(program.code, mine[name])
+
+    expect("code", codes(), both)
+    assert compared > 2 * len(both) - 50
+
+
 def test_instructions_for_another_kernel_are_the_same(objects: list[Object], tmp_path: Path) -> None:
     """CO-RE for the types of the kernel that cilium/ebpf's package has."""
     try:
@@ -147,3 +166,19 @@ def test_instructions_for_another_kernel_are_the_same(objects: list[Object], tmp
                     differ.append(f"{asking[there]}: {name}: {ours.compared(theirs, mine)}")
     assert not differ, "\n".join(differ)
     assert compared > 20
+
+
+def test_what_libbpf_loads_we_load(both: list[Object]) -> None:
+    loaded = 0
+
+    def refusals() -> Iterator[tuple[str, str, str]]:
+        nonlocal loaded
+        for each in both:
+            wanted = [name for name, program in each.theirs.programs.items() if not program.error]
+            for name, why in ours.loaded(each.path, wanted).items() if wanted else ():
+                loaded += not why
+                if why:
+                    yield each.name, name, why
+
+    expect("loads", refusals(), both)
+    assert loaded > len(both)
