@@ -141,8 +141,8 @@ def _chosen(parts: Sequence[Part], name: str, places: list[Place]) -> Shared:
     if len(strong) > 1:
         first, second = (parts[part].name for part, _ in strong[:2])
         raise LinkError(
-            f"{name!r} is defined in {first} and again in {second}; make one of them static, or weak (__weak) if the other is "
-            "to replace it, or declare it there only (extern)"
+            f"{name!r} is defined in {first} and again in {second}; rename one or make it static, declare it (extern) where "
+            "the other is meant, or make it weak (__weak) if the other is to replace it"
         )
     chosen = (strong or definitions or places)[0]
     for place, symbol in zip(places, symbols, strict=True):

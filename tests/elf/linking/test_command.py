@@ -37,7 +37,7 @@ def test_what_cannot_be_linked_is_told_and_nothing_is_written(tmp_path: Path) ->
     (path,) = objects(tmp_path, SECOND)
     done = purebpf("link", str(path), str(path), "-o", str(tmp_path / "all.o"))
     assert done.returncode == 1 and not (tmp_path / "all.o").exists()
-    assert done.stderr.startswith(f"'limit' is defined in {path} and again in {path}; make one of them static")
+    assert done.stderr.startswith(f"'limit' is defined in {path} and again in {path}; rename one or make it static")
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def refused(folder: Path, *texts: str) -> str:
 
 def test_two_definitions(tmp_path: Path) -> None:
     told = refused(tmp_path, "int limit = 1;\n", "int limit = 2;\n" + LICENSE)
-    assert told.startswith("'limit' is defined in a.o and again in b.o; make one of them static, or weak")
+    assert told.startswith("'limit' is defined in a.o and again in b.o; rename one or make it static")
 
 
 def test_two_programs_of_one_name(tmp_path: Path) -> None:
