@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from purebpf.objects.loading import load
 from tests.elf.linking.kit import BPFTOOL, LICENSE, linked, needs_bpftool, needs_clang
 from tests.kernel.bpffs import bpf_file_system
 
-pytestmark = [needs_clang, needs_bpftool, pytest.mark.kernel]
+pytestmark = needs_clang
 
 MAP = "struct { __uint(type, ARRAY); __uint(max_entries, 4); __type(key, int); __type(value, long); } counts SEC('.maps');\n"
 FIRST = """
@@ -53,10 +54,19 @@ LENGTH = 64
 RESULT = (LENGTH + 3) * 10000 + (2 * 20 + 7 + (12 + 4 * 7)) + (1 + 3)
 
 
-@pytest.mark.parametrize("turned", [False, True], ids=["in order", "turned"])
-def test_the_result_is_that_of_all_parts(tmp_path: Path, turned: bool) -> None:
+in_both_orders = pytest.mark.parametrize("turned", [False, True], ids=["in order", "turned"])
+
+
+def both(folder: Path, turned: bool) -> Path:
     texts = [MAP.replace("'", '"') + FIRST + LICENSE, "extern " + MAP.replace("'", '"') + SECOND + LICENSE]
-    path = linked(tmp_path, *(texts[::-1] if turned else texts))
+    return linked(folder, *(texts[::-1] if turned else texts))
+
+
+@needs_bpftool
+@pytest.mark.kernel
+@in_both_orders
+def test_the_result_is_that_of_all_parts(tmp_path: Path, turned: bool) -> None:
+    path = both(tmp_path, turned)
     (tmp_path / "pins").mkdir()
     (tmp_path / "packet").write_bytes(bytes(LENGTH))
     with bpf_file_system(tmp_path / "pins") as pins:
@@ -65,3 +75,22 @@ def test_the_result_is_that_of_all_parts(tmp_path: Path, turned: bool) -> None:
         command = [BPFTOOL, "-j", "prog", "run", "pinned", str(pins / "all" / "prog"), "data_in", str(tmp_path / "packet")]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["retval"] == RESULT
+
+
+@pytest.mark.kernel
+@in_both_orders
+def test_ours_loads_them(tmp_path: Path, turned: bool) -> None:
+    results_and_variables(both(tmp_path, turned), "kernel")
+
+
+@in_both_orders
+def test_the_virtual_machine_runs_them(tmp_path: Path, turned: bool) -> None:
+    results_and_variables(both(tmp_path, turned), "vm")
+
+
+def results_and_variables(path: Path, engine: str) -> None:
+    with load(path, engine=engine, variables={"limit": 13}) as objects:
+        program = objects.programs.prog
+        assert program.run(packet=bytes(LENGTH)).value == RESULT + 1
+        assert program.run(packet=bytes(LENGTH)).value == RESULT + 1 + 13
+        assert objects.maps["counts"][2] == 26 and objects.variables.table[3] == 8
