@@ -33,6 +33,7 @@ from purebpf.compiler.passes.sparing import spare_the_verifier
 from purebpf.compiler.passes.stores import merge_stores
 from purebpf.compiler.signatures import context_struct
 from purebpf.compiler.target import allocation_check, layout, regalloc
+from purebpf.compiler.target.forget import clear_left_slots
 from purebpf.compiler.target.legalize import legalize
 from purebpf.compiler.target.lengths import ask_for_lengths
 from purebpf.compiler.target.repeats import drop_repeated_values
@@ -256,6 +257,8 @@ def generate(fn: Function, options: Options) -> layout.Emitted:
     before = allocation_check.snapshot(machine)
     regalloc.allocate(machine)
     allocation_check.check(before, machine)
+    if options.sparing:
+        clear_left_slots(machine)
     drop_repeated_values(machine)
     return layout.emit(machine)
 

@@ -9,6 +9,8 @@ loop the ways of one trip multiply with those of the next. A copy is compared in
 number; and to a number in which ways join a zero is added that it does not know. Behind both, the ways are alike and one is
 enough.
 
+What is left in the stack frame has its own pass, behind the allocation of registers (`target/forget.py`).
+
 Requires: ssa, and is the last pass. Left alone are numbers that the verifier has to know, since an address or a call rests on
 them, and those that only choose between ways: all of their values are constants.
 """
@@ -18,13 +20,16 @@ from __future__ import annotations
 from purebpf.compiler.ir.analysis import enclosing_loops, reverse_postorder
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Block, Flag, Function, Op, Ptr, Target, Type
 from purebpf.compiler.ir.ranges import highest
+from purebpf.isa.instruction import SourceLine
 
 LARGEST = (1 << 29) - 1  # the verifier takes no distance beyond
 SIZES: dict[Type, int] = {I32: 4, I64: 8}
+SLOT, ROOM = 8, 400  # bytes of a stack slot, and of all that these pieces may take
 
 
 def spare_the_verifier(fn: Function, zero: str, zeros: int) -> None:
     """`zero` is the name of a map whose only value has so many eight-byte zeros."""
+    _write_whole(fn)
     proofs = _prove_again(fn)
     known = _proven(fn, set(proofs.values()))
     _hide_joined(fn, known | set(proofs.values()), zero, zeros)
@@ -39,14 +44,43 @@ def spare_the_verifier(fn: Function, zero: str, zeros: int) -> None:
             or any(isinstance(arg.type, Ptr) or arg in known for arg in test.args)
         ):
             continue
-        copies = [arg if arg.is_const else _copy(block, arg) for arg in test.args]
+        copies = [arg if arg.is_const else _copy(block, arg, last.loc) for arg in test.args]
         last.args[0] = Op(test.kind, test.type, copies, test.imm, test.loc, None, block)
         block.ops.insert(-1, last.args[0])
 
 
+def _write_whole(fn: Function) -> None:
+    """Small pieces of stack, such as keys of maps, get eight bytes of their own, all of which are written before the piece is:
+    of a slot that is written in part the verifier keeps what was there before, though nobody reads it."""
+    pieces = [op for op in fn.entry.ops if op.kind == "alloca"]
+    small = {op: op.imm[0] for op in pieces if op.imm[0] < SLOT}
+    if sum(max(SLOT, op.imm[0]) for op in pieces) > ROOM:
+        return
+    for op in small:
+        op.imm = (SLOT, SLOT, op.imm[2])
+    for block in fn.blocks:
+        for op in [op for op in block.ops if op.kind == "store" and small.get(op.args[0]) == op.imm[0]]:
+            nothing = Op("const", I64, [], (0,), op.loc, None, block)
+            at = block.ops.index(op)
+            block.ops[at:at] = [nothing, Op("store", VOID, [op.args[0], nothing], (SLOT, 0), op.loc, None, block)]
+
+
+def _zero(type: Type, zero: str, slot: int, loc: SourceLine | None, block: Block) -> list[Op]:
+    """The ops that load a zero which the verifier does not know."""
+    at = Op("map_value", Ptr("map_value"), [], (zero, 0), loc, None, block)
+    return [at, Op("load", type, [at], (SIZES[type], 0, SLOT * slot), loc, None, block)]
+
+
+def _replace(op: Op, others: dict[Op, Op]) -> None:
+    """Have an op read others instead."""
+    op.args = [others.get(arg, arg) for arg in op.args]
+    for target in op.targets:
+        target.args = [others.get(arg, arg) for arg in target.args]
+
+
 def _prove_again(fn: Function) -> dict[Op, Op]:
-    """In a loop, before a number becomes part of an address, a comparison that cannot fail tells its range: what others told
-    the verifier may have forgotten, and here they tell nothing. Gives these comparisons, and the numbers behind them."""
+    """In a loop, before a number becomes part of an address, the comparison of a copy that cannot fail tells its range: what
+    others told the verifier may have forgotten, and here they tell nothing. Gives these, and the numbers behind them."""
     proofs: dict[Op, Op] = {}
     loops = enclosing_loops(fn)
     for block in [block for block in fn.blocks if loops.get(block)]:
@@ -60,11 +94,12 @@ def _prove_again(fn: Function) -> dict[Op, Op]:
             rest.ops, here.ops[at:] = here.ops[at:], []
             for moved in rest.ops:
                 moved.block = rest
+            copy = _copy(here, number, op.loc)
             again = Op("param", number.type, [], (), op.loc, None, rest)
             rest.params, op.args = [again], [op.args[0], again]
             limit = Op("const", number.type, [], (high,), op.loc, None, here)
-            small = Op("ule", BOOL, [number, limit], (), op.loc, None, here)
-            here.ops += [limit, small, Op("br", VOID, [small], (), op.loc, [Target(rest, [number]), Target(never)], here)]
+            small = Op("ule", BOOL, [copy, limit], (), op.loc, None, here)
+            here.ops += [limit, small, Op("br", VOID, [small], (), op.loc, [Target(rest, [copy]), Target(never)], here)]
             nothing = Op("const", number.type, [], (0,), op.loc, None, never)
             never.ops = [nothing, Op("jump", VOID, [], (), op.loc, [Target(rest, [nothing])], never)]
             place = fn.blocks.index(here) + 1
@@ -73,12 +108,12 @@ def _prove_again(fn: Function) -> dict[Op, Op]:
     return proofs
 
 
-def _copy(block: Block, number: Op) -> Op:
-    """The number again, at the block's end."""
-    loc = block.ops[-1].loc
+def _copy(block: Block, number: Op, loc: SourceLine | None) -> Op:
+    """The number again, at the block's end, before the op that ends it."""
     nothing = Op("const", number.type, [], (0,), loc, None, block)
     made = Op("or", number.type, [number, nothing], (), loc, None, block)
-    block.ops[-1:-1] = [nothing, made]
+    place = len(block.ops) - (block.terminator is not None)
+    block.ops[place:place] = [nothing, made]
     return made
 
 
@@ -94,18 +129,14 @@ def _hide_joined(fn: Function, known: set[Op], zero: str, zeros: int) -> None:
             only_chooses = all(target.args[place].is_const for _, target in edges[block])
             if param.type not in SIZES or param in known or only_chooses:
                 continue
-            at = Op("map_value", Ptr("map_value"), [], (zero, 0), block.ops[0].loc, None, block)
-            slot = 8 * (len(hidden) % zeros)
-            read = Op("load", param.type, [at], (SIZES[param.type], 0, slot), at.loc, None, block)
-            hidden[param] = Op("add", param.type, [read, param], (), at.loc, None, block)
-            sums += [at, read, hidden[param]]
+            unknown = _zero(param.type, zero, len(hidden) % zeros, block.ops[0].loc, block)
+            hidden[param] = Op("add", param.type, [unknown[-1], param], (), block.ops[0].loc, None, block)
+            sums += [*unknown, hidden[param]]
         block.ops[:0] = sums
     added = set(hidden.values())
     for op in fn.ops():
         if op not in added:
-            op.args = [hidden.get(arg, arg) for arg in op.args]
-        for target in op.targets:
-            target.args = [hidden.get(arg, arg) for arg in target.args]
+            _replace(op, hidden)
 
 
 def _proven(fn: Function, told: set[Op]) -> set[Op]:
@@ -123,7 +154,7 @@ def _proven(fn: Function, told: set[Op]) -> set[Op]:
     found: set[Op] = set()
     while work:
         op = work.pop()
-        if op in found or isinstance(op.type, Ptr):
+        if op in found or op.is_const or isinstance(op.type, Ptr):
             continue
         found.add(op)
         masked = op.kind == "and" and op.args[1].is_const and op.args[1].value >= 0

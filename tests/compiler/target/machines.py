@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from purebpf.compiler.target.forget import CLEAR
 from purebpf.compiler.target.machine import CALL_CLOBBERS, FIRST_VIRTUAL, Inst, MBlock, MFunction, Reg, Slot
 from purebpf.isa.opcodes import ADD, ALU64, CALL_OPCODE, EXIT_OPCODE, JEQ, JMP, MOV, XOR, K, X
 
@@ -131,6 +132,8 @@ def simulate(fn: MFunction) -> list[int]:
             elif inst.target is not None:
                 if registers[inst.dst] == 0:
                     following = inst.target
+            elif inst.opcode == CLEAR:
+                registers[inst.slot] = 0
             elif inst.opcode in (LOAD, STORE, ATOMIC):
                 _memory(inst, registers, trace)
             elif inst.lea:
