@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
-from purebpf.btf.builder import BtfBuilder
+from purebpf.btf.builder import encoded
 from purebpf.btf.core import Answer, Resolver, described
 from purebpf.btf.reader import Btf
 from purebpf.btf.relocation import CoreKind, CoreRelocation
@@ -52,10 +52,7 @@ def unresolved(spec: ProgramSpec, targets: Iterable[Btf] | Resolver) -> dict[int
 
 def local_types(spec: ProgramSpec) -> Btf:
     """The program's own types as BTF."""
-    builder = BtfBuilder(sys.byteorder)
-    for type in spec.types:
-        builder.define(builder.reserve(), type)
-    return Btf(builder.encode(), origin=f"the types of the program {spec.name!r}")
+    return Btf(encoded(spec.types, sys.byteorder), origin=f"the types of the program {spec.name!r}")
 
 
 def _patched(spec: ProgramSpec, targets: Iterable[Btf] | Resolver) -> tuple[tuple[Instruction, ...], dict[int, str]]:

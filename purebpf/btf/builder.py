@@ -6,12 +6,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from purebpf.btf.encode import blob, words_of
 from purebpf.btf.errors import BtfError
 from purebpf.btf.reader import Btf
 from purebpf.btf.types import Type, Void
+
+
+def encoded(types: Iterable[Type], byteorder: Literal["little", "big"]) -> bytes:
+    """Types from the number 1 on as bytes, each at its place even if there are equal ones."""
+    builder = BtfBuilder(byteorder)
+    for type in types:
+        builder.define(builder.reserve(), type)
+    return builder.encode()
 
 
 class BtfBuilder:

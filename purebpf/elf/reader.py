@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from purebpf.btf.builder import BtfBuilder
+from purebpf.btf.builder import encoded
 from purebpf.btf.loadable import loadable
-from purebpf.btf.types import Type
 from purebpf.data import replace
 from purebpf.elf import maps_legacy
 from purebpf.elf.container import R_BPF_64_ABS64, ElfError, Symbol, read
@@ -25,10 +24,6 @@ from purebpf.elf.programs import Handlers, programs
 from purebpf.errors import Error
 from purebpf.spec import CollectionSpec, MapSpec, MapTypes, VariableSpec
 from purebpf.tables.enums import MapType
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from purebpf.isa.codec import ByteOrder
 
 POINTER = 8
 
@@ -47,14 +42,6 @@ def load_object(source: str | os.PathLike[str] | bytes, *, sections: Handlers | 
     except OSError as error:
         raise Error(f"The object file {path} cannot be read: {error.strerror or error}.") from error
     return _Collection(Opened(read(raw, str(path)), str(path)), path.name.partition(".")[0], sections or {}).spec()
-
-
-def encoded(types: tuple[Type, ...] | list[Type], order: ByteOrder) -> bytes:
-    """Types as BTF, each with its number."""
-    builder = BtfBuilder(order)
-    for type in types:
-        builder.define(builder.reserve(), type)
-    return builder.encode()
 
 
 class _Collection:

@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 
-from purebpf.btf.builder import BtfBuilder
+from purebpf.btf.builder import encoded as encoded_for
 from purebpf.btf.errors import BtfError
 from purebpf.btf.reader import Btf
 from purebpf.btf.sanitize import SINCE, sanitized
@@ -63,11 +63,8 @@ def has_btf(name: str) -> bool:
 
 
 def encoded(types: tuple[Type, ...] | list[Type]) -> bytes:
-    """Types from the number 1 on as bytes, each at its place even if there are equal ones."""
-    builder = BtfBuilder(sys.byteorder)
-    for type in types:
-        builder.define(builder.reserve(), type)
-    return builder.encode()
+    """Types as this machine's BTF, each at its place even if there are equal ones."""
+    return encoded_for(types, sys.byteorder)
 
 
 def simpler(refusal: int, data: bytes) -> tuple[bytes, tuple[str, ...]]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from struct import pack
 
-from purebpf.btf.builder import BtfBuilder
+from purebpf.btf.builder import encoded
 from purebpf.btf.core import Resolver
 from purebpf.btf.encode import blob, words_of
 from purebpf.btf.loadable import loadable
@@ -53,10 +53,7 @@ class Together:
     def plain(self) -> bytes:
         """The types alone, as maps have them."""
         if self._plain is None:
-            builder = BtfBuilder(sys.byteorder)
-            for type in loadable(self.types):
-                builder.define(builder.reserve(), type)
-            self._plain = builder.encode()
+            self._plain = encoded(loadable(self.types), sys.byteorder)
         return self._plain
 
     def are(self, types: MapTypes) -> bool:

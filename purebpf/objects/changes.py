@@ -6,10 +6,11 @@ import os
 import sys
 from collections.abc import Mapping
 
-from purebpf.btf.builder import BtfBuilder
+from purebpf.btf.builder import encoded
 from purebpf.btf.reader import Btf
 from purebpf.data import replace
 from purebpf.errors import Error
+from purebpf.live import KCONFIG
 from purebpf.objects.maps import Codec
 from purebpf.objects.named import unknown
 from purebpf.spec import CollectionSpec, MapSpec
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from purebpf.isa.codec import ByteOrder
 
 KEY = bytes(4)
-KCONFIG = ".kconfig"
 
 
 def order_of(spec: CollectionSpec) -> ByteOrder:
@@ -31,10 +31,12 @@ def types_of(spec: CollectionSpec) -> Btf | None:
     """The types of a collection's variables; None where it has none."""
     if not spec.types:
         return None
-    builder = BtfBuilder(order_of(spec))
-    for type in spec.types:
-        builder.define(builder.reserve(), type)
-    return Btf(builder.encode(), origin=f"the types of {spec.name or 'the object'}")
+    return Btf(encoded(spec.types, order_of(spec)), origin=f"the types of {spec.name or 'the object'}")
+
+
+def own_types(map: MapSpec) -> Btf | None:
+    """The types of a map that came without an object."""
+    return Btf(map.types.btf, origin=f"the types of the map {map.name!r}") if map.types is not None else None
 
 
 def with_variables(spec: CollectionSpec, values: Mapping[str, object]) -> CollectionSpec:

@@ -10,13 +10,19 @@ from purebpf.errors import Error
 T = TypeVar("T")
 
 
-def unknown(kind: str, name: str, known: Mapping[str, object]) -> Error:
+class Unknown(Error, KeyError):
+    """There is nothing of a name."""
+
+    __str__ = Exception.__str__
+
+
+def unknown(kind: str, name: str, known: Mapping[str, object]) -> Unknown:
     """The error that there is nothing of a name."""
     from difflib import get_close_matches
 
     near = get_close_matches(name, known, 3)
     told = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known) or 'none'}"
-    return Error(f"There is no {kind} {name!r} here; {told}")
+    return Unknown(f"There is no {kind} {name!r} here; {told}")
 
 
 class Named(Mapping[str, T]):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from purebpf.data import replace
 from purebpf.engine import Engine, EngineLink, EngineMap, EngineProgram, RunResult
 from purebpf.errors import Error, Unsupported
-from purebpf.objects.changes import order_of, types_of
+from purebpf.live import Live
+from purebpf.objects.changes import order_of, own_types, types_of
 from purebpf.objects.maps import LoadedMap
 from purebpf.objects.named import Named, unknown
 from purebpf.objects.variables import Variables
 from purebpf.spec import CollectionSpec, MapSpec, ProgramSpec
-from purebpf.tables.enums import MapType, ProgramType
+from purebpf.tables.enums import ProgramType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Operations:
         from purebpf.kernel.operations import made
         from purebpf.kernel.program import KernelProgram
 
-        loaded = {name: each.raw for name, each in self._objects.programs.items()}
+        loaded = self._objects.live.programs
         found = made(self.spec, {name: raw for name, raw in loaded.items() if isinstance(raw, KernelProgram)})
         link = found.register()
         self._objects.links.append(link)
@@ -106,55 +107,43 @@ class Objects:
     `spec` is what was loaded, `why` why it is on this engine; `links` are the attachments made so far.
     """
 
-    def __init__(self, engine: Engine, spec: CollectionSpec, maps: Collection[str], why: str = "") -> None:
-        """`maps` are the names of those that will be added."""
-        self.engine, self.spec, self.why = engine, spec, why
-        self.links: list[EngineLink] = []
-        self.closed = False
-        self._own: list[EngineMap] = []  # maps that are closed with the object
-        self._maps: dict[str, EngineMap] = {}
-        self._programs: dict[str, LoadedProgram] = {}
-        self._views: dict[str, LoadedMap] = {}
-        self._operations: dict[str, Operations] = {}
-        self._btf = types_of(spec)
-        variables = {name: each for name, each in spec.variables.items() if each.map in maps}
-        self.variables = Variables(variables, self._maps, spec.maps, self._btf, order_of(spec))
-        self.programs: Named[LoadedProgram] = Named("program", self._programs)
-        self.maps: Named[LoadedMap] = Named("map", self._views)
-        self.operations: Named[Operations] = Named("struct of operations", self._operations)
+    def __init__(self, live: Live, why: str = "") -> None:
+        self.live, self.why, self.closed = live, why, False
+        btf, order = types_of(live.spec), order_of(live.spec)
 
-    def add_map(self, name: str, raw: EngineMap, own: bool = True) -> None:
-        """Take a map in. One that is not its `own` stays open when the object is closed."""
-        self._maps[name] = raw
-        if own:
-            self._own.append(raw)
-        spec = self.spec.maps[name]
-        btf = self._btf if spec.types is not None else None
-        self._views[name] = LoadedMap(self.engine, raw, replace(spec, name=name), btf, order_of(self.spec))
+        def view(name: str, raw: EngineMap) -> LoadedMap:
+            spec = replace(live.spec.maps[name], name=name)
+            return LoadedMap(live.engine, raw, spec, btf or own_types(spec), order)
 
-    def add_program(self, name: str, raw: EngineProgram) -> None:
-        self._programs[name] = LoadedProgram(self, raw)
-
-    def add_operations(self, spec: MapSpec) -> None:
-        self._operations[spec.name] = Operations(self, spec)
+        self.programs = Named("program", {name: LoadedProgram(self, raw) for name, raw in live.programs.items()})
+        self.maps = Named("map", {name: view(name, raw) for name, raw in live.maps.items()})
+        self.operations = Named("struct of operations", {n: Operations(self, each) for n, each in live.operations.items()})
+        self.variables = Variables(live.spec.variables, live.maps, live.spec.maps, btf, order)
 
     @property
-    def raw_maps(self) -> Mapping[str, EngineMap]:
-        """The maps as the engine has them."""
-        return self._maps
+    def engine(self) -> Engine:
+        return self.live.engine
+
+    @property
+    def spec(self) -> CollectionSpec:
+        return self.live.spec
+
+    @property
+    def links(self) -> list[EngineLink]:
+        return self.live.links
 
     def attach(self, **options: Mapping[str, object]) -> dict[str, EngineLink | KernelLink]:
         """Attach each program whose section says where, register operations, and attach what `options` are given for, by name:
         `attach(count={"interface": "eth0"})`. The links by name; programs that would need options have none."""
         for name in options:
-            if name not in self._programs:
-                raise unknown("program", name, self._programs)
+            if name not in self.programs:
+                raise unknown("program", name, self.programs)
         made: dict[str, EngineLink | KernelLink] = {}
         try:
-            for name, program in self._programs.items():
+            for name, program in self.programs.items():
                 if name in options or hooked(program.spec):
                     made[name] = program.attach(**options.get(name, {}))
-            for name, operations in self._operations.items():
+            for name, operations in self.operations.items():
                 made[name] = operations.register()
         except BaseException:
             for link in reversed(list(made.values())):
@@ -184,13 +173,8 @@ class Objects:
         if self.closed:
             return
         self.closed = True
-        for link in reversed(self.links):
-            link.close()
-        for program in self._programs.values():
-            program.raw.close()
         self.variables._release()
-        for map in self._own:
-            map.close()
+        self.live.close()
 
     def __enter__(self) -> Objects:
         return self
@@ -199,13 +183,9 @@ class Objects:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<objects {self.spec.name}: {', '.join(self._programs)}>"
+        return f"<objects {self.spec.name}: {', '.join(self.programs)}>"
 
 
 def hooked(spec: ProgramSpec) -> bool:
     """Whether a program's section says where it is attached."""
     return spec.type in HOOKED and bool(spec.attach_to)
-
-
-def is_operations(spec: MapSpec) -> bool:
-    return spec.type is MapType.STRUCT_OPS

@@ -97,6 +97,9 @@ class Variables(MutableMapping[str, Any]):
         whole[variable.offset : variable.offset + variable.size] = raw
         self._maps[variable.map].update(KEY, bytes(whole))
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._found
+
     def __delitem__(self, name: str) -> None:
         raise Error(f"The variable {name!r} cannot be deleted.")
 

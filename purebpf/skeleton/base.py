@@ -8,7 +8,7 @@ from purebpf.collection import choose_engine
 from purebpf.data import replace
 from purebpf.errors import Error, NotLoaded, Unsupported
 from purebpf.lang.maps.by_spec import class_of, declared
-from purebpf.skeleton.loading import Live
+from purebpf.live import Live
 from purebpf.skeleton.named import Named
 from purebpf.skeleton.programs import Program, options_of
 from purebpf.skeleton.variables import Section, Variables
