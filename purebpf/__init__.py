@@ -112,6 +112,7 @@ if TYPE_CHECKING:
     from purebpf.lang.records import array, bits, bytes_, chars, struct
     from purebpf.lang.rings import RingBuf
     from purebpf.lang.scalars import be16, be32, be64, s8, s16, s32, s64, u8, u16, u32, u64
+    from purebpf.lang.several import events
     from purebpf.lang.sockets import SockTuple, SockTuple6
     from purebpf.lang.stacks import BuildIdStackTrace, StackTrace, get_stack, stack
     from purebpf.lang.subprograms import global_subprogram
@@ -207,6 +208,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "lang.records": "array bits chars struct bytes=bytes_",
     "lang.rings": "RingBuf",
     "lang.sockets": "SockTuple SockTuple6",
+    "lang.several": "events",
     "lang.stacks": "BuildIdStackTrace StackTrace get_stack stack",
     "lang.scalars": "be16 be32 be64 s8 s16 s32 s64 u8 u16 u32 u64",
     "lang.subprograms": "global_subprogram",
@@ -335,6 +337,7 @@ __all__ = [
     "drop",
     "dynptr",
     "enum_value",
+    "events",
     "every",
     "exists",
     "fentry",

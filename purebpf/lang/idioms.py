@@ -6,7 +6,7 @@ These objects are for the compiler and for type checkers. Called from ordinary P
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from purebpf.errors import Error
@@ -150,15 +150,37 @@ def license(name: str) -> None:
     sys._getframe(1).f_globals["__bpf_license__"] = name
 
 
-def every(seconds: float, *, count: int | None = None) -> Iterator[int]:
-    """Tick every so many seconds: 0, 1, 2 ... until `count`, or until Ctrl-C, which ends the loop quietly."""
-    due = time.monotonic()
-    tick = 0
-    try:
-        while count is None or tick < count:
-            due += seconds
-            time.sleep(max(0.0, due - time.monotonic()))
-            yield tick
+class Ticks:
+    """What `every` gives."""
+
+    def __init__(self, seconds: float, count: int | None) -> None:
+        self.seconds, self.count = seconds, count
+
+    def _waits(self) -> Iterator[float]:
+        """How long to wait for each, so that late ones do not put off the others."""
+        due, tick = time.monotonic(), 0
+        while self.count is None or tick < self.count:
+            due += self.seconds
             tick += 1
-    except KeyboardInterrupt:
-        return
+            yield max(0.0, due - time.monotonic())
+
+    def __iter__(self) -> Iterator[int]:
+        try:
+            for tick, wait in enumerate(self._waits()):
+                time.sleep(wait)
+                yield tick
+        except KeyboardInterrupt:
+            return
+
+    async def __aiter__(self) -> AsyncIterator[int]:
+        import asyncio
+
+        for tick, wait in enumerate(self._waits()):
+            await asyncio.sleep(wait)
+            yield tick
+
+
+def every(seconds: float, *, count: int | None = None) -> Ticks:
+    """Tick every so many seconds: 0, 1, 2 ... until `count`, or until Ctrl-C, which ends the loop quietly. `async for` ticks in
+    an event loop."""
+    return Ticks(seconds, count)

@@ -30,6 +30,7 @@ NAMES = (
     "btf",
     "kfuncs",
     "maps",
+    "events",
     "objects",
     "portable",
     "stacks",
