@@ -243,7 +243,7 @@ class Program:
             )
         options = dict(zip(names, target, strict=False)) | options
         own = self.collection is None
-        collection = self.load(engine) if self.collection is None else self.collection
+        collection = self._load_for(engine, options) if self.collection is None else self.collection
         try:
             link = collection.engine.attach(collection.of(self), options)
         except BaseException:
@@ -252,6 +252,16 @@ class Program:
             raise
         collection.links.append(link)
         return Attachment(self, collection, link, own)
+
+    def _load_for(self, engine: str, options: Mapping[str, object]) -> Collection:
+        """Load it for what it is to be attached to: an XDP program may belong to the interface's device."""
+        interface = options.get("interface")
+        chosen, _ = choose_engine(engine)
+        if chosen.name != "kernel" or self.kind.decorator != "xdp" or not isinstance(interface, str | int):
+            return self.load(engine)
+        from purebpf.kernel.device import DeviceEngine
+
+        return Collection([self], DeviceEngine(interface, offload=options.get("mode") == "offload")).load()
 
     def close(self) -> None:
         """Detach and unload it, with all that was loaded together with it."""

@@ -40,7 +40,8 @@ class MapSpec:
     map with a `pin`, a path in a BPF file system, is the one that is there, or a new one that is from then on. A map of
     maps holds maps as `inner`. `entries` are (key, name): what the map holds is a program or a map of the same collection; in
     operations of the kernel the key is the byte of the value where the program belongs. `numa_node` is where its memory is to
-    be, if the flags ask for one (BPF_F_NUMA_NODE). An `optional` map is made only where it is asked for."""
+    be, if the flags ask for one (BPF_F_NUMA_NODE). An `optional` map is made only where it is asked for. `device` is
+    the index of the network interface whose device has the map; 0 for one of the kernel's own."""
 
     name: str
     type: MapType
@@ -57,6 +58,7 @@ class MapSpec:
     entries: tuple[tuple[bytes, str], ...] = ()
     numa_node: int = 0
     optional: bool = False
+    device: int = 0
 
     @property
     def per_cpu(self) -> bool:
@@ -123,7 +125,8 @@ class ProgramSpec:
     and relocations refer to, by number from 1 on. `relocations` are what the instructions want to know of the kernel they will
     run on; until then they hold the answers of the kernel that the program was compiled for. `types_of` names a map whose types
     the kernel takes for the program's own, since its instructions name objects by numbers there. `externs` tells more of kernel
-    symbols where more is known than the name. An `optional` program is loaded only where it is asked for.
+    symbols where more is known than the name. An `optional` program is loaded only where it is asked for. `device` is
+    the index of the network interface whose device it belongs to; 0 for one that belongs to none.
     """
 
     name: str
@@ -142,6 +145,7 @@ class ProgramSpec:
     types_of: str = ""
     externs: tuple[ExternSpec, ...] = ()
     optional: bool = False
+    device: int = 0
 
     @property
     def slots(self) -> int:

@@ -49,6 +49,13 @@ CALLS = (
         hint="each kernel function is open to some program types only: see where it is registered, or use another type",
     ),
     Rule(
+        "device_bound",
+        r"metadata kfuncs require device-bound program",
+        "a program that asks a device about packets must be loaded for that device",
+        hint="load it with the interface's index and BPF_F_XDP_DEV_BOUND_ONLY, and attach it to that interface",
+        python='attach it without loading it before: `program.attach("eth0")`',
+    ),
+    Rule(
         "sleeps",
         r"must be sleepable to call sleepable kfunc (?P<name>\w+)|sleepable helper (?P<helper>\w+)"
         r"|kernel func (?P<kfunc>\w+) is sleepable|helper call (?:might sleep|is not allowed in non-sleepable)",

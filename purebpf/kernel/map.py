@@ -365,6 +365,7 @@ def _created(spec: MapSpec) -> KernelMap:
         "max_entries": spec.max_entries,
         "map_flags": spec.flags,
         "map_extra": spec.extra,
+        "map_ifindex": spec.device,
         "numa_node": spec.numa_node,
     }
 

@@ -141,6 +141,7 @@ def _sent(
         "license": address(license),
         "prog_flags": spec.flags,
         "expected_attach_type": int(spec.attach_type or 0),
+        "prog_ifindex": spec.device,
     }
     log = ""
 

@@ -32,6 +32,7 @@ SAID = [
     ("R0 leaks addr as return value", "leaks_address"),
     ("R1 bitwise operator &= on pointer prohibited", "pointer_operator"),
     ("R2 tried to subtract pointer from scalar", "pointer_minus"),
+    ("metadata kfuncs require device-bound program", "device_bound"),
     ("math between map_value pointer and register with unbounded min value is not allowed", "unbounded_pointer_math"),
     ("R0 max value is outside of the array range", "beyond_maximum"),
     ("invalid indirect read from stack R2 off -16+4 size 16", "uninitialised_stack"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Mapping
 
-from purebpf.errors import Unsupported
+from purebpf.errors import Error, Unsupported
 from purebpf.kernel.errors import kernel_version
 from purebpf.kernel.link.base import KernelLink, create_link, interface_index, only_here
 from purebpf.kernel.link.options import Options
@@ -23,6 +23,7 @@ OPTIONS = {
     "replace": "True: in the place of a program that is there and has no link; attached without a link",
 }
 LINKS = (5, 9)
+BOUND_ONLY = 1 << 6  # BPF_F_XDP_DEV_BOUND_ONLY, of a program that only asks its device about packets
 ONLY_IF_NONE = 1 << 0  # XDP_FLAGS_UPDATE_IF_NOEXIST
 RTM_SETLINK, IFLA_XDP_FD, IFLA_XDP_FLAGS = 19, 1, 3  # include/uapi/linux/rtnetlink.h, if_link.h
 NOBODY = 0xFFFF_FFFF  # a descriptor of -1 takes the program away
@@ -47,6 +48,7 @@ def attach(program: KernelProgram, given: Mapping[str, object], links: bool = Tr
     if not isinstance(replace, bool):
         raise options.wrong(f"got replace={replace!r}, which is no bool")
     index = interface_index(options)
+    _check_device(program, index, mode)
     target = f"interface {options.get('interface')} ({mode} mode)"
     try:
         if not links or replace or kernel_version() < LINKS:
@@ -62,6 +64,23 @@ def attach(program: KernelProgram, given: Mapping[str, object], links: bool = Tr
             ) from error
         raise
     return KernelLink(f"xdp link, {xdp_mode(index) or mode}", (made,))
+
+
+def _check_device(program: KernelProgram, index: int, mode: str) -> None:
+    """Raises Error where program and device do not belong together."""
+    device, offloaded = program.spec.device, program.spec.device and not program.spec.flags & BOUND_ONLY
+    what = program.descriptor.what
+    if device and device != index:
+        raise Error(f"{what} belongs to the device of the interface {device}, not to {index}: load it for that.")
+    if mode == "offload" and not offloaded:
+        raise Error(
+            f"{what} was loaded for the processor, not for a device: give mode='offload' when it is attached and not loaded "
+            "yet, or load it with DeviceEngine(interface, offload=True)."
+        )
+    if offloaded and mode != "offload":
+        raise Error(f"{what} is on its device: attach it with mode='offload'.")
+    if device and mode == "generic":
+        raise Error(f"{what} asks its device about packets, which only native mode lets it.")
 
 
 def _by_netlink(program: KernelProgram, index: int, mode: str, replace: bool, target: str) -> KernelLink:
