@@ -32,11 +32,11 @@ class Layout:
     def __init__(self, parts: Sequence[Part]) -> None:
         self.merged: list[Merged] = []
         self.places: dict[tuple[int, int], Place] = {}  # by numbers of part and section
-        numbers: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}
         for number, part in enumerate(parts):
             for place in sorted(part.kept):
                 section = part.elf.sections[place]
-                into = numbers.setdefault(section.name, len(self.merged))
+                into = self._numbers.setdefault(section.name, len(self.merged))
                 if into == len(self.merged):
                     self.merged.append(Merged(part, section))
                 elif section.name in (LICENSE, VERSION):
@@ -47,7 +47,7 @@ class Layout:
 
     def named(self, name: str) -> int | None:
         """The number of a section of the result."""
-        return next((number for number, merged in enumerate(self.merged) if merged.name == name), None)
+        return self._numbers.get(name)
 
 
 class Merged:

@@ -171,9 +171,7 @@ class _Sections:
             return row.offset + start
         shared = self.symbols.shared.get(type.name)
         if shared is None or not any(each == number for each, _ in (shared.chosen, *shared.others)):
-            if type.linkage == Linkage.EXTERN:
-                return 0
-            raise LinkError(f"{part.name}: its BTF has the variable {type.name!r} in {section!r}; there is no symbol for it")
+            return 0 if type.linkage == Linkage.EXTERN else start + self._local(part, section, type.name)
         if not shared.defined:
             return 0 if self.owners[type.name] == (number, row.type) else None
         if shared.chosen[0] != number:
@@ -182,6 +180,14 @@ class _Sections:
         if symbol.section != self.layout.named(section):
             raise LinkError(f"{part.name}: its BTF has {type.name!r} in {section!r}, where it is not")
         return symbol.value
+
+    def _local(self, part: Part, section: str, name: str) -> int:
+        """Where a variable is that BTF calls global and the symbols local, as compilers do which make all of a program one."""
+        place = part.elf.section(section)
+        for symbol in part.elf.symbols:
+            if symbol.name == name and symbol.section == place:
+                return symbol.value
+        raise LinkError(f"{part.name}: its BTF has the variable {name!r} in {section!r}; there is no symbol for it")
 
 
 def _deduplicated(types: list[Type]) -> tuple[list[Type], dict[int, int]]:

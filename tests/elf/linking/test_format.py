@@ -10,6 +10,10 @@ from typing import Literal
 import pytest
 
 from purebpf import Error, link_objects
+from purebpf.btf.builder import BtfBuilder
+from purebpf.btf.reader import Btf
+from purebpf.btf.types import DataSec, Int, Linkage, Type, Typedef, Var
+from purebpf.btf.types import Section as InSection
 from purebpf.data import replace
 from purebpf.elf.container import (
     ABSOLUTE,
@@ -290,3 +294,71 @@ def test_no_objects_are_told() -> None:
         link_objects([])
     with pytest.raises(Error, match=r"/nowhere/x\.o cannot be read: No such file"):
         link_objects(["/nowhere/x.o"])
+
+
+def with_types(made: Made, *types: Type) -> Made:
+    builder = BtfBuilder(made.order)
+    for type in types:
+        builder.define(builder.reserve(), type)
+    made.add(".BTF", builder.encode(), 0)
+    return made
+
+
+INT = Int("int", 4, 32, signed=True)
+
+
+def test_variables_that_only_btf_calls_global_are_found() -> None:
+    parts = []
+    for _ in range(2):
+        made = Made()
+        made.symbol("x", made.add(".data", bytes(8)), 4, 4, binding=0)
+        parts.append(with_types(made, INT, Var("x", 1, Linkage.GLOBAL), DataSec(".data", 8, (InSection(2, 0, 4),))))
+    btf = Btf(content(linked(*parts), ".BTF"))
+    (data,) = [type for _, type in btf if isinstance(type, DataSec)]
+    assert [row.offset for row in data.variables] == [4, 12]
+
+
+@pytest.mark.parametrize(
+    ("types", "words"),
+    [
+        ((INT, Var("y", 1, Linkage.GLOBAL), DataSec(".data", 8, (InSection(2, 0, 4),))), "there is no symbol for it"),
+        ((INT, DataSec(".data", 8, (InSection(1, 0, 4),))), "type 2, the data section .data, holds what is no variable"),
+        (
+            (
+                INT,
+                Var("x", 1, Linkage.GLOBAL),
+                Var("x", 1, Linkage.GLOBAL),
+                DataSec(".data", 8, (InSection(2, 0, 4), InSection(3, 4, 4))),
+            ),
+            "two types for 'x': 2 and 3",
+        ),
+        ((INT, Var("x", 1, Linkage.GLOBAL), DataSec(".bss", 8, (InSection(2, 0, 4),))), "has 'x' in '.bss', where it is not"),
+        ((Typedef("loop", 1), Var("x", 1, Linkage.GLOBAL)), ""),
+    ],
+)
+def test_types_that_do_not_fit_the_symbols_are_told(types: tuple[Type, ...], words: str) -> None:
+    made = Made()
+    made.symbol("x", made.add(".data", bytes(8)), 4, 4)
+    if words:
+        assert words in refused(with_types(made, *types))
+    else:
+        assert "more than 64 typedefs" in refused(with_types(made, *types), with_types(weak_x(), *types))
+
+
+def weak_x() -> Made:
+    made = Made()
+    made.symbol("x", made.add(".data", bytes(8)), 4, 4, binding=WEAK)
+    return made
+
+
+def test_btf_of_the_other_byte_order_is_told() -> None:
+    made = with_types(Made(), INT)
+    other = with_types(Made("big"), INT)
+    made.sections = other.sections
+    assert "its .BTF is big-endian, the file itself is not" in refused(made)
+
+
+def test_records_without_types_are_told() -> None:
+    made = Made()
+    made.add(".BTF.ext", bytes(32), 0)
+    assert "it has a .BTF.ext, but no .BTF" in refused(made)

@@ -119,3 +119,17 @@ def test_weak_declarations_are_strong_where_one_is(tmp_path: Path) -> None:
     assert alone.symbol("bpf_prog_active").binding == WEAK and alone.variables(".ksyms") == [("bpf_prog_active", 0, 4)]
     both = Seen(linked(tmp_path, weak + use % "one", strong + use % "two" + LICENSE))
     assert both.symbol("bpf_prog_active").binding == GLOBAL and both.variables(".ksyms") == [("bpf_prog_active", 0, 4)]
+
+
+def test_a_static_function_and_a_global_one_of_its_name_stay_apart(tmp_path: Path) -> None:
+    static = "static __noinline int chosen(int x) { return x + 5; }\n" + USER.replace("__noinline int chosen(int x);", "")
+    seen = Seen(linked(tmp_path, static, STRONGER + LICENSE))
+    assert sorted(symbol.binding for symbol in seen.elf.symbols if symbol.name == "chosen") == [LOCAL, GLOBAL]
+    assert sorted(type.linkage for type in seen.typed("chosen") if isinstance(type, Func)) == [Linkage.STATIC, Linkage.GLOBAL]
+
+
+def test_a_weak_map_gives_way(tmp_path: Path) -> None:
+    text = 'struct { __uint(type, ARRAY); __uint(max_entries, 4); __type(key, int); __type(value, int); } counts %s SEC(".maps");\n'
+    use = 'SEC("tc") int %s(struct __sk_buff *ctx) { return bpf_map_lookup_elem(&counts, &(int){0}) != 0; }\n'
+    seen = Seen(linked(tmp_path, text % "__weak" + use % "one", text % "" + use % "two" + LICENSE))
+    assert seen.variables(".maps") == [("counts", 32, 32)] and seen.place("counts") == (".maps", 32)
