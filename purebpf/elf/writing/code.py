@@ -21,7 +21,7 @@ from purebpf.elf.container import (
 )
 from purebpf.elf.ext import CoreRecord, Ext, FunctionRecord, LineRecord
 from purebpf.elf.externs import KCONFIG
-from purebpf.elf.writing.data import VALUES
+from purebpf.elf.writing.data import VALUES, Memory
 from purebpf.elf.writing.externs import reference
 from purebpf.elf.writing.functions import Function
 from purebpf.elf.writing.image import Image
@@ -50,10 +50,10 @@ class Code:
 
 @data
 class Symbols:
-    """Places of symbols by the names that instructions have for them: maps, data sections, the kernel's."""
+    """Places of symbols by the names that instructions have for them: maps, memory of maps, the kernel's."""
 
     maps: Mapping[str, int]
-    sections: Mapping[str, int]
+    memory: Mapping[str, Memory]
     externs: Mapping[str, int]
     settings: Mapping[int, int]  # of the kernel, by the byte that they have in their map
 
@@ -123,8 +123,9 @@ def _plain(
     map, offset = str(instruction.symbol), instruction.imm >> 32
     if map == KCONFIG and offset in symbols.settings:
         return Instruction(WIDE_LOAD, instruction.dst), (R_BPF_64_64, symbols.settings[offset])
-    if map in symbols.sections and instruction.src in VALUES:
-        return Instruction(WIDE_LOAD, instruction.dst, imm=offset), (R_BPF_64_64, symbols.sections[map])
+    if map in symbols.memory and instruction.src in VALUES:
+        place = symbols.memory[map]
+        return Instruction(WIDE_LOAD, instruction.dst, imm=place.start + offset), (R_BPF_64_64, place.symbol)
     if map not in symbols.maps:
         raise Error(f"The program {program.name!r} uses the map {map!r}, which the collection does not have.")
     return Instruction(WIDE_LOAD, instruction.dst), (R_BPF_64_64, symbols.maps[map])

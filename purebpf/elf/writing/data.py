@@ -1,6 +1,6 @@
 """Data sections: `.rodata`, `.data` and `.bss`, each of which loaders make an array of one value, and the variables in them.
 
-libbpf has any number of `.data.NAME` and `.rodata.NAME`, but one `.bss` only: zeros of other names are in `.data.NAME`.
+Maps whose names are no names of sections lie one after the other in these three, as C programs have their variables.
 `.addr_space.1` is what is first in the memory of an arena.
 """
 
@@ -26,10 +26,19 @@ ALIGN = 8
 
 
 @data
+class Memory:
+    """Where a map's memory is: the symbol of a section, and a byte there."""
+
+    symbol: int
+    start: int
+
+
+@data
 class Variable:
-    """`type` is its number in the object, 0 where that is not known."""
+    """`map` is the map that it is in; `type` its number in the object, 0 where that is not known."""
 
     name: str
+    map: str
     offset: int
     size: int
     type: int
@@ -58,27 +67,47 @@ def data_maps(spec: CollectionSpec) -> list[str]:
     return found
 
 
-def section_name(map: MapSpec) -> str:
-    """The section of a map."""
-    if kind_of(map.name):
-        return map.name
-    return f"{'.rodata' if map.frozen else '.data'}.{c_name(map.name)}"
+def places(spec: CollectionSpec) -> dict[str, tuple[str, int]]:
+    """Where the maps that are data sections lie: (section, byte)."""
+    found, ends = {}, dict[str, int]()
+    for name in sorted(data_maps(spec), key=lambda name: not kind_of(name)):  # those that are a section first
+        map = spec.maps[name]
+        section = name if kind_of(name) else _section(map)
+        start = -(-ends.get(section, 0) // ALIGN) * ALIGN
+        found[name] = section, start
+        ends[section] = start + map.value_size
+    return found
 
 
-def write_section(map: MapSpec, spec: CollectionSpec, types: Types, names: Names, image: Image) -> int:
-    """The section of a map and its variables; the symbol of the section, to which references go."""
-    name, content = section_name(map), _content(map)
-    writable = 0 if kind_of(name) == ".rodata" else WRITE
-    empty = kind_of(name) == ".bss"
-    made = Section(name, NOBITS if empty else PROGBITS, ALLOC | writable, b"" if empty else content, len(content), ALIGN)
-    return _write(made, _variables(map, spec, types), types, names, image)
+def _section(map: MapSpec) -> str:
+    if map.frozen:
+        return ".rodata"
+    return ".data" if any(_content(map)) else ".bss"
 
 
-def write_arena(map: MapSpec, spec: CollectionSpec, types: Types, names: Names, image: Image) -> int | None:
+def write_sections(spec: CollectionSpec, types: Types, names: Names, image: Image) -> dict[str, Memory]:
+    """The sections with their variables; where the maps are, by name."""
+    found: dict[str, Memory] = {}
+    placed = places(spec)
+    for section in dict.fromkeys(section for section, _ in placed.values()):
+        inside = {name: at for name, (where, at) in placed.items() if where == section}
+        content = bytearray()
+        for name, at in inside.items():
+            content += bytes(at - len(content)) + _content(spec.maps[name])
+        empty, writable = kind_of(section) == ".bss", WRITE * (kind_of(section) != ".rodata")
+        raw, type = (b"", NOBITS) if empty else (bytes(content), PROGBITS)
+        variables = [each for name, at in inside.items() for each in _variables(spec.maps[name], at, spec, types)]
+        made = Section(section, type, ALLOC | writable, raw, len(content), ALIGN)
+        symbol = _write(made, variables, types, names, image)
+        found |= {name: Memory(symbol, at) for name, at in inside.items()}
+    return found
+
+
+def write_arena(map: MapSpec, spec: CollectionSpec, types: Types, names: Names, image: Image) -> Memory | None:
     """The same for what an arena has at first; None for one that has nothing."""
     numbers = types.merge(spec.types)
     variables = [
-        Variable(each.name, each.offset, each.size, numbers(each.type), Linkage.GLOBAL)
+        Variable(each.name, map.name, each.offset, each.size, numbers(each.type), Linkage.GLOBAL)
         for each in spec.variables.values()
         if each.map == map.name
     ]
@@ -87,17 +116,18 @@ def write_arena(map: MapSpec, spec: CollectionSpec, types: Types, names: Names, 
     if not size:
         return None
     made = Section(ARENA, PROGBITS if content else NOBITS, ALLOC | WRITE, content.ljust(size, b"\0") if content else b"", size)
-    return _write(made, variables, types, names, image)
+    return Memory(_write(made, variables, types, names, image), 0)
 
 
-def _write(section: Section, variables: Iterator[Variable] | list[Variable], types: Types, names: Names, image: Image) -> int:
+def _write(section: Section, variables: list[Variable], types: Types, names: Names, image: Image) -> int:
+    """The section and its variables; the symbol of the section, to which references go."""
     place = image.section(section)
     own = image.symbol(Symbol("", 0, 0, LOCAL, SECTION, place))
     placed = []
     for each in sorted(variables, key=lambda each: each.offset):
         static, name = each.linkage is Linkage.STATIC, each.name
         if not static:
-            apart = f"{section.name.rpartition('.')[2]}_{each.name}"
+            apart = f"{each.map}_{each.name}"
             name = names.free(apart if c_name(name) in names.taken else name, f"the variable {name!r} in {section.name}")
         image.symbol(Symbol(name, each.offset, each.size, LOCAL if static else GLOBAL, OBJECT, place))
         if each.type:
@@ -107,24 +137,26 @@ def _write(section: Section, variables: Iterator[Variable] | list[Variable], typ
     return own
 
 
-def _variables(map: MapSpec, spec: CollectionSpec, types: Types) -> Iterator[Variable]:
-    """Those that the map's own types tell of, else the value as a whole; and those that the collection knows beside."""
+def _variables(map: MapSpec, start: int, spec: CollectionSpec, types: Types) -> Iterator[Variable]:
+    """Those that the map's own types tell of, else the value as a whole; and those that the collection knows beside. `start`
+    is where the map begins in its section."""
     told = set()
     if map.types is not None:
         numbers, btf = types.merge_btf(map.types.btf), types.btf(map.types.btf)
         section = btf.type(map.types.value)
         if not isinstance(section, DataSec):
-            yield Variable(map.name, 0, map.value_size, numbers(map.types.value), Linkage.GLOBAL)
+            yield Variable(map.name, map.name, start, map.value_size, numbers(map.types.value), Linkage.GLOBAL)
             return
         for each in section.variables:
             variable = btf.type(each.type)
             if isinstance(variable, Var):
                 told.add(each.offset)
-                yield Variable(variable.name, each.offset, each.size, numbers(variable.type), variable.linkage)
+                at, type = start + each.offset, numbers(variable.type)
+                yield Variable(variable.name, map.name, at, each.size, type, variable.linkage)
     numbers = types.merge(spec.types)
     for known in spec.variables.values():
         if known.map == map.name and known.offset not in told and (map.types is None or not known.type):
-            yield Variable(known.name, known.offset, known.size, numbers(known.type), Linkage.GLOBAL)
+            yield Variable(known.name, map.name, start + known.offset, known.size, numbers(known.type), Linkage.GLOBAL)
 
 
 def _is_section(map: MapSpec) -> bool:

@@ -107,17 +107,13 @@ class _Writer:
     def numbers(self, map: MapSpec | None) -> Numbers | None:
         return self.types.merge_btf(map.types.btf) if map is not None and map.types is not None else None
 
-    def memory(self) -> dict[str, int]:
-        """Write the data sections, and what arenas have at first; the sections' symbols by the names of the maps."""
-        found = {}
+    def memory(self) -> dict[str, data.Memory]:
+        """Write the data sections, and what arenas have at first."""
+        found = data.write_sections(self.spec, self.types, self.names, self.image)
         for name, map in self.spec.maps.items():
-            place = None
-            if name in self.sections:
-                place = data.write_section(map, self.spec, self.types, self.names, self.image)
-            elif map.type is MapType.ARENA:
+            if map.type is MapType.ARENA:
                 place = data.write_arena(map, self.spec, self.types, self.names, self.image)
-            if place is not None:
-                found[name] = place
+                found |= {name: place} if place is not None else {}
         return found
 
     def codes(self) -> list[code.Code]:

@@ -172,9 +172,9 @@ def called_back(ctx: bpf.TcContext) -> bpf.TcAction:
 def asking(ctx: bpf.SyscallContext) -> int:
     """Functions of the kernel, of which one may be missing."""
     if bpf.kfunc_exists("bpf_task_from_pid"):
-        task = bpf.kfuncs.bpf_task_from_pid(1)
+        task = bpf.kfuncs.bpf_task_from_pid(s32(bpf.current.pid))
         if task is not None:
-            sums[4] = u64(task.tgid)
+            sums[4] = u64(task.tgid == bpf.current.tgid)
             bpf.kfuncs.bpf_task_release(task)
             sums[5] += 1
     there = bpf.kfunc_exists("bpf_task_release")

@@ -17,14 +17,12 @@ from bench.size.inputs import inputs, packets
 from bench.size.pairs import hook, pairs, program_of
 from purebpf.cli.files import programs_of
 from purebpf.collection import Collection
-from purebpf.elf.writing.data import data_maps, section_name
-from purebpf.elf.writing.image import c_name
 from purebpf.kernel.engine import KernelEngine
 from purebpf.lang.types import type_of
 from purebpf.program import Program, load, spec_of
-from purebpf.spec import CollectionSpec
 from purebpf.tables.enums import MapType
 from tests.elf.writing.libbpf import Libbpf, libbpf, pinned_by_bpftool
+from tests.elf.writing.memory import as_written
 
 pytestmark = pytest.mark.kernel
 ROOT = Path(__file__).parents[3]
@@ -71,27 +69,21 @@ def one_cpu() -> Iterator[None]:
     os.sched_setaffinity(0, before)
 
 
-def named(spec: CollectionSpec) -> dict[str, str]:
-    """The names of maps in the object, by those in the spec."""
-    sections = data_maps(spec)
-    return {name: section_name(map) if name in sections else c_name(name) for name, map in spec.maps.items()}
-
-
 def entries(collection: Collection) -> dict[str, dict[str, str]]:
-    """What is in the maps that can be read, in hex."""
-    readable = {name: map for name, map in collection.maps.items() if map.spec.type in READABLE and not map.spec.frozen}
-    return {
-        name: {key.hex(): value.hex() for key in map.keys() if (value := map.lookup(key)) is not None}  # noqa: SIM118
+    """What is in the maps that can be read, in hex, by the names that they have in the object."""
+    readable = {name: map for name, map in collection.maps.items() if map.spec.type in READABLE}
+    found = {
+        name: {key: value for key in map.keys() if (value := map.lookup(key)) is not None}  # noqa: SIM118
         for name, map in readable.items()
     }
+    return as_written(collection.spec, found)
 
 
 def same_results(
     collection: Collection, program: Program, file: Path, given: list[tuple[bytes | None, bytes | None]], other: Libbpf
 ) -> None:
     """Run a program here and there on the same inputs: results, packets and maps must be the same. `collection` is loaded."""
-    names = named(collection.spec)
-    script = [f"set {names[name]} {key} {value}" for name, held in entries(collection).items() for key, value in held.items()]
+    script = [f"set {name} {key} {value}" for name, held in entries(collection).items() for key, value in held.items()]
     ours = []
     for packet, context in given:
         script.append(
@@ -100,7 +92,7 @@ def same_results(
         result = program.run(packet=packet, ctx=context)
         ours.append([str(result.value & 0xFFFF_FFFF), *([result.data.hex()] if packet is not None else [])])
     left = entries(collection)
-    theirs = other.run(file, *script, *(f"dump {names[name]}" for name in left))
+    theirs = other.run(file, *script, *(f"dump {name}" for name in left))
     assert [words[1:] for words in theirs if words[0] == "ran"] == ours
     dumped = iter([words[1:] for words in theirs if words[0] == "entry"])
     for name, held in left.items():
@@ -233,3 +225,38 @@ def test_everything_at_once(kernel: KernelEngine, tmp_path: Path, one_cpu: None)
         same_results(collection, own.count, file, given, libbpf())
     with load(own.count, own.again, own.told, engine="kernel") as collection:
         same_results(collection, own.again, file, given, libbpf())
+
+
+def test_functions_of_their_own_and_callbacks(tmp_path: Path, one_cpu: None) -> None:
+    from tests.elf.writing import programs as own
+
+    file = tmp_path / "x.o"
+    bpf.write_object(spec_of(own.called, own.called_back, own.nested), file)
+    given: list[tuple[bytes | None, bytes | None]] = [(packet, None) for packet in packets(Random(2), 30) if len(packet) > 60]
+    for program in (own.called, own.called_back):
+        with load(own.called, own.called_back, engine="kernel") as collection:
+            same_results(collection, program, file, given, libbpf())
+            assert any(own.sums[place] for place in range(4))
+
+
+def test_maps_hold_what_they_held_in_python(tmp_path: Path) -> None:
+    from tests.elf.writing import programs as own
+
+    file = tmp_path / "x.o"
+    bpf.write_object(own.nested.spec(), file)
+    run = f"packet nested {bytes(64).hex()}"
+    words = libbpf().run(file, run, run, run, "dump first_inner")
+    assert [each[1] for each in words[:3]] == ["2", "2", "2"]  # XDP_PASS: it found the map
+    assert words[3:] == [["entry", "00000000", "03000000"], ["entry", "01000000", "00000000"]]
+
+
+def test_functions_of_the_kernel_are_called(tmp_path: Path) -> None:
+    from tests.elf.writing import programs as own
+
+    with own.asking.load("kernel"):
+        own.asking.run(ctx=bytes(8))
+        ours = [own.sums[place] for place in range(8)]
+    bpf.write_object(own.asking.spec(), tmp_path / "x.o")
+    words = libbpf().run(tmp_path / "x.o", f"context asking {bytes(8).hex()}", "dump sums")
+    assert [int.from_bytes(bytes.fromhex(value), "little") for _, _, value in words[1:]] == ours
+    assert ours[4] == 1 and ours[6] == 41  # the process was found; functions that are there count as 1
