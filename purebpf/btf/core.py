@@ -66,6 +66,7 @@ class Resolver:
         self.local = local
         self._targets = iter(targets)
         self._candidates: dict[int, list[Candidate]] = {}
+        self._answers: dict[tuple[CoreKind, int, str], Answer] = {}
 
     @cached_property
     def kernel(self) -> Btf | None:
@@ -78,6 +79,15 @@ class Resolver:
 
     def answer(self, relocation: CoreRelocation) -> Answer:
         """Raises Error."""
+        question = (relocation.kind, relocation.type, relocation.access)
+        found = self._answers.get(question)
+        if found is None:
+            found = self._answered(relocation)
+            if len(self._candidates.get(relocation.type, ())) <= 1:  # of several, another question may leave fewer
+                self._answers[question] = found
+        return found
+
+    def _answered(self, relocation: CoreRelocation) -> Answer:
         if not 0 < relocation.type < len(self.local):
             raise BtfError(f"a CO-RE relocation is about type {relocation.type}, which the program does not have")
         if relocation.kind is CoreKind.TYPE_ID_LOCAL:

@@ -43,6 +43,7 @@ class Together:
         self.types = collection.types
         self.what = f"the object {collection.name!r}" if collection.name else "the object"
         self.programs = [spec for spec in collection.programs.values() if of_an_object(spec) and spec.types is self.types]
+        self._known = {id(spec) for spec in self.programs}
         self._records: dict[int, tuple[bytes, bytes]] = {}  # functions and lines, by the identity of a program's spec
         self._plain: bytes | None = None
         self._loaded: Descriptor | None = None
@@ -67,7 +68,7 @@ class Together:
         return self._resolver
 
     def knows(self, spec: ProgramSpec) -> bool:
-        return any(spec is each for each in self.programs)
+        return id(spec) in self._known
 
     def btf(self) -> Descriptor:
         """The types in the kernel. Raises KernelError, each time."""
