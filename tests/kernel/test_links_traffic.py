@@ -195,7 +195,8 @@ def all_of_them(ctx: bpf.TcContext) -> bpf.TcAction:
 
 
 @pytest.mark.skipif(kernel_version() < (6, 7), reason="this kernel has no netkit")
-def test_netkit_programs_see_what_their_side_sends(veth: tuple[str, str]) -> None:
+@pytest.mark.parametrize("side", ["primary", "peer"])
+def test_netkit_programs_see_what_their_side_sends(veth: tuple[str, str], side: str) -> None:
     made = subprocess.run(["ip", "link", "add", "pbnk0", "type", "netkit"], capture_output=True, text=True)
     if made.returncode:
         made = subprocess.run(
@@ -206,10 +207,10 @@ def test_netkit_programs_see_what_their_side_sends(veth: tuple[str, str]) -> Non
     peer = next(name for _, name in socket.if_nameindex() if name.startswith("nk") or name == "pbnk1")
     for name in ("pbnk0", peer):
         ip("link", "set", name, "up")
-    with all_of_them.attach("pbnk0", direction="primary") as attached:
-        assert (attached.mechanism, attached.info.type) == ("netkit link, primary", LinkType.NETKIT)
+    with all_of_them.attach("pbnk0", direction=side) as attached:
+        assert (attached.mechanism, attached.info.type) == (f"netkit link, {side}", LinkType.NETKIT)
         state.count = 0
-        send("pbnk0", frame())
+        send("pbnk0" if side == "primary" else peer, frame())
         assert eventually(lambda: state.count >= 1)
 
 

@@ -106,6 +106,8 @@ def attached(link: KernelLink, engine: object, program: KernelProgram, *_: objec
     kinds = kinds_of(link)
     if program.spec.attach_type is not None:
         kinds.add(f"attach {program.spec.attach_type.name}")
+    if program.spec.attach_type is AttachType.TRACE_ITER:
+        SEEN.add(f"mechanism iter link, {program.spec.attach_to} kernel")
     sides = ("kernel", "language") if program in FROM_LANGUAGE else ("kernel",)
     SEEN.update(f"{one} {side}" for one in kinds for side in sides)
 

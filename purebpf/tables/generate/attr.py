@@ -58,6 +58,7 @@ STRUCTS = (
 # Constants: the enumerators of an enum that begin so; "": these enumerators, whichever anonymous enum has them.
 ENUMS = (
     ("perf_type_id", "PERF_TYPE_"),
+    ("perf_hw_id", "PERF_COUNT_HW_"),
     ("perf_sw_ids", "PERF_COUNT_SW_"),
     ("perf_event_sample_format", "PERF_SAMPLE_RAW"),
     ("perf_event_type", "PERF_RECORD_"),
