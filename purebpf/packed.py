@@ -15,8 +15,8 @@ from purebpf.data import replace
 from purebpf.errors import Error
 from purebpf.isa.codec import decode, encode
 from purebpf.isa.instruction import Instruction, SourceLine
-from purebpf.portable import CLASSES, NAMED_ENUMS
-from purebpf.spec import CollectionSpec, ProgramSpec
+from purebpf.spec import CollectionSpec, FunctionSpec, MapSpec, MapTypes, ProgramSpec, VariableSpec
+from purebpf.tables.enums import AttachType, MapType, ProgramType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 MARK = b"purebpf\x01"  # the last byte is the form; a change that old readers cannot read makes it another
 STABLE = 2  # the version of marshal's format: no references, nothing that depends on how an object came to be
 ENUM, OBJECT = 0, 1  # what a tuple stands for; tuples themselves are lists
+OFTEN: dict[str, Any] = {  # what is in nearly every package; where the rest is, which is much, portable.py knows
+    one.__name__: one for one in (FunctionSpec, MapSpec, MapTypes, ProgramSpec, VariableSpec, AttachType, MapType, ProgramType)
+}
 
 
 def dumps(spec: CollectionSpec) -> bytes:
@@ -77,7 +80,7 @@ class _Writer:
         if not hasattr(value, "__defaults_of_fields__"):
             return value
         name = type(value).__name__
-        assert CLASSES.get(name) is type(value), type(value)
+        assert _known(name) is type(value), type(value)
         fields = self.schema.setdefault(name, value.__match_args__)
         return OBJECT, name, [self.plain(getattr(value, field)) for field in fields]
 
@@ -111,7 +114,7 @@ class _Reader:
     def __init__(self, schema: dict[str, tuple[str, ...]], shared: list[object]) -> None:
         self.classes: dict[str, Any] = {}
         for name, fields in schema.items():
-            known = CLASSES[name]
+            known = _known(name)
             same = known.__match_args__[: len(fields)] == tuple(fields)
             self.classes[name] = known if same else _by_name(known, fields)
         self.shared = [self.built(each) for each in shared]
@@ -122,7 +125,7 @@ class _Reader:
         if not isinstance(plain, tuple):
             return plain
         what, name, values = plain
-        return NAMED_ENUMS[name](values) if what == ENUM else self.classes[name](*map(self.built, values))
+        return _known(name)(values) if what == ENUM else self.classes[name](*map(self.built, values))
 
     def program(self, plain: Any) -> ProgramSpec:
         rest, code, names, rows, runs, types = plain
@@ -134,6 +137,15 @@ class _Reader:
         ]
         made: ProgramSpec = replace(self.built(rest), instructions=tuple(instructions), types=self.shared[types])
         return made
+
+
+def _known(name: str) -> Any:
+    """The class of a name. Raises KeyError."""
+    if name in OFTEN:
+        return OFTEN[name]
+    from purebpf.portable import CLASSES, NAMED_ENUMS
+
+    return CLASSES[name] if name in CLASSES else NAMED_ENUMS[name]
 
 
 def _by_name(known: Any, fields: tuple[str, ...]) -> Any:

@@ -17,7 +17,7 @@ from purebpf.engine import Engine, EngineMap
 from purebpf.errors import Error, NotLoaded
 from purebpf.lang import declaring
 from purebpf.lang.map_types import section_types
-from purebpf.lang.maps import KEY32, MapDeclaration
+from purebpf.lang.maps.declaration import KEY32, MapDeclaration
 from purebpf.lang.records import lay_out
 from purebpf.lang.types import ArrayType, Field, KernelType, StructType, Type, bits_of, encode_bits, kept_fields
 from purebpf.spec import MapSpec, VariableSpec

@@ -11,7 +11,6 @@ from typing import Any
 from purebpf.errors import Error
 from purebpf.lang.records import _METHODS, Specifier
 from purebpf.lang.types import EnumType, Field, IntType, KernelType, StructType, type_of
-from purebpf.lang.unions import METHODS, Attribute
 
 
 def enum(names: type, size: int, signed: bool = False) -> Any:
@@ -32,12 +31,14 @@ def record(module: str, name: str, size: int, align: int, rows: list[tuple[Any, 
     slots = ("__bpf_bytes__",) if shared else tuple(field.name for field in fields)
     made: Any = type(name, (), {"__slots__": slots, "__module__": module})
     made.__bpf_type__ = StructType(name, fields, size, align, made, union=shared)
-    for method, function in (METHODS | {"__init__": _init_shared} if shared else _METHODS).items():
-        setattr(made, method, function)
+    methods = _METHODS
     if shared:
-        for field in fields:
-            setattr(made, field.name, Attribute(field))
-    else:
+        from purebpf.lang.unions import METHODS, Attribute  # most packages have none
+
+        methods = METHODS | {"__init__": _init_shared} | {field.name: Attribute(field) for field in fields}
+    for method, function in methods.items():
+        setattr(made, method, function)
+    if not shared:
         setattr(made, "__match_args__", tuple(field.name for field in made.__bpf_type__.values))  # noqa: B010
     return made
 

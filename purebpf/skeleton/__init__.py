@@ -14,7 +14,6 @@ from __future__ import annotations
 from builtins import bool
 
 from purebpf.lang.fixed import enum, kernel, record
-from purebpf.lang.maps.lpm import Network4, Network6
 from purebpf.lang.records import array, chars
 from purebpf.lang.records import bytes_ as bytes
 from purebpf.lang.scalars import be16, be32, be64, s8, s16, s32, s64, u8, u16, u32, u64
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
     from purebpf.lang.maps import MapDeclaration as Map
     from purebpf.lang.maps.arena import Arena
     from purebpf.lang.maps.inbox import UserRingBuf
-    from purebpf.lang.maps.lpm import LpmTrie
+    from purebpf.lang.maps.lpm import LpmTrie, Network4, Network6
     from purebpf.lang.maps.nested import ArrayOfMaps, HashOfMaps
     from purebpf.lang.maps.queues import BloomFilter, Queue, Stack
     from purebpf.lang.maps.storage import (
@@ -126,3 +125,13 @@ __all__ = [
     "u32",
     "u64",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        """The keys of tries, which few packages have."""
+        if name not in ("Network4", "Network6"):
+            raise AttributeError(f"module 'purebpf.skeleton' has no attribute '{name}'")
+        from purebpf.lang.maps import lpm
+
+        return getattr(lpm, name)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from purebpf.data import replace
 from purebpf.errors import Error
-from purebpf.lang.data import RecordView
-from purebpf.lang.fixed import record
 from purebpf.lang.maps.declaration import KEY32
 
 TYPE_CHECKING = False
@@ -17,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from purebpf.engine import EngineMap
+    from purebpf.lang.data import RecordView
     from purebpf.lang.types import StructType
     from purebpf.spec import MapSpec
 
@@ -30,6 +29,9 @@ class Section:
     """The variables of one map: what lies behind the views of it. `group` is the name that leads to them, "" if none does."""
 
     def __init__(self, spec: MapSpec, row: Row) -> None:
+        from purebpf.lang.data import RecordView
+        from purebpf.lang.fixed import record
+
         _, self.group, size, fields, self.constant, unset = row
         if spec.value_size != size:
             raise Error(f"the variables of `{spec.name}` have {spec.value_size} bytes, and the package was written for {size}")
