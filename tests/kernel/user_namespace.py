@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from purebpf.kernel.errors import kernel_version
+
 ROOT = Path(__file__).resolve().parents[2]
 NEW_NAMESPACES = 0x10000000 | 0x00020000 | 0x40000000  # CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWNET
 FSCONFIG, SET_STRING, CREATE = 431, 1, 6  # the system call is the same on every machine; include/uapi/linux/mount.h
@@ -49,6 +51,8 @@ def delegated(code: str, place: str, options: dict[str, str]) -> str:
     options. Skips where the kernel has no user namespaces, or no delegation."""
     if os.geteuid():
         pytest.skip("only root can delegate")
+    if options and kernel_version() < (6, 9):
+        pytest.skip("BPF file systems delegate rights since Linux 6.9")
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     namespaces, number = NEW_NAMESPACES, theirs.fileno()
     text = CHILD.format(root=str(ROOT), socket=number, namespaces=namespaces, delegates=bool(options), place=place, code=code)

@@ -128,10 +128,11 @@ def _perf_event(_descriptor: Descriptor, told: Details) -> Details:
 
 def _event(kind: int, config: int) -> Details:
     """The kernel gives its clocks types of their own, for which there are no names."""
-    from purebpf.kernel.link.perf_event import EVENTS
-    from purebpf.tables.attr import PERF_TYPE_SOFTWARE
+    from purebpf.kernel.link.perf_event import HARDWARE, SOFTWARE
+    from purebpf.tables.attr import PERF_TYPE_HARDWARE, PERF_TYPE_SOFTWARE
 
-    names = {number: name for name, number in EVENTS.items()} if kind == PERF_TYPE_SOFTWARE else {}
+    known = {PERF_TYPE_SOFTWARE: SOFTWARE, PERF_TYPE_HARDWARE: HARDWARE}.get(kind, {})
+    names = {number: name for name, number in known.items()}
     return {"event_type": EVENT_TYPES[kind] if kind < len(EVENT_TYPES) else kind, "event_config": names.get(config, config)}
 
 
