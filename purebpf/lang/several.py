@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 from purebpf.lang import declaring
 from purebpf.lang.maps import EventMap
 
 V = TypeVar("V")
+W = TypeVar("W")
+X = TypeVar("X")
 
 
 class Events(Generic[V]):
@@ -18,7 +20,7 @@ class Events(Generic[V]):
     next, so that none has to wait for another that is always full.
     """
 
-    def __init__(self, *sources: EventMap[V]) -> None:
+    def __init__(self, *sources: EventMap[Any]) -> None:
         if not sources:
             raise declaring.error("bpf.events() wants the maps to read", "bpf.events(opened, closed)")
         for source in sources:
@@ -26,19 +28,19 @@ class Events(Generic[V]):
                 raise declaring.error(f"bpf.events(): {source!r} is no RingBuf or PerfEventArray", "bpf.events(opened, closed)")
         self.sources = tuple(dict.fromkeys(sources))
 
-    def records(self, timeout: float | None = None) -> Iterator[tuple[EventMap[V], V]]:
+    def records(self, timeout: float | None = None) -> Iterator[tuple[EventMap[Any], V]]:
         """The pairs; ends when none came for `timeout` seconds. Raises NotLoaded for a map that is not loaded."""
         from purebpf.lang.streaming import together
 
         return together(self.sources, timeout)
 
-    def __iter__(self) -> Iterator[tuple[EventMap[V], V]]:
+    def __iter__(self) -> Iterator[tuple[EventMap[Any], V]]:
         try:
             yield from self.records()
         except KeyboardInterrupt:
             return
 
-    def __aiter__(self) -> AsyncIterator[tuple[EventMap[V], V]]:
+    def __aiter__(self) -> AsyncIterator[tuple[EventMap[Any], V]]:
         """The pairs as they come, while the event loop is free for others."""
         from purebpf.lang.streaming import streams
 
@@ -57,7 +59,15 @@ class Events(Generic[V]):
         return count
 
 
-def events(*sources: EventMap[V]) -> Events[V]:
+@overload
+def events(one: EventMap[V], /, *more: EventMap[V]) -> Events[V]: ...
+@overload
+def events(one: EventMap[V], other: EventMap[W], /) -> Events[V | W]: ...
+@overload
+def events(one: EventMap[V], other: EventMap[W], third: EventMap[X], /) -> Events[V | W | X]: ...
+@overload
+def events(*sources: EventMap[Any]) -> Events[Any]: ...
+def events(*sources: EventMap[Any]) -> Events[Any]:
     """The records of several rings as one stream: `for ring, record in bpf.events(opened, closed)`, `async for`, `.records(
     timeout)`, `.dispatch({opened: f, closed: g})`."""
     return Events(*sources)
