@@ -233,8 +233,11 @@ class Engine(Protocol):
         """Attach by the program's type; the options are those of `Program.attach` (interface, mode, direction, pid, cpu
         ...)."""
 
-    def open_events(self, events: EngineMap) -> EventReader:
-        """Start reading a ring buffer or a perf event array, of which it sets the entries for every CPU."""
+    def open_events(
+        self, events: EngineMap, size: int | None = None, *, watermark: int = 0, overwrite: bool = False
+    ) -> EventReader:
+        """Start reading a ring buffer or a perf event array, of which it sets the entries for every CPU. Of the latter, `size`:
+        bytes for each CPU; `watermark`: wake the reader when so many are there; `overwrite`: keep the newest when full."""
 
     def open_writer(self, ring: EngineMap) -> RecordWriter:
         """Start writing a user ring buffer."""

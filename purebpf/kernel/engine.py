@@ -117,14 +117,19 @@ class KernelEngine:
 
         return UserRingWriter(ring)
 
-    def open_events(self, events: EngineMap, size: int | None = None) -> Reader:
-        """Start reading a ring buffer or a perf event array; `size` is bytes of the latter's rings, a power of 2 (64 KiB)."""
+    def open_events(self, events: EngineMap, size: int | None = None, *, watermark: int = 0, overwrite: bool = False) -> Reader:
+        """Start reading a ring buffer or a perf event array. Of the latter's rings `size` is bytes, a power of 2 (64 KiB); the
+        reader is woken when `watermark` bytes are there; with `overwrite` a full ring keeps the newest (Linux 4.7)."""
         if not isinstance(events, KernelMap):
             raise Error(f"The map {events.spec.name!r} is not in the kernel; its events cannot be read there.")
         if events.spec.type is MapType.RINGBUF:
             from purebpf.kernel.ring import RingReader
 
+            if size is not None or watermark or overwrite:
+                raise Error(
+                    f"{events.descriptor.what} is a ring buffer: size, watermark and overwrite are of perf event arrays."
+                )
             return RingReader(events)
         from purebpf.kernel.perf import DEFAULT_BYTES, PerfReader
 
-        return PerfReader(events, DEFAULT_BYTES if size is None else size)
+        return PerfReader(events, DEFAULT_BYTES if size is None else size, watermark=watermark, overwrite=overwrite)

@@ -130,10 +130,15 @@ class VmEngine:
         """There are no user ring buffers: raises Unsupported."""
         raise Unsupported(f"The virtual machine has no user ring buffers, which {ring.spec.name!r} is; the kernel has.")
 
-    def open_events(self, events: EngineMap, size: int = DEFAULT_BYTES) -> VmEventReader:
+    def open_events(
+        self, events: EngineMap, size: int | None = None, *, watermark: int = 0, overwrite: bool = False
+    ) -> VmEventReader:
         """Start reading a ring buffer or a perf event array; `size` is bytes of the latter's events kept for each CPU, beyond
-        which they are lost."""
+        which they are lost, or with `overwrite` the oldest are. The reader is woken when `watermark` bytes are there."""
         if isinstance(events, RingBuf) and events.machine is self.machine:
+            if size is not None or watermark or overwrite:
+                what = f"The map {events.spec.name!r}"
+                raise Error(f"{what} is a ring buffer: size, watermark and overwrite are of perf event arrays.")
             return VmEventReader([events], events.waiting, lambda: None)
         if not isinstance(events, PerfEventArray) or events.machine is not self.machine:
             raise Error(
@@ -146,7 +151,8 @@ class VmEngine:
                 "events of the others would be lost."
             )
         arrived = Arrival()
-        queues = [EventQueue(cpu, size, arrived) for cpu in range(self.possible_cpus)]
+        bytes = DEFAULT_BYTES if size is None else size
+        queues = [EventQueue(cpu, bytes, arrived, watermark, overwrite) for cpu in range(self.possible_cpus)]
         with self.machine.lock:
             events.queues.update(enumerate(queues))
 

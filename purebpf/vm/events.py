@@ -31,11 +31,12 @@ class Kept:
 
 
 class EventQueue:
-    """The events of one CPU, at most `size` bytes of them. What finds it full is lost, and counted."""
+    """The events of one CPU, at most `size` bytes of them. What finds it full is lost, and counted, or with `overwrite` takes
+    the place of the oldest. Who waits is woken when `watermark` bytes are there."""
 
-    def __init__(self, cpu: int, size: int, arrived: Arrival) -> None:
+    def __init__(self, cpu: int, size: int, arrived: Arrival, watermark: int = 0, overwrite: bool = False) -> None:
         self.cpu = cpu
-        self.size = size
+        self.size, self.watermark, self.overwrite = size, watermark, overwrite
         self.lost = 0
         self.events: deque[Kept] = deque()
         self._numbers = count()
@@ -46,13 +47,16 @@ class EventQueue:
         """Add a record; False when there was no room."""
         space = RECORD_HEADER + (LENGTH_FIELD + len(data) + 7) // 8 * 8
         with self._arrived:
+            while self.overwrite and self.events and self._sent - self._taken + space > self.size:
+                self.drop(self.events[0].number)
             if self._sent - self._taken + space > self.size:
                 self.lost += 1
                 return False
             self._tell_lost()
             self._sent += space
             self._keep(Event(self.cpu, data))
-            self._arrived.notify_all()
+            if self._sent - self._taken >= self.watermark:
+                self._arrived.notify_all()
         return True
 
     def _tell_lost(self) -> None:

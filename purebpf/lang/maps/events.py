@@ -21,6 +21,9 @@ from purebpf.tables.enums import MapType
 if TYPE_CHECKING:
     import numpy
 
+PAGE = 4096
+DEFAULT_BYTES = 64 << 10  # of each CPU's ring of a perf event array
+
 
 class EventMap(MapDeclaration, Generic[V]):
     """A map whose content is a stream of records of type V, which user space reads. Iterating gives them until it is closed.
@@ -125,13 +128,27 @@ class EventMap(MapDeclaration, Generic[V]):
 class PerfEventArray(EventMap[V], Generic[V]):
     """Per-CPU event rings (BPF_MAP_TYPE_PERF_EVENT_ARRAY, Linux 4.3). Iterating gives the records as type V.
 
-    `max_entries` is the number of CPUs and filled in when it is created. `lost` counts events that found a full ring.
+    `max_entries` is the number of CPUs and filled in when it is created. `size` is bytes for each CPU's ring, a power of two
+    (64 KiB). With a `watermark` the reader is woken only when so many bytes are in a ring. `lost` counts events that found a
+    full ring; with `overwrite` (Linux 4.7) the newest are kept instead, and `read` gives those that are there.
     """
 
     kind = MapType.PERF_EVENT_ARRAY
 
-    def __init__(self, *, name: str | None = None) -> None:
+    def __init__(
+        self, *, size: int | None = None, watermark: int = 0, overwrite: bool = False, name: str | None = None
+    ) -> None:
         super().__init__(1, name=name)
+        if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < PAGE or size & (size - 1)):
+            raise declaring.error(
+                f"the size of a CPU's ring is a power of two from {PAGE} bytes on, not {size!r}", "size=1 << 16"
+            )
+        if not isinstance(watermark, int) or not 0 <= watermark < (size or DEFAULT_BYTES):
+            raise declaring.error(f"a watermark is bytes, fewer than the ring has ({size or DEFAULT_BYTES}), not {watermark!r}")
+        self.size, self.watermark, self.overwrite = size, watermark, overwrite
+
+    def open_reader(self, live: EngineMap, engine: Engine) -> EventReader:
+        return engine.open_events(live, self.size, watermark=self.watermark, overwrite=self.overwrite)
 
     def output(self, record: V, flags: int = 0xFFFF_FFFF) -> int:
         """Send a copy of a record to a CPU's ring, this one's unless `flags` says another; 0 or a negative errno."""
