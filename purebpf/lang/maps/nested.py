@@ -38,6 +38,12 @@ def clone(template: M) -> M:
     return made
 
 
+def _alike(spec: MapSpec) -> MapSpec:
+    """A map as those of one outer map are made: without types, unless the kernel must know them. Before Linux 6.2 it takes one
+    that has types for another kind of map than one that has none."""
+    return spec if spec.types is None or spec.types.required else replace(spec, types=None)
+
+
 class Outer(MapDeclaration, Generic[K, M]):
     """What arrays and hash tables of maps have in common.
 
@@ -58,8 +64,7 @@ class Outer(MapDeclaration, Generic[K, M]):
         return InnerMapType("bpf_map", 8, 8, declaration=self.inner)
 
     def describe(self, name: str) -> MapSpec:
-        inner = self.inner.describe(self.inner.name or f"{name}.inner")
-        inner = replace(inner, types=inner.types if inner.types is not None and inner.types.required else None, pin="")
+        inner = replace(_alike(self.inner.describe(self.inner.name or f"{name}.inner")), pin="")
         return MapSpec(name, self.kind, self.key_type.size, 4, self.max_entries, self.flags, pin=self.pin_path, inner=inner)
 
     def bind(self, live: EngineMap | None, engine: Engine | None) -> None:
@@ -76,7 +81,7 @@ class Outer(MapDeclaration, Generic[K, M]):
     def _put(self, key: Any, inner: M) -> None:
         if not inner.bound:
             name = inner.name = inner.name or f"{self.name}_{len(self._own)}"
-            inner.bind(self.engine.create_map(inner.describe(name)), self.engine)
+            inner.bind(self.engine.create_map(_alike(inner.describe(name))), self.engine)
             self._own.append(inner)
         if inner._engine is not self._engine and inner.engine.name != self.engine.name:
             raise Error(f"`{inner.name}` is loaded in another engine than `{self.name}`")
