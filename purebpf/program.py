@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from purebpf.lang.maps import MapDeclaration
     from purebpf.objects import Objects
     from purebpf.objects.loading import Given, Target
+    from purebpf.operations import StructOps
 
 
 class Program:
@@ -398,11 +399,22 @@ class Attachment:
         self.close()
 
 
-def spec_of(*programs: Program) -> CollectionSpec:
-    """Programs that share their maps, those in their program arrays, and the maps, as plain data. Nothing is loaded."""
+def spec_of(*programs: Program | StructOps | type) -> CollectionSpec:
+    """Programs that share their maps, those in their program arrays, the operations of the kernel (`@bpf.struct_ops`) that are
+    given, and the maps, as plain data. Nothing is loaded."""
     from purebpf.held import with_entries, with_tables
 
-    return with_entries(*compile_together(with_tables(programs, Program.compiled), Program.compiled))
+    own, operations = [each for each in programs if isinstance(each, Program)], []
+    for each in programs:
+        if found := getattr(each, "__bpf_operations__", None):
+            own += found.values()
+            operations.append(each)
+    spec, declarations, names = compile_together(with_tables(own, Program.compiled), Program.compiled)
+    if operations:
+        from purebpf.operations_map import with_operations
+
+        spec = with_operations(spec, operations, names)
+    return with_entries(spec, declarations, names)
 
 
 if TYPE_CHECKING:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from purebpf.cli.files import programs_of
+from purebpf.cli.files import definitions_of, programs_of
 from purebpf.compiler.options import Options
 from purebpf.data import replace
 from purebpf.errors import Error
 
 if TYPE_CHECKING:
     from purebpf.compiler.pipeline import Compiled
-    from purebpf.program import Program
 
 
 @click.command()
@@ -34,12 +33,13 @@ def build(file: Path, emit: str, cpu: int | None, kernel: str | None, btf: str, 
     """
     if output is not None and output.suffix != ".o":
         raise click.BadParameter(f"an object file is written, so its name ends in .o: {output}.o", param_hint="-o")
-    programs, options = programs_of(file), replace(chosen(cpu, kernel), btf=btf)
+    options = replace(chosen(cpu, kernel), btf=btf)
+    if output is not None:
+        write(file, options, output)
+        return
+    programs = programs_of(file)
     for program in programs.values():
         program.options = options
-    if output is not None:
-        write(programs, output, btf)
-        return
     if emit == "spec":
         from purebpf.portable import dumps
         from purebpf.program import spec_of
@@ -59,16 +59,20 @@ def build(file: Path, emit: str, cpu: int | None, kernel: str | None, btf: str, 
         click.echo(show(each))
 
 
-def write(programs: dict[str, Program], path: Path, btf: str) -> None:
-    """Write the programs into an object file."""
+def write(file: Path, options: Options, path: Path) -> None:
+    """Write the programs of a file into an object file."""
     from contextlib import nullcontext
 
     from purebpf.btf.running import instead
     from purebpf.elf.writing.write import write_object
-    from purebpf.program import spec_of
+    from purebpf.program import Program, spec_of
 
-    spec = spec_of(*programs.values())
-    with instead(btf) if btf else nullcontext():
+    defined = definitions_of(file)
+    for each in defined:
+        for program in [each] if isinstance(each, Program) else each.programs.values():
+            program.options = options
+    with instead(options.btf) if options.btf else nullcontext():
+        spec = spec_of(*defined)
         try:
             write_object(spec, path)
         except OSError as error:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from purebpf.errors import Error
-from purebpf.packaging.python_files import programs_of
+from purebpf.packaging.python_files import definitions_of, programs_of
 
-__all__ = ["has_main_block", "programs_of"]
+__all__ = ["definitions_of", "has_main_block", "programs_of"]
 
 
 def has_main_block(path: Path) -> bool:

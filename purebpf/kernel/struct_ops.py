@@ -170,12 +170,13 @@ def _value(btf: Btf, whole: Struct, values: Mapping[str, object], programs: Mapp
         if name not in members:
             raise Error(f"The operations have no member `{name}`; they have: {', '.join(members)}.")
         at = (data.bit_offset + members[name].bit_offset) // 8
-        encoded = _encoded(btf, name, members[name].type, value)
-        out[at : at + len(encoded)] = encoded
+        raw = member_bytes(btf, name, members[name].type, value)
+        out[at : at + len(raw)] = raw
     return bytes(out)
 
 
-def _encoded(btf: Btf, name: str, type: int, value: object) -> bytes:
+def member_bytes(btf: Btf, name: str, type: int, value: object) -> bytes:
+    """The bytes of a member of operations. Raises Error for a value that does not fit."""
     found = btf.type(btf.resolve(type))
     if isinstance(value, bytes) and len(value) == btf.size_of(type):
         return value

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from purebpf.compiler.options import Options
     from purebpf.lang.maps import MapDeclaration
+    from purebpf.operations import StructOps
 
 
 def module_of(path: Path) -> ModuleType:
@@ -40,11 +41,28 @@ def module_of(path: Path) -> ModuleType:
 
 def programs_of(path: Path) -> dict[str, Program]:
     """The programs that a file defines, by the name they have there; its main block does not run."""
+    return _programs(module_of(path), path)
+
+
+def definitions_of(path: Path) -> list[Program | StructOps]:
+    """The programs that a file defines, and the operations of the kernel."""
+    from purebpf.operations import StructOps
+
     module = module_of(path)
-    found = {name: value for name, value in vars(module).items() if isinstance(value, Program)}
+    operations = [value for value in vars(module).values() if isinstance(value, StructOps)]
+    programs = _found(module) if operations else _programs(module, path)
+    return [*programs.values(), *operations]
+
+
+def _programs(module: ModuleType, path: Path) -> dict[str, Program]:
+    found = _found(module)
     if not found:
         raise Error(f"{path} defines no program: decorate a function, with @bpf.xdp for example")
     return found
+
+
+def _found(module: ModuleType) -> dict[str, Program]:
+    return {name: value for name, value in vars(module).items() if isinstance(value, Program)}
 
 
 def neighbours(path: Path) -> list[Path]:

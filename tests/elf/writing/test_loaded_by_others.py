@@ -17,11 +17,12 @@ from bench.size.inputs import inputs, packets
 from bench.size.pairs import hook, pairs, program_of
 from purebpf.cli.files import programs_of
 from purebpf.collection import Collection
+from purebpf.errors import Unsupported
 from purebpf.kernel.engine import KernelEngine
 from purebpf.lang.types import type_of
 from purebpf.program import Program, load, spec_of
 from purebpf.tables.enums import MapType
-from tests.elf.writing.libbpf import Libbpf, libbpf, pinned_by_bpftool
+from tests.elf.writing.libbpf import Libbpf, bpftool, libbpf, pinned_by_bpftool
 from tests.elf.writing.memory import as_written
 
 pytestmark = pytest.mark.kernel
@@ -204,13 +205,22 @@ def test_ends_of_processes_are_seen(tmp_path: Path) -> None:
 def test_openings_are_seen(tmp_path: Path) -> None:
     example = Example("opensnoop", tmp_path)
     theirs = child_of(example, "Opened", "opened", "child 0 /etc/passwd")
-    assert theirs.file == "/etc/passwd" and theirs.comm == "run_object"
+    with load(*example.programs.values(), engine="kernel"):
+        with example.programs["entering"].attach(), example.programs["leaving"].attach():
+            os.close(os.open("/etc/passwd", os.O_RDONLY))
+        seen = example.module.opened.read(timeout=2.0)
+    ours = next(one for one in seen if one.pid == os.getpid() and one.file == "/etc/passwd")
+    assert (theirs.file, theirs.comm, theirs.result >= 0) == (ours.file, "run_object", ours.result >= 0)
 
 
 def test_starts_of_processes_are_seen(tmp_path: Path) -> None:
     example = Example("execsnoop", tmp_path)
     theirs = child_of(example, "Start", "starts", "exec /bin/true")
-    assert theirs.comm == "true" and theirs.file == "/bin/true" and theirs.parent != os.getpid()
+    with example.programs["started"].attach():
+        pid = os.posix_spawn("/bin/true", ["/bin/true"], {})
+        os.waitpid(pid, 0)
+        ours = next(one for one in example.module.starts.read(timeout=2.0) if one.pid == pid)
+    assert (theirs.comm, theirs.file, theirs.size) == (ours.comm, ours.file, ours.size) == ("true", "/bin/true", ours.size)
 
 
 def test_everything_at_once(kernel: KernelEngine, tmp_path: Path, one_cpu: None) -> None:
@@ -260,3 +270,29 @@ def test_functions_of_the_kernel_are_called(tmp_path: Path) -> None:
     words = libbpf().run(tmp_path / "x.o", f"context asking {bytes(8).hex()}", "dump sums")
     assert [int.from_bytes(bytes.fromhex(value), "little") for _, _, value in words[1:]] == ours
     assert ours[4] == 1 and ours[6] == 41  # the process was found; functions that are there count as 1
+
+
+def test_operations_are_registered(tmp_path: Path) -> None:
+    """A congestion control in Python, by bpftool and by purebpf's own loader."""
+    from tests.elf.writing.congestion import pure_steady
+
+    file, controls = tmp_path / "x.o", Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
+    if not controls.exists():
+        pytest.skip("this kernel has no TCP")
+    try:
+        bpf.write_object(spec_of(pure_steady), file)
+    except Unsupported as error:
+        pytest.skip(str(error))
+    done = bpftool("struct_ops", "register", file)
+    try:
+        assert done.returncode == 0, done.stderr
+        assert "pure_steady" in controls.read_text().split()
+    finally:
+        bpftool("struct_ops", "unregister", "name", "pure_steady")
+    assert "pure_steady" not in controls.read_text().split()
+    spec = bpf.load_object(file)
+    assert [spec.programs[name].attach_to for name in ("init", "undo_cwnd")] == [
+        "tcp_congestion_ops.init",
+        "tcp_congestion_ops.undo_cwnd",
+    ]
+    assert spec.maps["pure_steady"].contents[0][1].count(b"pure_steady\0") == 1
