@@ -10,6 +10,7 @@ from collections.abc import Callable
 from purebpf.data import replace
 from purebpf.isa.instruction import WIDE_LOAD, Instruction, asks
 from purebpf.isa.opcodes import CALL_KFUNC, CALL_OPCODE, PSEUDO_BTF_ID
+from purebpf.kernel.errors import kernel_version
 from purebpf.spec import MAP_SOURCES, ProgramSpec
 
 TYPE_CHECKING = False
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from purebpf.kernel.ksyms import Ksyms
 
 BY_INDEX = {5: 1, 6: 2}  # BPF_PSEUDO_MAP_IDX and _IDX_VALUE refer to fd_array; here a descriptor takes the index's place
+TWO_MEMORIES = (5, 5)
+OLDER_READS = {112: 4, 113: 4, 114: 45, 115: 45}  # probe_read_user, _kernel, both _str: probe_read, probe_read_str
 HIGH_HALF = 0xFFFF_FFFF_0000_0000
 
 
@@ -60,7 +63,16 @@ def linked(
         from purebpf.kernel.relocations import for_this_kernel
 
         instructions = for_this_kernel(spec, resolver)
+    if kernel_version() < TWO_MEMORIES:
+        instructions = tuple(map(_of_one_memory, instructions))
     return tuple(_resolved(instruction, descriptor, named) for instruction in instructions)
+
+
+def _of_one_memory(instruction: Instruction) -> Instruction:
+    """A call for an older kernel, whose helpers read memory of the kernel and of processes alike."""
+    if (instruction.opcode, instruction.src) != (CALL_OPCODE, 0) or instruction.imm not in OLDER_READS:
+        return instruction
+    return replace(instruction, imm=OLDER_READS[instruction.imm])
 
 
 def without_descriptors(spec: ProgramSpec) -> tuple[Instruction, ...]:

@@ -11,7 +11,7 @@ from purebpf.isa.codec import encode, is_unresolved
 from purebpf.isa.opcodes import CALL_LOCAL, CALL_OPCODE
 from purebpf.kernel import debug_info, verifier
 from purebpf.kernel.descriptor import Descriptor
-from purebpf.kernel.errors import failure, minimum
+from purebpf.kernel.errors import failure, kernel_version, minimum
 from purebpf.kernel.info import ProgramInfo, program_info
 from purebpf.kernel.linked import Names, linked
 from purebpf.kernel.map import KernelMap
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from purebpf.engine import EngineMap, RunResult
     from purebpf.kernel.together import Together
 
+ANY_KERNEL = (5, 0)  # since then probes are not asked for the very kernel that they were made for
 BY_TYPE = frozenset({ProgramType.TRACING, ProgramType.LSM})
 
 LOAD_REASONS = {
@@ -143,6 +144,10 @@ def _sent(
         "expected_attach_type": int(spec.attach_type or 0),
         "prog_ifindex": spec.device,
     }
+    if spec.type is ProgramType.KPROBE and kernel_version() < ANY_KERNEL:
+        from purebpf.kernel.vdso import version_code
+
+        fields["kern_version"] = version_code()
     log = ""
 
     def attempt(name: bytes) -> int:
