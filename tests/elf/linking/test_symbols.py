@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from purebpf import load_object
 from purebpf.btf.types import Func, Linkage, Var
 from purebpf.elf.container import GLOBAL, HIDDEN, LOCAL, UNDEFINED, WEAK
 from tests.elf.linking.kit import LICENSE, Seen, linked, needs_clang
@@ -129,7 +130,10 @@ def test_a_static_function_and_a_global_one_of_its_name_stay_apart(tmp_path: Pat
 
 
 def test_a_weak_map_gives_way(tmp_path: Path) -> None:
-    text = 'struct { __uint(type, ARRAY); __uint(max_entries, 4); __type(key, int); __type(value, int); } counts %s SEC(".maps");\n'
+    definition = "struct { __uint(type, ARRAY); __uint(max_entries, 4); __type(key, int); __type(value, int); } counts"
     use = 'SEC("tc") int %s(struct __sk_buff *ctx) { return bpf_map_lookup_elem(&counts, &(int){0}) != 0; }\n'
-    seen = Seen(linked(tmp_path, text % "__weak" + use % "one", text % "" + use % "two" + LICENSE))
+    texts = (f'{definition}{weak} SEC(".maps");\n{use % name}' for weak, name in ((" __weak", "one"), ("", "two")))
+    path = linked(tmp_path, *texts, LICENSE)
+    seen = Seen(path)
     assert seen.variables(".maps") == [("counts", 32, 32)] and seen.place("counts") == (".maps", 32)
+    assert all(program.maps == ("counts",) for program in load_object(path).programs.values())
