@@ -105,3 +105,18 @@ def test_sources_that_need_each_other(tmp_path: Path, own: dict[str, Path], leve
     ours = tmp_path / "ours.o"
     ours.write_bytes(link_objects(halves))
     assert compared([(ours, by_bpftool(tmp_path, halves))])
+
+
+@needs_bpftool
+def test_as_many_as_have_names_of_their_own(tmp_path: Path, own: dict[str, Path]) -> None:
+    """A large object of many: those whose programs all load, so that those of the large one do."""
+    parts: list[Path] = []
+    judged = libbpf.judged(own.values())
+    for name, path in own.items():
+        loads = not judged[path].refused and not any(program.error for program in judged[path].programs.values())
+        if loads and not name.startswith("strings-") and not linked(tmp_path, [*parts, path])[1]:
+            parts.append(path)
+    ours, why = linked(tmp_path, parts)
+    assert not why and len(parts) > 10
+    assert compared([(ours, by_bpftool(tmp_path, parts))]) > 20
+    assert all(program.code and not program.error for program in libbpf.judged([ours])[ours].programs.values())
