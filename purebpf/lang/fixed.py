@@ -10,12 +10,17 @@ from typing import Any
 
 from purebpf.errors import Error
 from purebpf.lang.records import _METHODS, Specifier
-from purebpf.lang.types import EnumType, Field, IntType, KernelType, StructType, type_of
+from purebpf.lang.types import CharsType, EnumType, Field, IntType, KernelType, StructType, type_of
 
 
 def enum(names: type, size: int, signed: bool = False) -> Any:
     """The type of a field of `size` bytes that holds a member of an `IntEnum`."""
     return Specifier(EnumType(8 * size, signed, names=names))
+
+
+def text(size: int) -> Any:
+    """The type of a field that is an array of `char` in C: a text that may fill it, without a NUL."""
+    return Specifier(CharsType(size, full=True))
 
 
 def kernel(name: str, size: int, align: int) -> Any:

@@ -99,10 +99,12 @@ class BoolType:
 
 @data
 class CharsType:
-    """A text of at most `size` - 1 bytes and its NUL; str in user space (bytes that are no UTF-8 come as surrogates)."""
+    """A text of at most `size` - 1 bytes and its NUL; str in user space (bytes that are no UTF-8 come as surrogates). One that
+    is `full`, as C's may be, may fill all bytes and then has no NUL."""
 
     size: int
     align: int = 1
+    full: bool = False
 
     def __str__(self) -> str:
         return f"chars({self.size})"
@@ -113,7 +115,7 @@ class CharsType:
         data = value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
         if 0 in data:
             raise ValueError(f"{value!r} has a NUL inside, where the kernel would end the text")
-        if len(data) >= self.size:
+        if len(data) >= self.size + self.full:
             raise ValueError(f"a text of {len(data)} bytes does not fit {self}: its NUL needs a byte too")
         return data.ljust(self.size, b"\0")
 

@@ -6,8 +6,6 @@ import os
 import sys
 from collections.abc import Mapping
 
-from purebpf.btf.builder import encoded
-from purebpf.btf.reader import Btf
 from purebpf.data import replace
 from purebpf.errors import Error
 from purebpf.live import KCONFIG
@@ -18,6 +16,7 @@ from purebpf.tables.enums import MapType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from purebpf.btf.reader import Btf
     from purebpf.isa.codec import ByteOrder
 
 KEY = bytes(4)
@@ -31,12 +30,19 @@ def types_of(spec: CollectionSpec) -> Btf | None:
     """The types of a collection's variables; None where it has none."""
     if not spec.types:
         return None
+    from purebpf.btf.builder import encoded  # here, since packages made of Python programs have no types
+    from purebpf.btf.reader import Btf
+
     return Btf(encoded(spec.types, order_of(spec)), origin=f"the types of {spec.name or 'the object'}")
 
 
 def own_types(map: MapSpec) -> Btf | None:
     """The types of a map that came without an object."""
-    return Btf(map.types.btf, origin=f"the types of the map {map.name!r}") if map.types is not None else None
+    if map.types is None:
+        return None
+    from purebpf.btf.reader import Btf
+
+    return Btf(map.types.btf, origin=f"the types of the map {map.name!r}")
 
 
 def with_variables(spec: CollectionSpec, values: Mapping[str, object]) -> CollectionSpec:

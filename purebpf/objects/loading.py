@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from purebpf.collection import choose_engine
 from purebpf.data import replace
@@ -50,6 +49,24 @@ def load(
     In the virtual machine pins mean nothing: maps there are those of this process. Raises Error for a name that is not there,
     KernelError, VerifierError (with the log) and Unsupported.
     """
+    live, why = loaded(
+        source, engine=engine, programs=programs, maps=maps, variables=variables, pin_path=pin_path, btf=btf, targets=targets
+    )
+    return Objects(live, why)
+
+
+def loaded(
+    source: CollectionSpec | str | os.PathLike[str] | bytes,
+    *,
+    engine: str | Engine = "auto",
+    programs: Iterable[str] | None = None,
+    maps: Mapping[str, Given] | None = None,
+    variables: Mapping[str, object] | None = None,
+    pin_path: str | os.PathLike[str] | None = None,
+    btf: str | os.PathLike[str] | Btf | None = None,
+    targets: Mapping[str, Target] | None = None,
+) -> tuple[Live, str]:
+    """What `load` makes objects of, and why it is on its engine."""
     if not isinstance(source, CollectionSpec):
         from purebpf.elf.reader import load_object
 
@@ -67,7 +84,7 @@ def load(
     answered = {name: _relocated(each, btf) if btf is not None else each for name, each in spec.programs.items()}
     own = {name: each.raw if isinstance(each, LoadedMap) else each for name, each in (maps or {}).items()}
     others = {name: each.raw if isinstance(each, LoadedProgram) else each for name, each in (targets or {}).items()}
-    return Objects(Live(replace(spec, programs=answered, maps=placed), chosen, own, others), why)
+    return Live(replace(spec, programs=answered, maps=placed), chosen, own, others), why
 
 
 def chosen_part(spec: CollectionSpec, programs: Iterable[str] | None = None) -> CollectionSpec:
@@ -126,5 +143,5 @@ def _relocated(spec: ProgramSpec, btf: str | os.PathLike[str] | Btf) -> ProgramS
     from purebpf.btf.reader import Btf
     from purebpf.relocate import relocated
 
-    target = btf if isinstance(btf, Btf) else open_btf(Path(btf))
+    target = btf if isinstance(btf, Btf) else open_btf(btf)
     return replace(spec, instructions=relocated(spec, [target]), relocations=())

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
-from purebpf.btf.pack import bytes_of
-from purebpf.btf.reader import Btf
 from purebpf.engine import Engine, EngineMap, EventReader
 from purebpf.errors import Error
 from purebpf.spec import MapSpec
@@ -18,6 +16,7 @@ from purebpf.tables.enums import MapType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from purebpf.btf.reader import Btf
     from purebpf.isa.codec import ByteOrder
 
 PLAIN = (1, 2, 4, 8)
@@ -38,6 +37,8 @@ class Codec:
     def encode(self, value: object) -> bytes:
         """Raises Error for a value that the type does not have."""
         if self.btf is not None and self.number:
+            from purebpf.btf.pack import bytes_of
+
             return bytes_of(self.btf, self.number, value)
         if isinstance(value, bytes | bytearray | memoryview):
             if len(value) != self.size:

@@ -91,14 +91,17 @@ class Operations:
 
     def register(self) -> StructOpsLink:
         """Have the kernel use them until the result or the object is closed. Raises KernelError, Unsupported."""
-        from purebpf.kernel.operations import made
-        from purebpf.kernel.program import KernelProgram
+        return registered(self._objects.live, self.spec)
 
-        loaded = self._objects.live.programs
-        found = made(self.spec, {name: raw for name, raw in loaded.items() if isinstance(raw, KernelProgram)})
-        link = found.register()
-        self._objects.links.append(link)
-        return link
+
+def registered(live: Live, operations: MapSpec) -> StructOpsLink:
+    """Operations that are in use, by the programs that are loaded."""
+    from purebpf.kernel.operations import made
+    from purebpf.kernel.program import KernelProgram
+
+    link = made(operations, {n: raw for n, raw in live.programs.items() if isinstance(raw, KernelProgram)}).register()
+    live.links.append(link)
+    return link
 
 
 class Objects:

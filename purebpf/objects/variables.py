@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
-from purebpf.btf.reader import Btf
 from purebpf.engine import EngineMap
 from purebpf.errors import Error
 from purebpf.objects.maps import Codec
@@ -19,6 +18,7 @@ from purebpf.tables.enums import MapType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from purebpf.btf.reader import Btf
     from purebpf.isa.codec import ByteOrder
 
 MMAPABLE = 1 << 10  # BPF_F_MMAPABLE

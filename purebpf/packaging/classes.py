@@ -43,8 +43,8 @@ class Classes:
                 return f"_s.enum({self._enum(names)}, {bits // 8}{sign})"
             case IntType() | BoolType():
                 return f"_s.{layout}"
-            case CharsType(size=size):
-                return f"_s.chars({size})"
+            case CharsType(size=size, full=full):
+                return f"_s.{'text' if full else 'chars'}({size})"
             case BytesType(size=size):
                 return f"_s.bytes({size})"
             case ArrayType(element=element, count=count):

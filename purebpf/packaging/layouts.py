@@ -109,7 +109,7 @@ class Layouts:
         element = self.btf.type(self.btf.resolve(found.type))
         if isinstance(element, Int) and element.size == 1 and size:
             if element.name in CHARS and not element.bool:
-                return CharsType(size)
+                return CharsType(size, full=True)
             if not element.bool and not element.signed:
                 return BytesType(size)
         return ArrayType(self.layout(found.type, name), found.length)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from purebpf.data import data
 from purebpf.errors import Error
 from purebpf.lang.maps.by_spec import class_of
@@ -10,6 +12,7 @@ from purebpf.packaging.classes import Classes, field_names, quoted
 from purebpf.packaging.naming import identifier
 from purebpf.packaging.sources import DROPPED, Held, Source
 from purebpf.spec import MapSpec
+from purebpf.tables.enums import MapType
 
 HEAD = '"""{about} Written by `purebpf gen`: changes here will be lost."""\n'
 STUB_HEAD = "import builtins as _b\nfrom enum import IntEnum\n\nimport purebpf.skeleton as _s\n"
@@ -57,8 +60,8 @@ def _lines(lines: list[str]) -> list[str]:
     return ["\n".join([*lines, ""])] if lines else []
 
 
-def _apart(texts: object) -> list[str]:
-    return [f"\n{text}" if text.startswith("class ") else text for text in texts]  # type: ignore[attr-defined]
+def _apart(texts: Iterable[str]) -> list[str]:
+    return [f"\n{text}" if text.startswith("class ") else text for text in texts]
 
 
 class _Skeleton:
@@ -70,7 +73,8 @@ class _Skeleton:
         sections = {group.map for group in source.variables}
         shown = [name for name in source.held if name not in sections and not name.endswith(DROPPED)]
         self.maps = _attributes(shown)
-        self.dropped = [name for name in source.held if name.endswith(DROPPED)]
+        operations = [name for name, spec in source.spec.maps.items() if spec.type is MapType.STRUCT_OPS]
+        self.operations = _attributes(operations, set(self.programs))
         # made before any text, so that classes come in the order of maps and variables
         self.brackets = {name: _brackets(classes, source.held[name], source.spec.maps[name]) for name in shown}
         self.groups = [(group, classes.rows(group.layout)) for group in source.variables]
@@ -98,7 +102,7 @@ class _Skeleton:
     def stub(self) -> str:
         name, classes = self.source.name, self.classes
         programs = [f"    {attribute}: _s.Program" for attribute in self.programs]
-        links = [f"    {attribute}: _s.Link" for attribute in self.programs]
+        links = [f"    {attribute}: _s.Link" for attribute in [*self.programs, *self.operations]]
         maps = [f"    {attribute}: {self.brackets[map][1]}" for attribute, map in self.maps.items()]
         texts, variables = [], []
         for group, _ in self.groups:
@@ -140,18 +144,18 @@ def _docstring(what: str, source: Source) -> str:
     return text if len(text) < WIDEST else f"{text[: WIDEST - 4]} ..."
 
 
-def _attributes(names: object) -> dict[str, str]:
+def _attributes(names: Iterable[str], taken: set[str] | None = None) -> dict[str, str]:
     """The names by what they are called in Python."""
     found: dict[str, str] = {}
-    for name in names:  # type: ignore[attr-defined]
-        found[identifier(name.lstrip("."), set(found))] = name
+    for name in names:
+        found[identifier(name.lstrip("."), set(found) | (taken or set()))] = name
     return found
 
 
 def _brackets(classes: Classes, held: Held, spec: MapSpec) -> tuple[str, str]:
     """The types of a map, as code and as a type checker sees them."""
-    _, kind, _ = class_of(spec)
     own = [layout for layout in (held.key, held.value) if layout is not None]
+    _, kind, _ = class_of(spec, bool(own))
     shown = [classes.annotation(layout) for layout in own]
     code = _tuple([classes.expression(layout) for layout in own])
     inner = ""

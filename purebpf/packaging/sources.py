@@ -6,6 +6,7 @@ of an object file its BTF tells them.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from purebpf.btf.builder import BtfBuilder
@@ -13,6 +14,7 @@ from purebpf.btf.reader import Btf
 from purebpf.btf.types import Kind
 from purebpf.data import data, made, replace
 from purebpf.errors import Error
+from purebpf.lang.maps.by_spec import OF_MAPS, OF_RECORDS, class_of
 from purebpf.lang.types import ArrayType, BytesType, EnumType, Field, IntType, StructType, Type
 from purebpf.packaging.layouts import Layouts
 from purebpf.packaging.naming import class_name, identifier
@@ -86,8 +88,6 @@ def _of_python(path: Path, stem: str, options: Options | None) -> Source:
 
 
 def _held(declaration: Any, spec: MapSpec) -> Held:
-    from purebpf.lang.maps.by_spec import class_of
-
     wanted = class_of(spec)[2]
     inner = getattr(declaration, "inner", None)
     return Held(
@@ -110,8 +110,11 @@ def _of_object(path: Path, stem: str) -> Source:
     except OSError as error:
         raise Error(f"{path} cannot be read: {error.strerror}") from None
     spec = purebpf.load_object(path)
+    if spec.byte_order not in ("", sys.byteorder):
+        what = f"{path} is for {spec.byte_order}-endian machines"
+        raise Error(f"{what}; a package is made on a machine, and for machines, of the same byte order")
     layouts = _Objects(spec, path.name)
-    held = {name: layouts.held(each) for name, each in spec.maps.items()}
+    held = {name: layouts.held(each) for name, each in spec.maps.items() if each.type is not MapType.STRUCT_OPS}
     return Source("", stem, path.name, spec, held, layouts.variables(), files=[path], content=content)
 
 
@@ -128,18 +131,21 @@ class _Objects:
         return self.known[btf]
 
     def held(self, spec: MapSpec) -> Held:
-        from purebpf.lang.maps.by_spec import class_of
-
         wanted = class_of(spec)[2]
+        if spec.type in OF_MAPS and spec.inner is None:
+            raise Error(f"{self.origin}: map `{spec.name}` holds maps, but nothing says of what kind they are")
         key = value = None
         if spec.types is not None and not _is_section(spec):
             layouts = self.of(spec.types.btf)
             key = layouts.layout(spec.types.key, f"{spec.name}__key") if spec.types.key else None
             value = layouts.layout(spec.types.value, f"{spec.name}__value") if spec.types.value else None
         key = _sized(key, spec.key_size)
-        value = value if spec.type in WITHOUT_VALUES else _sized(value, spec.value_size)
+        if spec.type is MapType.ARENA:
+            value = value or IntType(8)
+        elif spec.type not in OF_RECORDS:
+            value = _sized(value, spec.value_size)
         inner = None if spec.inner is None else self.held(spec.inner)
-        return Held(key if "K" in wanted else None, (value or IntType(8)) if "V" in wanted else None, inner)
+        return Held(key if "K" in wanted else None, value if "V" in wanted else None, inner)
 
     def variables(self) -> list[Variables]:
         by_map: dict[str, list[tuple[str, VariableSpec]]] = {}
@@ -154,11 +160,9 @@ class _Objects:
         for name, variable in sorted(rows, key=lambda row: (row[1].offset, row[0])):
             known = layouts.layout(variable.type, name) if layouts and variable.type else None
             fields.append(Field(name, _sized(known, variable.size), variable.offset))
-        layout = StructType(map.name, tuple(fields), map.value_size, 8, object)
+        size = map.value_size or max(field.offset + field.type.size for field in fields)  # an arena has no size of a value
+        layout = StructType(map.name, tuple(fields), size, 8, object)
         return Variables(map.name, "", layout, map.frozen)
-
-
-WITHOUT_VALUES = (MapType.RINGBUF, MapType.USER_RINGBUF, MapType.PERF_EVENT_ARRAY, MapType.ARENA)  # by the kernel's reckoning
 
 
 def _sized(layout: Type | None, size: int) -> Type:
@@ -173,8 +177,6 @@ def _is_section(spec: MapSpec) -> bool:
 
 
 def _encoded(spec: CollectionSpec) -> bytes:
-    import sys
-
     builder = BtfBuilder(sys.byteorder)
     for each in spec.types:
         builder.define(builder.reserve(), each)
@@ -186,8 +188,9 @@ def add_type(source: Source, wanted: str) -> None:
     map, _, name = wanted.rpartition("=")
     name = name.removeprefix("struct ").removeprefix("union ").removeprefix("enum ")
     layout = _named(source, name)
-    if map and (map not in source.held or source.spec.maps[map].type not in WITHOUT_VALUES):
-        rings = ", ".join(n for n, spec in source.spec.maps.items() if spec.type in WITHOUT_VALUES) or "none"
+    with_records = [n for n, spec in source.spec.maps.items() if spec.type in (*OF_RECORDS, MapType.ARENA)]
+    if map and map not in with_records:
+        rings = ", ".join(with_records) or "none"
         raise Error(f"{source.origin} has no map {map!r} whose records could be `{name}`; it has: {rings}")
     if map:
         source.held[map] = replace(source.held[map], value=layout)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from builtins import bool
 
-from purebpf.lang.fixed import enum, kernel, record
+from purebpf.lang.fixed import enum, kernel, record, text
 from purebpf.lang.records import array, chars
 from purebpf.lang.records import bytes_ as bytes
 from purebpf.lang.scalars import be16, be32, be64, s8, s16, s32, s64, u8, u16, u32, u64
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from purebpf.lang.maps.lpm import LpmTrie, Network4, Network6
     from purebpf.lang.maps.nested import ArrayOfMaps, HashOfMaps
     from purebpf.lang.maps.queues import BloomFilter, Queue, Stack
+    from purebpf.lang.maps.raw import RawPerfEventArray, RawRingBuf, RawUserRingBuf
     from purebpf.lang.maps.storage import (
         AttachedCgroupStorage,
         CgroupStorage,
@@ -93,6 +94,9 @@ __all__ = [
     "ProgArray",
     "Program",
     "Queue",
+    "RawPerfEventArray",
+    "RawRingBuf",
+    "RawUserRingBuf",
     "Record",
     "ReusePortSockArray",
     "RingBuf",
@@ -120,6 +124,7 @@ __all__ = [
     "s16",
     "s32",
     "s64",
+    "text",
     "u8",
     "u16",
     "u32",

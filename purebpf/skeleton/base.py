@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 
-from purebpf.collection import choose_engine
 from purebpf.data import replace
 from purebpf.errors import Error, NotLoaded, Unsupported
-from purebpf.lang.maps.by_spec import class_of, declared
-from purebpf.live import Live
+from purebpf.lang.maps.by_spec import OF_RECORDS, class_of, declared
+from purebpf.objects.loading import loaded
 from purebpf.skeleton.named import Named
 from purebpf.skeleton.programs import Program, options_of
 from purebpf.skeleton.variables import Section, Variables
@@ -16,13 +15,14 @@ from purebpf.spec import MapSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterable, Mapping
     from types import TracebackType
     from typing import Any, ClassVar, Self
 
     from purebpf.engine import Engine, EngineLink, EngineProgram
     from purebpf.lang.maps import MapDeclaration
+    from purebpf.live import Live
+    from purebpf.objects.loading import Given, Target
     from purebpf.skeleton.content import Content
     from purebpf.skeleton.variables import Row
 
@@ -39,37 +39,52 @@ class Skeleton:
     _programs_: ClassVar[dict[str, str]] = {}
     _maps_: ClassVar[dict[str, tuple[Any, ...]]] = {}
     _variables_: ClassVar[list[Row]] = []
+    _operations_: ClassVar[dict[str, str]] = {}
 
     def __init__(self) -> None:
         self.spec = self._content_.spec()
         maps = {name: _typed(self.spec.maps[name], *types) for name, *types in self._maps_.values()}
         self.programs = Named("program", {n: Program(self, each) for n, each in self.spec.programs.items()}, self._programs_)
         self.maps: Named[MapDeclaration] = Named("map", maps, {attribute: row[0] for attribute, row in self._maps_.items()})
-        self.links: Named[EngineLink] = Named("link", {}, self._programs_)
+        self.links: Named[EngineLink] = Named("link", {}, self._programs_ | self._operations_)
         self._sections = {row[0]: Section(self.spec.maps[row[0]], row) for row in self._variables_}
         self.variables = Variables(list(self._sections.values()))
         self._sizes = {name: declaration.max_entries for name, declaration in maps.items()}
         self._live: Live | None = None
         self._closed = False
+        self.why = ""  # it is on its engine, once it is loaded
 
-    def load(self, engine: str = "auto") -> Self:
+    def load(
+        self,
+        engine: str = "auto",
+        *,
+        programs: Iterable[str] | None = None,
+        pin_path: str | os.PathLike[str] | None = None,
+        targets: Mapping[str, Target] | None = None,
+    ) -> Self:
         """Create the maps and load the programs: into the "kernel", the virtual machine ("vm"), or where bpf(2) is permitted
-        into the kernel, else into the virtual machine ("auto"). Raises KernelError and VerifierError; nothing stays behind
-        then."""
+        into the kernel, else into the virtual machine ("auto").
+
+        `programs`: only these, and what they need; without it all that are not optional. `pin_path`: the folder for maps that
+        are pinned by name. `targets`: for a program that replaces or traces a function of another, that other one, loaded.
+        Raises KernelError, VerifierError and Unsupported; nothing stays behind then.
+        """
         if self._closed:
             raise Error(f"`{self._called}` is closed: make another one")
         if self._live is not None:
             raise Error(f"`{self._called}` is loaded already, in the engine {self._live.engine.name!r}")
-        chosen, _ = choose_engine(engine)
-        existing = {name: map.existing for name, map in self._declarations() if map.existing is not None}
-        with self._types_of_the_kernel():
-            live = Live(replace(self.spec, maps=self._described()), chosen, existing)
+        existing: dict[str, Given] = {n: map.existing for n, map in self._declarations() if map.existing is not None}
+        spec = replace(self.spec, maps=self._described())
+        options: dict[str, Any] = {"programs": programs, "pin_path": pin_path, "targets": targets}
+        live, self.why = loaded(spec, engine=engine, maps=existing, btf=self._types_of_the_kernel(), **options)
         self._live = live
         try:
             for name, map in self._declarations():
-                map.bind(live.maps[name], chosen)
+                if name in live.maps:
+                    map.bind(live.maps[name], live.engine)
             for name, section in self._sections.items():
-                section.bind(live.maps[name])
+                if name in live.maps:
+                    section.bind(live.maps[name])
         except BaseException:
             self.close()
             raise
@@ -93,20 +108,18 @@ class Skeleton:
         losses = [(f"{name}{DROPPED}", getattr(map, "losses", None)) for name, map in found]
         return found + [(name, map) for name, map in losses if map is not None and name in self.spec.maps]
 
-    def _types_of_the_kernel(self) -> AbstractContextManager[None]:
-        """For a kernel without BTF: that of its release, if the package has it."""
-        from contextlib import nullcontext
-
+    def _types_of_the_kernel(self) -> str | None:
+        """For a kernel without BTF: the file with that of its release, if the package has it."""
         release = f"{os.uname().release}.btf" if self._kernels_ else ""
         if release not in self._kernels_:
-            return nullcontext()
-        from purebpf.btf.running import instead, own_btf
+            return None
+        from purebpf.btf.running import own_btf
 
         try:
             own_btf()
         except Unsupported:
-            return instead(self._content_.beside(release))
-        return nullcontext()
+            return self._content_.beside(release)
+        return None
 
     def load_once(self) -> None:
         """Load unless that is done."""
@@ -133,26 +146,27 @@ class Skeleton:
 
     def loaded_program(self, name: str) -> EngineProgram:
         """The live program of a name. Raises NotLoaded."""
-        found = self._loaded().programs.get(name)
-        if found is None:
-            raise NotLoaded(f"the program `{name}` of `{self._called}` is optional and was not loaded")
-        return found
+        live = self._loaded()
+        if name not in live.programs:
+            raise NotLoaded(f"the program `{name}` of `{self._called}` was not asked for when the others were loaded")
+        return live.programs[name]
 
     def attach(self, **targets: Any) -> Self:
         """Attach the programs, loading them first where that is not done. Those whose section names what they attach to need
         nothing said; others are given it by their name: `attach(count="eth0")`, or options, `attach(count={"interface":
-        "eth0", "mode": "generic"})`; None leaves one out. Programs that others call are not attached. Raises Error for a
-        program that nothing is said of; what this call has attached is detached then."""
+        "eth0", "mode": "generic"})`; None leaves one out. Programs that others call are not attached, operations of the kernel
+        are registered. Raises Error for a program that nothing is said of; what this call has attached is detached then."""
         if unknown := next((name for name in targets if name not in self._programs_), None):
             known = ", ".join(self._programs_)
             raise Error(f"`{self._called}` has no program `{unknown}`; its programs: {known}")
         self.load_once()
+        live = self._loaded()
         called = {name for spec in self.spec.maps.values() for _, name in spec.entries}
         made: list[str] = []
         try:
             for attribute, name in self._programs_.items():
                 program, told = self.programs[name], attribute in targets
-                if name not in self._loaded().programs or name in self.links or (told and targets[attribute] is None):
+                if name not in live.programs or name in self.links or (told and targets[attribute] is None):
                     continue
                 if not told and (name in called or not program.attachable):
                     continue
@@ -161,17 +175,23 @@ class Skeleton:
                     raise Error(f"{what}: {program.usage()}, or attach({attribute}=None) to leave it out")
                 self.attach_program(name, options_of(program, targets[attribute]) if told else {})
                 made.append(name)
+            for name, operations in live.operations.items():
+                if name not in self.links:
+                    from purebpf.objects.objects import registered
+
+                    self.links.put(name, registered(live, operations))
+                    made.append(name)
         except BaseException:
             for name in made[::-1]:
                 self._detach(name)
             raise
         return self
 
-    def attach_program(self, name: str, options: Mapping[str, object]) -> EngineLink:
+    def attach_program(self, name: str, options: Mapping[str, Any]) -> EngineLink:
         """Attach one; its link is in `links` then."""
         self.load_once()
-        live = self._loaded()
-        link = live.engine.attach(self.loaded_program(name), options)
+        live, program = self._loaded(), self.loaded_program(name)
+        link = live.engine.attach(program, options)
         live.links.append(link)
         self.links.put(name, link)
         return link
@@ -208,8 +228,8 @@ class Skeleton:
 def _typed(spec: MapSpec, types: tuple[Any, ...], inner: tuple[Any, ...] = ()) -> MapDeclaration:
     """The map with its types. Raises Error when these have other sizes than it."""
     made = declared(spec, types, inner)
-    _, _, brackets = class_of(spec)
-    sizes = {"K": ("keys", spec.key_size), "V": ("values", spec.value_size)}
+    _, _, brackets = class_of(spec, bool(types))
+    sizes = {"K": ("keys", spec.key_size), "V": ("values", 0 if spec.type in OF_RECORDS else spec.value_size)}
     for bracket, type in zip(brackets, types, strict=True):
         what, size = sizes[bracket]
         if size and type.__bpf_type__.size != size:

@@ -36,8 +36,9 @@ BY_THEMSELVES = (  # those whose section may name what they attach to
     ProgramType.RAW_TRACEPOINT_WRITABLE,
     ProgramType.TRACING,
     ProgramType.LSM,
+    ProgramType.EXT,
 )
-NEVER = (ProgramType.SYSCALL, ProgramType.STRUCT_OPS, ProgramType.EXT, ProgramType.SCHED_ACT, ProgramType.LIRC_MODE2)
+NEVER = (ProgramType.SYSCALL, ProgramType.STRUCT_OPS, ProgramType.SCHED_ACT, ProgramType.LIRC_MODE2)
 IN_MAPS = (AttachType.XDP_DEVMAP, AttachType.XDP_CPUMAP)
 
 

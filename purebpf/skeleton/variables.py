@@ -9,6 +9,7 @@ from __future__ import annotations
 from purebpf.data import replace
 from purebpf.errors import Error
 from purebpf.lang.maps.declaration import KEY32
+from purebpf.tables.enums import MapType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     Row: TypeAlias = tuple[str, str, int, list[tuple[Any, ...]], bool, tuple[str, ...]]
 
 MMAPABLE = 1 << 10  # BPF_F_MMAPABLE
-FIRST = KEY32.encode(0)
 
 
 class Section:
@@ -33,12 +33,13 @@ class Section:
         from purebpf.lang.fixed import record
 
         _, self.group, size, fields, self.constant, unset = row
-        if spec.value_size != size:
+        self.key = b"" if spec.type is MapType.ARENA else KEY32.encode(0)
+        if spec.value_size != size and spec.type is not MapType.ARENA:
             raise Error(f"the variables of `{spec.name}` have {spec.value_size} bytes, and the package was written for {size}")
         self.name, self.unset = spec.name, set(unset)
         made: Any = record("", self.group or "variables", size, 8, fields)
         self.layout: StructType = made.__bpf_type__
-        self.initial = bytearray(dict(spec.contents).get(FIRST, bytes(size)))
+        self.initial = bytearray(dict(spec.contents).get(self.key, b"").ljust(size, b"\0"))
         self.live: EngineMap | None = None
         self.shared: memoryview | None = None
         self.read: bytearray | None = None
@@ -48,14 +49,15 @@ class Section:
         """The map with what the variables are now. Raises Error for one that has no value yet."""
         if self.unset:
             raise Error(f"`variables.{self._path(min(self.unset))}` has no value: assign it before the programs are loaded")
-        return replace(spec, contents=((FIRST, bytes(self.initial)),))
+        return replace(spec, contents=((self.key, bytes(self.initial)),))
 
     def bind(self, live: EngineMap | None) -> None:
         """Connect the variables with a live map, or disconnect them (None)."""
         if self.shared is not None:
             self.shared.release()
         self.live, self.shared = live, None
-        if live is not None and live.spec.flags & MMAPABLE and not self.constant:
+        shared = live is not None and (live.spec.flags & MMAPABLE or live.spec.type is MapType.ARENA)
+        if live is not None and shared and not self.constant:
             self.shared = live.memory()
 
     def readable(self, what: str) -> bytearray | memoryview:
@@ -65,7 +67,7 @@ class Section:
             return self.initial
         if self.shared is not None:
             return self.shared
-        return bytearray(self.live.lookup(FIRST) or b"")
+        return bytearray(self.live.lookup(self.key) or b"")
 
     def writable(self, what: str) -> bytearray | memoryview:
         if self.live is None or self.shared is not None:
@@ -74,13 +76,13 @@ class Section:
             raise Error(
                 f"`variables.{self._path(self._name(what))}` is a constant of programs that are loaded: assign it before"
             )
-        self.read = bytearray(self.live.lookup(FIRST) or b"")
+        self.read = bytearray(self.live.lookup(self.key) or b"")
         return self.read
 
     def assigned(self, what: str) -> None:
         self.unset.discard(self._name(what))
         if self.read is not None and self.live is not None:
-            self.live.update(FIRST, bytes(self.read))
+            self.live.update(self.key, bytes(self.read))
         self.read = None
 
     def _name(self, what: str) -> str:

@@ -49,6 +49,11 @@ CLASSES = {
     MapType.CGROUP_ARRAY: ("purebpf.lang.maps.sockets", "CgroupArray", ""),
     MapType.ARENA: ("purebpf.lang.maps.arena", "Arena", "V"),
 }
+OF_RECORDS = {  # the same for records of unknown type
+    MapType.PERF_EVENT_ARRAY: ("purebpf.lang.maps.raw", "RawPerfEventArray", ""),
+    MapType.RINGBUF: ("purebpf.lang.maps.raw", "RawRingBuf", ""),
+    MapType.USER_RINGBUF: ("purebpf.lang.maps.raw", "RawUserRingBuf", ""),
+}
 BUILD_ID = 1 << 5  # BPF_F_STACK_BUILD_ID
 ADDRESS_BYTES, BUILD_ID_BYTES = 8, 32  # of an entry of a stack
 PAGE = 4096
@@ -61,8 +66,11 @@ class _Brackets:
         self.__args__ = types
 
 
-def class_of(spec: MapSpec) -> tuple[str, str, str]:
-    """The row of `CLASSES` for a map. Raises Unsupported for a type that has no class."""
+def class_of(spec: MapSpec, typed: bool = True) -> tuple[str, str, str]:
+    """The row of `CLASSES` for a map, with `typed` where the type of its records is known. Raises Unsupported for a type that
+    has no class."""
+    if not typed and spec.type in OF_RECORDS:
+        return OF_RECORDS[spec.type]
     if spec.type not in CLASSES:
         raise Unsupported(f"map `{spec.name}`: maps of type {spec.type.name.lower()} have no class in purebpf yet")
     if spec.type is MapType.STACK_TRACE and spec.flags & BUILD_ID:
@@ -73,7 +81,7 @@ def class_of(spec: MapSpec) -> tuple[str, str, str]:
 def declared(spec: MapSpec, types: tuple[Any, ...], inner: tuple[Any, ...] = ()) -> MapDeclaration:
     """A map as an author would have declared it, not loaded. `types` are for its brackets, `inner` for those of the map that it
     holds."""
-    module, name, _ = class_of(spec)
+    module, name, _ = class_of(spec, bool(types))
     kind: Any = getattr(import_module(module), name)
     made: Any = object.__new__(kind)
     if types:
@@ -81,6 +89,8 @@ def declared(spec: MapSpec, types: tuple[Any, ...], inner: tuple[Any, ...] = ())
     kind.__init__(made, **_arguments(spec, types, inner), name=spec.name)
     if spec.type not in OF_OTHER_SIZES:
         made.max_entries = spec.max_entries  # which may be 0, to be told before it is loaded
+    if spec.type is MapType.STACK_TRACE:
+        made.depth = spec.value_size // (BUILD_ID_BYTES if spec.flags & BUILD_ID else ADDRESS_BYTES)
     declaration: MapDeclaration = made
     return declaration
 
@@ -105,7 +115,7 @@ def _arguments(spec: MapSpec, types: tuple[Any, ...], inner: tuple[Any, ...]) ->
     if spec.type in WITH_PROGRAMS:
         return sized | flags | {"programs": spec.value_size == 8}
     if spec.type is MapType.STACK_TRACE:
-        return sized | {"depth": spec.value_size // (BUILD_ID_BYTES if spec.flags & BUILD_ID else ADDRESS_BYTES)}
+        return sized
     if spec.type is MapType.ARENA:
         return {"max_entries": max(1, spec.max_entries * PAGE // types[0].__bpf_type__.size)}
     if spec.type is MapType.BLOOM_FILTER:
