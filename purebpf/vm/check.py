@@ -67,5 +67,5 @@ def find_problem(code: list[Instruction | None], slot: int, instruction: Instruc
     if instruction.opcode == op.GOTOX_OPCODE:
         return "jumps by an instruction array map, which the virtual machine does not have"
     if instruction.opcode == WIDE_LOAD and instruction.src == op.PSEUDO_BTF_ID and not asks(instruction):
-        return "refers to a variable of the kernel; there are none in the virtual machine"
+        return "refers to a symbol of the kernel; there are none in the virtual machine"
     return None

@@ -16,6 +16,7 @@ from purebpf.tables.enums import MapType, ProgramType
 from purebpf.vm.arrival import Arrival
 from purebpf.vm.contexts import has_checked_stores
 from purebpf.vm.events import DEFAULT_BYTES, EventQueue, VmEventReader
+from purebpf.vm.externs import with_externs
 from purebpf.vm.interpreter import Code
 from purebpf.vm.machine import DEFAULT_BUDGET, Machine, Redirect
 from purebpf.vm.maps import VmMap, create
@@ -178,7 +179,7 @@ class VmProgram:
         self._holders = 1
         self._maps = {name: self._own_map(name, maps) for name in spec.maps}
         self.code = Code(
-            self._machine, spec.name, spec.instructions, self._map_address, checked_stores=has_checked_stores(spec.type)
+            self._machine, spec.name, with_externs(spec), self._map_address, checked_stores=has_checked_stores(spec.type)
         )
         self._object_sizes = self._sizes()
         for map in self._maps.values():

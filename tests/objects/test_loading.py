@@ -309,3 +309,37 @@ def test_bpf_load_takes_objects_too(engine: str) -> None:
         assert objects.maps.counts[1] == 1 and 2 not in objects.maps.counts
     with bpf.load(path("several_in_a_section").read_bytes(), engine=engine) as objects:
         assert list(objects.programs) == ["a", "b", "d", "c"]
+
+
+def test_operations_without_a_link(kernel: KernelEngine) -> None:
+    available = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
+    with load(spec("struct_ops"), engine=kernel) as objects:
+        assert "pb_halving" not in available.read_text().split()  # not before it is registered
+        with objects.operations.pb_halving.register():
+            assert "pb_halving" in available.read_text().split()
+        assert "pb_halving" not in available.read_text().split()
+
+
+def test_what_is_weak_is_missing_in_the_virtual_machine() -> None:
+    from purebpf.data import replace
+
+    found = spec("addresses")
+    program = found.programs["symbols"]
+    weak = replace(program, externs=tuple(replace(each, weak=True) for each in program.externs))
+    with load(replace(found, programs={"symbols": weak}), engine="vm") as objects:
+        objects.programs.symbols.run(context=bytes(16))
+        assert objects.variables.addresses == [0, 0, 0, 0]
+    with pytest.raises(Error, match="refers to a symbol of the kernel; there are none in the virtual machine"):
+        load(found, engine="vm")
+    with load(spec("kfuncs"), engine="vm", programs=["locked"]) as objects:
+        objects.programs.locked.run(context=bytes(24))
+        assert objects.variables.found == 1
+
+
+def test_specs_of_the_compiler_are_loaded_too(kernel: KernelEngine) -> None:
+    from tests.objects.programs import measure
+
+    for engine in (kernel, "vm"):
+        with load(measure.spec(), engine=engine, variables={"limits.largest": 100}) as objects:
+            assert objects.programs.measure.run(packet=bytes(200)).value == bpf.XDP_DROP
+            assert objects.maps.sizes[200] == 1 and objects.maps.sizes.get(7) is None

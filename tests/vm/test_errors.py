@@ -250,7 +250,7 @@ LOAD_ERRORS: dict[str, tuple[tuple[Instruction, ...], int | None, str]] = {
     "kernel variable": (
         (LoadKsym(R1, "jiffies"), Exit()),
         0,
-        "`r1 = ksym[jiffies]` refers to a variable of the kernel; there are none in the virtual machine",
+        "`r1 = ksym[jiffies]` refers to a symbol of the kernel; there are none in the virtual machine",
     ),
     "map by number": (
         (LoadMapPtr(R1, 4), Exit()),
