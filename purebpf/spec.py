@@ -40,8 +40,9 @@ class MapSpec:
     map with a `pin`, a path in a BPF file system, is the one that is there, or a new one that is from then on. A map of
     maps holds maps as `inner`. `entries` are (key, name): what the map holds is a program or a map of the same collection; in
     operations of the kernel the key is the byte of the value where the program belongs. `numa_node` is where its memory is to
-    be, if the flags ask for one (BPF_F_NUMA_NODE). An `optional` map is made only where it is asked for. `device` is
-    the index of the network interface whose device has the map; 0 for one of the kernel's own."""
+    be, if the flags ask for one (BPF_F_NUMA_NODE). The contents of an arena have no key: they are what its memory begins
+    with. An `optional` map is made only where it is asked for. `device` is the index of the network interface whose device
+    has the map; 0 for one of the kernel's own."""
 
     name: str
     type: MapType

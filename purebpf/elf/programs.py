@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from purebpf.elf.container import ElfError
 from purebpf.elf.externs import Externs
 from purebpf.elf.functions import Function
 from purebpf.elf.opened import Opened
@@ -18,6 +19,7 @@ from purebpf.tables.sections import Section, find_section, sections
 
 TEXT = ".text"
 LICENSE = "license"
+LARGEST = 10_000_000  # slots of all programs together; a small file could have any number of large ones
 LOOSE = {"seccomp": "socket", "xdp_devmap": "xdp/devmap", "xdp_cpumap": "xdp/cpumap"}  # older names
 Handlers = Mapping[str, Section | tuple[ProgramType, AttachType | None]]
 
@@ -66,7 +68,7 @@ def programs(
     """All programs by name. `operations` tells what programs implement, as "struct.member". Raises ElfError."""
     by_place = {function.place: function for function in functions}
     called = {target for function in functions for target in function.targets.values()}
-    license, found = license_of(file), dict[str, ProgramSpec]()
+    license, size, found = license_of(file), 0, dict[str, ProgramSpec]()
     meanings: dict[str, tuple[Section, str] | None] = {}
     for function in functions:
         section = file.sections[function.section].name
@@ -77,6 +79,9 @@ def programs(
         if section not in meanings:
             meanings[section] = meaning(section, handlers)
         whole, known = Whole(file, function, by_place), meanings[section]
+        size += whole.size
+        if size > LARGEST:
+            raise ElfError(f"{file.origin}: its programs have more than {LARGEST} slots with the functions they call")
         instructions = whole.instructions()
         type, hook = (known[0].type, known[1]) if known else (ProgramType.UNSPEC, "")
         found[function.name] = ProgramSpec(

@@ -8,7 +8,7 @@ address, a number that programs may compare but not read through. What is weak a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from purebpf.btf.core_compare import types_compatible
 from purebpf.btf.names import essential_name
@@ -94,14 +94,14 @@ def find(extern: ExternSpec, spec: ProgramSpec) -> tuple[int, str] | str:
     return why
 
 
-def _kernels() -> list[tuple[str, Btf]]:
-    found = [("", kernel_btf())]
+def _kernels() -> Iterator[tuple[str, Btf]]:
+    """The kernel's BTF, then that of its modules, opened as one goes on."""
+    yield "", kernel_btf()
     for module in sorted(modules()):
         try:
-            found.append((module, module_btf(module)))
+            yield module, module_btf(module)
         except Error:
             continue
-    return found
 
 
 def _compatible(spec: ProgramSpec, local: int, btf: Btf, number: int) -> bool:

@@ -81,10 +81,24 @@ def loaded(
     placed = {
         name: replace(each, pin="") if chosen.name == "vm" else pinned_in(each, folder) for name, each in spec.maps.items()
     }
+    if chosen.name != "vm":
+        make_folders(each.pin for each in placed.values() if each.pin)
     answered = {name: _relocated(each, btf) if btf is not None else each for name, each in spec.programs.items()}
     own = {name: each.raw if isinstance(each, LoadedMap) else each for name, each in (maps or {}).items()}
     others = {name: each.raw if isinstance(each, LoadedProgram) else each for name, each in (targets or {}).items()}
     return Live(replace(spec, programs=answered, maps=placed), chosen, own, others), why
+
+
+def make_folders(pins: Iterable[str]) -> None:
+    """Make the folders that pins are to be in, below those that are in a BPF file system already."""
+    from purebpf.kernel.pins import on_bpffs
+
+    for folder in sorted({os.path.dirname(os.path.abspath(pin)) for pin in pins}):
+        above = folder
+        while not os.path.isdir(above):
+            above = os.path.dirname(above)
+        if above != folder and on_bpffs(above):
+            os.makedirs(folder, exist_ok=True)
 
 
 def chosen_part(spec: CollectionSpec, programs: Iterable[str] | None = None) -> CollectionSpec:
