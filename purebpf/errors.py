@@ -5,11 +5,17 @@ Errors that come from a system call are also `OSError`s and keep their `errno`.
 
 from __future__ import annotations
 
+from functools import wraps
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from typing import ParamSpec, TypeVar
 
     from purebpf.explain import Explanation
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
 
 
 class Error(Exception):
@@ -65,3 +71,16 @@ class VerifierError(KernelError):
     def too_complex(self) -> bool:
         """Whether the verifier gave up before it was through: it takes a million instructions, and some thousand jumps."""
         return any(word in self.log for word in GAVE_UP)
+
+
+def told_here(function: Callable[P, T]) -> Callable[P, T]:
+    """For what users call: an error's traceback ends there. What they did is in its text; the frames in between are ours."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except Error as error:
+            raise error.with_traceback(None) from error.__cause__
+
+    return call

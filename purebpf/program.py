@@ -10,7 +10,7 @@ from types import FunctionType
 from purebpf.collection import Collection, choose_engine, compile_together, default_btf
 from purebpf.compiler.options import Options
 from purebpf.data import replace
-from purebpf.errors import CompileError, Error, NotLoaded, Unsupported
+from purebpf.errors import CompileError, Error, NotLoaded, Unsupported, told_here
 from purebpf.kept import find, forget, keep
 from purebpf.lang import declaring
 from purebpf.lang.program_types import KINDS, ProgramKind
@@ -131,6 +131,7 @@ class Program:
                 self._warned.add(warning)
                 print(warning, file=sys.stderr)
 
+    @told_here
     def spec(self) -> CollectionSpec:
         """The program and its maps as plain data."""
         return spec_of(self)
@@ -152,10 +153,12 @@ class Program:
         told: ProgramInfo = found
         return told
 
+    @told_here
     def load(self, engine: str = "auto") -> Collection:
         """Load it with its maps, without attaching. Close the collection (or use `with`) when done."""
         return load(self, engine=engine)
 
+    @told_here
     def run(
         self,
         packet: bytes | None = None,
@@ -212,6 +215,7 @@ class Program:
 
         return built(self.kind, self.hook, ctx, packet)
 
+    @told_here
     def python(self, packet: bytes | None = None, ctx: object = None) -> RunResult:
         """Run the very function in Python, on a packet and/or a context as `run` takes them: breakpoints, `print` and `pdb`
         work. Its maps are the virtual machine's, and integers are stored as the kernel would.
@@ -231,6 +235,7 @@ class Program:
             )
         return runner_of(collection, self).run(packet, self._context(packet, ctx))
 
+    @told_here
     def attach(self, *target: object, engine: str = "auto", **options: object) -> Attachment:
         """Load it if it is not loaded, and attach it. What to attach to depends on the type: `attach("eth0", mode="generic")`
         for XDP, `attach("eth0", direction="egress")` for TC, a cgroup's folder, a socket or a socket map, nothing for
@@ -438,6 +443,7 @@ if TYPE_CHECKING:
 
 else:
 
+    @told_here
     def load(*programs: Any, engine: Any = "auto", **options: Any) -> Any:
         """Load programs together, so that they share their maps; the programs of operations (`@bpf.struct_ops`, a class for
         type checkers); and maps that are wanted without a program, too.
