@@ -11,10 +11,12 @@ import pytest
 
 import purebpf as bpf
 from purebpf.btf.running import FOLDER, VMLINUX
-from purebpf.errors import Error, KernelError
+from purebpf.errors import Error, KernelError, Unsupported
 from purebpf.kernel.engine import KernelEngine
+from purebpf.kernel.errors import kernel_version
 from purebpf.objects import Objects, load, with_variables
 from purebpf.tables.enums import AttachType, ProgramType
+from tests.elf import corpus
 from tests.kernel.bpffs import bpf_file_system
 from tests.objects.kit import path, spec
 
@@ -260,8 +262,6 @@ def test_events_of_a_ring(kernel: KernelEngine) -> None:
 
 
 def test_a_function_of_another_program_is_replaced(kernel: KernelEngine) -> None:
-    from tests.elf import corpus
-
     try:
         found = corpus.debian()
     except corpus.Missing as missing:
@@ -342,3 +342,56 @@ def test_specs_of_the_compiler_are_loaded_too(kernel: KernelEngine) -> None:
         with load(measure.spec(), engine=engine, variables={"limits.largest": 100}) as objects:
             assert objects.programs.measure.run(packet=bytes(200)).value == bpf.XDP_DROP
             assert objects.maps.sizes[200] == 1 and objects.maps.sizes.get(7) is None
+
+
+@pytest.mark.parametrize("level", [1, 4])
+def test_a_function_that_is_only_named_by_a_tag(kernel: KernelEngine, level: int) -> None:
+    try:
+        corpus.tool()
+        path = corpus.built(corpus.Build(Path(__file__).with_name("c") / "exceptions.c", level))
+    except corpus.Missing as missing:
+        pytest.skip(str(missing))
+    found = bpf.load_object(path)
+    assert [function.name for function in found.programs["careful"].functions] == ["careful", "gives_up", "recovered"]
+    if kernel_version() < (6, 7):
+        pytest.skip("exceptions came with Linux 6.7")
+    with load(found, engine=kernel) as objects:
+        assert objects.programs.careful.run(packet=bytes(60)).value == 7
+        assert objects.programs.careful.run(packet=bytes(200)).value == 42 and objects.variables.thrown == 41
+
+
+def test_variables_in_an_arena_are_shared(kernel: KernelEngine) -> None:
+    if kernel_version() < (6, 9):
+        pytest.skip("arenas came with Linux 6.9")
+    with load(spec("arena"), engine=kernel, variables={"global_sum": 10}) as objects:
+        objects.programs.use.run(context=bytes(16))
+        assert objects.variables.global_sum == 13 and objects.variables.global_node == {"next": 0, "value": 3}
+        objects.variables.global_sum = 1
+        objects.programs.use.run(context=bytes(16))
+        assert objects.variables.global_sum == 4
+
+
+def test_typed_symbols_are_numbers_of_the_kernels_types() -> None:
+    from purebpf.btf.running import kernel_btf
+    from purebpf.btf.types import Kind
+    from purebpf.data import replace
+    from purebpf.kernel.linked import without_descriptors
+
+    program = spec("ksyms").programs["symbols"]
+    try:
+        number = kernel_btf().find("runqueues", Kind.VAR)
+    except Error as error:
+        pytest.skip(str(error))
+    linked = without_descriptors(program)
+    by_symbol = {before.symbol: after for before, after in zip(program.instructions, linked, strict=True) if before.symbol}
+    assert (by_symbol["runqueues"].src, by_symbol["runqueues"].imm) == (3, number)
+    missing = by_symbol["a_variable_of_no_kernel"]
+    assert (missing.src, missing.imm, missing.symbol) == (0, 0, None)
+    strong = replace(program, externs=tuple(replace(each, weak=False) for each in program.externs))
+    with pytest.raises(Unsupported, match="refers to the kernel's a_variable_of_no_kernel: it has nothing of this name"):
+        without_descriptors(strong)
+    others = {each.name: each.type for each in program.externs}
+    (runqueues,) = (each for each in program.externs if each.name == "runqueues")
+    other = (replace(runqueues, type=others["bpf_prog_active"]),)
+    with pytest.raises(Unsupported, match="the kernel's runqueues: its type there is another than the program's"):
+        without_descriptors(replace(program, externs=other))
