@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SECONDS ?= 60
 
-.PHONY: demo test lint fuzz soak kernels bench bench-size bench-start bench-btf bench-maps bench-events docs clean
+.PHONY: demo test lint fuzz soak kernels bench bench-size bench-start bench-btf bench-maps bench-events bench-objects docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/purebpf demo
@@ -30,13 +30,16 @@ soak: $(VENV)/.installed-dev
 kernels: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.kernels $(KERNELS) $(if $(TESTS),--tests $(TESTS))
 
-bench: bench-size bench-start bench-btf bench-maps bench-events
+bench: bench-size bench-start bench-btf bench-maps bench-events bench-objects
 
 bench-maps: $(VENV)/.installed-dev
 	$(BIN)/python -m bench.maps --write
 
 bench-events: $(VENV)/.installed-dev
 	$(BIN)/python -m bench.events --write
+
+bench-objects: $(VENV)/.installed-dev
+	$(BIN)/python -m bench.objects --write
 
 bench-start: $(VENV)/.installed-dev
 	$(BIN)/python -m bench.start

@@ -20,13 +20,15 @@ LONGS = ("long unsigned int", "unsigned long", "long int", "long")
 class Layout:
     """What `Btf` knows of sizes and alignments."""
 
-    def __init__(self, btf: Btf) -> None:
-        self.btf = btf
+    def __init__(self, btf: Btf, pointer_size: int = 0) -> None:
+        self.btf, self._pointer_size = btf, pointer_size
         self._alignments: dict[int, int] = {}
 
     @cached_property
     def pointer_size(self) -> int:
         """Bytes of a pointer: as many as a `long` has, 8 where the BTF knows no long."""
+        if self._pointer_size:
+            return self._pointer_size
         for name in LONGS:
             for number in self.btf.types_named(name, Kind.INT):
                 size = self.btf.third_word(number)

@@ -24,6 +24,7 @@ __all__ = ["Btf", "BtfError"]
 LONGEST_CHAIN = 64  # typedefs and qualifiers in a row; the kernel itself stops at 32
 LONGEST_NAME = 4096  # bytes; the kernel's symbols have at most 511
 KEPT = 4096  # decoded types that are kept for the next time
+ALL_KINDS = tuple(Kind)  # by number: calling an enumeration takes ten times as long
 TRANSPARENT = frozenset({Kind.TYPEDEF, Kind.VOLATILE, Kind.CONST, Kind.RESTRICT, Kind.TYPE_TAG})
 
 
@@ -41,8 +42,9 @@ class Btf:
         base: Btf | None = None,
         origin: str = "BTF",
         index: Index | None = None,
+        pointer_size: int = 0,
     ) -> None:
-        """`index` is what an earlier scan of these very bytes found."""
+        """`index` is what an earlier scan of these very bytes found, `pointer_size` that of their machine where it is known."""
         view = memoryview(raw).toreadonly()
         self.origin, self.base, self.raw = origin, base, view
         self.header = header_of(view, origin, split=base is not None)
@@ -58,7 +60,7 @@ class Btf:
         self._names: Names = Names(self.index.names, self.strings, self.first, self.first_string, base._names if base else None)
         self._kept: dict[int, Type] = {}
         self._tags: dict[int, list[DeclTag]] | None = None
-        self._layout = Layout(self)
+        self._layout = Layout(self, pointer_size)
 
     def __len__(self) -> int:
         """One more than the highest type number: `range(len(btf))` are all numbers, void included."""
@@ -95,7 +97,7 @@ class Btf:
             return self.base.kind(number)
         if number == 0:
             return Kind.VOID
-        return Kind(self.words[self._place(number) + 1] >> 24 & 31)
+        return ALL_KINDS[self.words[self._place(number) + 1] >> 24 & 31]
 
     def name(self, number: int) -> str:
         """A type's name, without decoding it; "" if it has none."""

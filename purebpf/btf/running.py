@@ -83,7 +83,8 @@ def own_btf() -> Btf:
         return _from_places(error.strerror or str(error))
     key = build_id()
     index = cache.load(key, len(raw)) if key else None
-    btf = Btf(raw, origin=str(VMLINUX), index=index)
+    wide = 8 if sys.maxsize > 1 << 32 else 0  # a process of 64 bits has a kernel of 64 bits
+    btf = Btf(raw, origin=str(VMLINUX), index=index, pointer_size=wide)
     if key and index is None:
         cache.save(key, len(raw), btf.index)
     return btf

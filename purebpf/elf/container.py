@@ -1,15 +1,16 @@
 """An ELF object file as plain data: its sections, symbols and relocations (gABI, "Object Files"; for eBPF RFC 9669 names none).
 
 Tables of names, of symbols and of relocations are no sections here: they are read into `symbols` and `relocations`, and
-`written` makes them anew. A symbol names its section, and a relocation its symbol, by their places in the lists. pyelftools
-reads the headers; the tables, which may have tens of thousands of entries, are unpacked here.
+`written` makes them anew. A symbol names its section, and a relocation its symbol, by their places in the lists. A few headers
+are all that is read of ELF itself, so no library is taken: importing one would take as long as loading thirty programs.
 
-Whatever is wrong with a file raises ElfError.
+Whatever is wrong with a file raises ElfError. What a damaged one can claim is bounded by its size: sections that overlap and
+names that are endless are refused before they are copied.
 """
 
 from __future__ import annotations
 
-from io import BytesIO
+from collections.abc import Iterator
 from struct import Struct
 
 from purebpf.data import data
@@ -32,7 +33,11 @@ EM_BPF, OLD_EM_BPF = 247, 0  # before 2016 compilers wrote EM_NONE
 
 SYMBOL, REL_ENTRY, RELA_ENTRY = "IBBHQQ", "QQ", "QQq"
 SECTION_HEADER, FILE_HEADER = "IIQQQQIIQQ", "4sBBBB8xHHIQQQIHHHHHH"
+ELF64, ORDERS, RELOCATABLE = 2, {1: "little", 2: "big"}, 1  # of the file header: class, data, type
+KNOWN = frozenset({NULL, PROGBITS, SYMTAB, STRTAB, RELA, NOBITS, REL, GROUP, SYMTAB_SHNDX})  # all else is read as PROGBITS
+TABLES = frozenset({NULL, SYMTAB, STRTAB, REL, RELA, SYMTAB_SHNDX})
 MOST_SECTIONS = 100_000
+LONGEST_NAME = 4096  # as in BTF
 
 
 class ElfError(Error):
@@ -91,56 +96,76 @@ class ElfObject:
         return next((place for place, section in enumerate(self.sections) if section.name == name), None)
 
 
+@data
+class Header:
+    """A section's header: `type` is one of KNOWN, `link` and `info` are numbers of other sections."""
+
+    name: int
+    type: int
+    flags: int
+    address: int
+    offset: int
+    size: int
+    link: int
+    info: int
+    align: int
+    entry_size: int
+
+
 def read(raw: bytes, origin: str = "the object") -> ElfObject:
     """The object in these bytes. `origin` stands for it in errors."""
-    from elftools.common.exceptions import ELFError
-    from elftools.elf.elffile import ELFFile
-
     if raw[:4] != b"\x7fELF":
         raise ElfError(f"{origin} is no ELF file: it begins with {raw[:4].hex(' ') or 'nothing'}, not with 7f 45 4c 46")
-    try:
-        headers, order, machine, names = _headers(ELFFile(BytesIO(raw)), len(raw), origin)
-    except (ELFError, ValueError, KeyError, AttributeError, AssertionError, UnicodeDecodeError, RecursionError) as error:
-        raise ElfError(f"{origin}: the ELF header is damaged: {error or type(error).__name__}") from error
+    if len(raw) < Struct("<" + FILE_HEADER).size:
+        raise ElfError(f"{origin}: the ELF header is damaged: it has {len(raw)} bytes")
+    if raw[4] != ELF64:
+        raise ElfError(f"{origin}: it is a file for {32 * raw[4]}-bit machines; eBPF has 64 bits")
+    if raw[5] not in ORDERS:
+        raise ElfError(f"{origin}: the ELF header is damaged: {raw[5]} is no byte order")
+    order = ORDERS[raw[5]]
+    headers, machine, names = _headers(raw, "<" if order == "little" else ">", origin)
     return _Reader(raw, headers, order, machine, names, origin).object()
 
 
-def _headers(elf: Any, size: int, origin: str) -> tuple[list[Any], str, int, int]:
-    """(section headers, byte order, machine, the place of the section that holds the names)."""
-    from elftools.common.utils import struct_parse
-
-    if elf.elfclass != 64:
-        raise ElfError(f"{origin}: it is a file for {elf.elfclass}-bit machines; eBPF has 64 bits")
-    head, each = elf.header, elf.header["e_shentsize"]
-    machine = {"EM_BPF": EM_BPF, "EM_NONE": OLD_EM_BPF}.get(head["e_machine"])
-    if machine is None:
-        raise ElfError(
-            f"{origin}: it is a file for {str(head['e_machine']).removeprefix('EM_')}, not for eBPF (EM_BPF, {EM_BPF})"
-        )
-    if head["e_type"] != "ET_REL":
-        raise ElfError(f"{origin}: it is no relocatable object file, but {str(head['e_type']).removeprefix('ET_')}")
-    start = head["e_shoff"]
-    if not start or each < Struct("<" + SECTION_HEADER).size:
+def _headers(raw: bytes, mark: str, origin: str) -> tuple[list[Header], int, int]:
+    """(section headers, machine, the place of the section that holds the names)."""
+    head = Struct(mark + FILE_HEADER).unpack_from(raw)
+    type, machine, start, each, count, names = head[5], head[6], head[10], head[15], head[16], head[17]
+    if machine not in (EM_BPF, OLD_EM_BPF):
+        other = MACHINES.get(machine, f"machine {machine}")
+        raise ElfError(f"{origin}: it is a file for {other}, not for eBPF (EM_BPF, {EM_BPF})")
+    if type != RELOCATABLE:
+        raise ElfError(f"{origin}: it is no relocatable object file, but {FILE_TYPES.get(type, f'of type {type}')}")
+    layout = Struct(mark + SECTION_HEADER)
+    if not start or each < layout.size:
         raise ElfError(f"{origin}: it has no sections")
-    count = elf.num_sections()
-    if count > MOST_SECTIONS or start + each * count > size:
+    if start + each > len(raw):
+        raise ElfError(f"{origin}: its table of sections lies outside of it")
+    first = Header(*layout.unpack_from(raw, start))
+    count = count or first.size  # when there are too many for the field
+    if count > MOST_SECTIONS or start + each * count > len(raw):
         raise ElfError(f"{origin}: its table of {count} sections lies outside of it")
-    headers = [struct_parse(elf.structs.Elf_Shdr, elf.stream, stream_pos=start + each * place) for place in range(count)]
-    return headers, "little" if elf.little_endian else "big", machine, elf.get_shstrndx()
+    headers = []
+    for place in range(count):
+        row = layout.unpack_from(raw, start + each * place)
+        headers.append(Header(row[0], row[1] if row[1] in KNOWN else PROGBITS, *row[2:]))
+    held = sum(header.size for header in headers if header.type not in (NOBITS, NULL))
+    if held > 2 * len(raw):
+        raise ElfError(f"{origin}: its sections overlap: they have {held} bytes together, but the file has {len(raw)}")
+    return headers, machine, first.link if names == EXTENDED else names
 
 
 class _Reader:
     """One file being read."""
 
-    def __init__(self, raw: bytes, headers: list[Any], order: str, machine: int, names: int, origin: str) -> None:
+    def __init__(self, raw: bytes, headers: list[Header], order: str, machine: int, names: int, origin: str) -> None:
         self.raw, self.headers, self.order, self.machine, self.origin = raw, headers, order, machine, origin
         self.mark = "<" if order == "little" else ">"
         if names >= len(headers):
             raise ElfError(f"{origin}: the section that holds the names, {names}, is not there")
         self.names = self.content(names)
-        self.types = [TYPES.get(header["sh_type"], PROGBITS) for header in headers]
-        tables = (NULL, SYMTAB, STRTAB, REL, RELA, SYMTAB_SHNDX)
-        kept = [number for number in range(len(headers)) if self.types[number] not in tables]
+        self.types = [header.type for header in headers]
+        kept = [number for number, type in enumerate(self.types) if type not in TABLES]
         self.places = {number: place for place, number in enumerate(kept)}
 
     def object(self) -> ElfObject:
@@ -149,48 +174,47 @@ class _Reader:
         if len(tables) > 1:
             raise ElfError(f"{self.origin}: it has {len(tables)} symbol tables, not one")
         symbols = self.symbols(tables[0]) if tables else ()
-        relocations: dict[int, tuple[Relocation, ...]] = {}
-        for number, type in enumerate(self.types):
-            target = self.headers[number]["sh_info"]
-            if type not in (REL, RELA) or target not in self.places:
+        relocations: dict[int, list[Relocation]] = {}
+        for number, header in enumerate(self.headers):
+            if header.type not in (REL, RELA) or header.info not in self.places:
                 continue
-            if self.headers[number]["sh_link"] not in tables:
+            if header.link not in tables:
                 raise ElfError(f"{self.origin}: the relocations in section {number} name no symbol table")
-            place = self.places[target]
-            relocations[place] = relocations.get(place, ()) + self.relocations(number, type, len(symbols))
-        return ElfObject(self.order, sections, symbols, relocations, self.machine)
+            relocations.setdefault(self.places[header.info], []).extend(self.relocations(number, len(symbols)))
+        found = {place: tuple(each) for place, each in relocations.items()}
+        return ElfObject(self.order, sections, symbols, found, self.machine)
 
     def content(self, number: int) -> bytes:
         """The bytes of a section."""
         header = self.headers[number]
-        start, size = header["sh_offset"], header["sh_size"]
-        if TYPES.get(header["sh_type"]) in (NOBITS, NULL):
+        start, size = header.offset, header.size
+        if header.type in (NOBITS, NULL):
             return b""
         if start + size > len(self.raw):
             raise ElfError(f"{self.origin}: section {number} of {size} bytes at {start} reaches beyond the end")
         return self.raw[start : start + size]
 
     def text(self, names: bytes, at: int, what: str) -> str:
-        end = names.find(b"\0", at)
-        if at >= len(names) or end < 0:
-            if not at:
+        end = names.find(b"\0", at, at + LONGEST_NAME)
+        if end < 0:
+            if not at and not names:
                 return ""
-            raise ElfError(f"{self.origin}: the name of {what} lies outside of the names, at {at}")
+            raise ElfError(f"{self.origin}: the name of {what} lies outside of the names, at {at}, or has no end")
         return names[at:end].decode("utf-8", "replace")
 
     def section(self, number: int) -> Section:
         header = self.headers[number]
-        name = self.text(self.names, header["sh_name"], f"section {number}")
-        if header["sh_flags"] & COMPRESSED:
+        name = self.text(self.names, header.name, f"section {number}")
+        if header.flags & COMPRESSED:
             raise ElfError(f"{self.origin}: the section {name} is compressed; decompress it first (objcopy does)")
         return Section(
             name,
             self.types[number],
-            header["sh_flags"],
+            header.flags,
             self.content(number),
-            header["sh_size"],
-            header["sh_addralign"],
-            header["sh_entsize"],
+            header.size,
+            header.align,
+            header.entry_size,
         )
 
     def rows(self, number: int, layout: str, what: str) -> Any:
@@ -200,11 +224,11 @@ class _Reader:
         return entry.iter_unpack(content)
 
     def symbols(self, number: int) -> tuple[Symbol, ...]:
-        link = self.headers[number]["sh_link"]
+        link = self.headers[number].link
         if link >= len(self.headers) or self.types[link] != STRTAB:
             raise ElfError(f"{self.origin}: the symbol table has no table of names")
         names = self.content(link)
-        far = next((n for n, t in enumerate(self.types) if t == SYMTAB_SHNDX and self.headers[n]["sh_link"] == number), None)
+        far = next((n for n, t in enumerate(self.types) if t == SYMTAB_SHNDX and self.headers[n].link == number), None)
         beside = [each for (each,) in self.rows(far, "I", "table of symbols' sections")] if far is not None else []
         found = []
         for at, (name, info, other, index, value, size) in enumerate(self.rows(number, SYMBOL, "symbol table")):
@@ -220,27 +244,17 @@ class _Reader:
             found.append(Symbol(text, value, size, info >> 4, info & 15, place, other & 3))
         return tuple(found)
 
-    def relocations(self, number: int, type: int, symbols: int) -> tuple[Relocation, ...]:
-        found = []
-        for row in self.rows(number, RELA_ENTRY if type == RELA else REL_ENTRY, "relocations"):
+    def relocations(self, number: int, symbols: int) -> Iterator[Relocation]:
+        added = self.types[number] == RELA
+        for row in self.rows(number, RELA_ENTRY if added else REL_ENTRY, "relocations"):
             symbol = row[1] >> 32
             if symbol >= symbols:
                 raise ElfError(f"{self.origin}: a relocation at {row[0]} is of symbol {symbol}; there are {symbols}")
-            found.append(Relocation(row[0], row[1] & 0xFFFFFFFF, symbol, row[2] if type == RELA else None))
-        return tuple(found)
+            yield Relocation(row[0], row[1] & 0xFFFFFFFF, symbol, row[2] if added else None)
 
 
-TYPES: dict[Any, int] = {
-    "SHT_NULL": NULL,
-    "SHT_PROGBITS": PROGBITS,
-    "SHT_SYMTAB": SYMTAB,
-    "SHT_STRTAB": STRTAB,
-    "SHT_RELA": RELA,
-    "SHT_NOBITS": NOBITS,
-    "SHT_REL": REL,
-    "SHT_GROUP": GROUP,
-    "SHT_SYMTAB_SHNDX": SYMTAB_SHNDX,
-}
+MACHINES = {3: "386", 40: "ARM", 62: "X86_64", 183: "AARCH64", 243: "RISCV"}
+FILE_TYPES = {2: "EXEC", 3: "DYN", 4: "CORE"}
 
 
 def written(elf: ElfObject) -> bytes:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from typing import Literal, TypeAlias
 
     ByteOrder: TypeAlias = Literal["little", "big"]
+    # What was found good: by opcode and registers what offset and imm must be, None where they are free.
+    Checked: TypeAlias = dict[tuple[int, int], tuple[int | None, int | None]]
 
 SLOT_BYTES = 8
 UNRESOLVED = 0xFFFF_FFFF  # the distance of a call to a function that has a name but no place yet, as clang marks it
@@ -38,20 +40,37 @@ def encode(instructions: Iterable[Instruction], byteorder: ByteOrder = "little")
     pack = layout(byteorder).pack
     low, high = (0, 4) if byteorder == "little" else (4, 0)  # by how much dst and src shift
     parts: list[bytes] = []
+    checked: Checked = {}
     for instruction in instructions:
+        opcode, registers, offset, imm = (
+            instruction.opcode,
+            instruction.dst << low | instruction.src << high,
+            instruction.offset,
+            instruction.imm,
+        )
+        must = checked.get((opcode, registers)) if instruction.symbol is None else None
+        if must is not None and must[0] in (None, offset) and must[1] in (None, imm) and fits(offset, imm):
+            parts.append(pack(opcode, registers, offset, imm))
+            continue
         try:
             form = form_of(instruction)
             if instruction.symbol is not None:
                 check_resolved(instruction, "{label}" in form.symbolic)
+            if opcode != WIDE_LOAD:
+                checked[opcode, registers] = form.offset, form.imm
         except AssemblerError as error:
             raise AssemblerError(f"slot {len(parts)}: {error}") from None
-        registers = instruction.dst << low | instruction.src << high
-        if instruction.opcode == WIDE_LOAD:
+        if opcode == WIDE_LOAD:
             parts.append(pack(WIDE_LOAD, registers, 0, signed32(instruction.imm)))
             parts.append(pack(0, 0, 0, signed32(instruction.imm >> 32)))
         else:
-            parts.append(pack(instruction.opcode, registers, instruction.offset, instruction.imm))
+            parts.append(pack(opcode, registers, offset, imm))
     return b"".join(parts)
+
+
+def fits(offset: int, imm: int) -> bool:
+    """Whether an instruction has room for them."""
+    return -0x8000 <= offset <= 0x7FFF and -0x8000_0000 <= imm <= 0x7FFF_FFFF
 
 
 def check_resolved(instruction: Instruction, jump: bool) -> None:
@@ -75,7 +94,7 @@ def decode(data: bytes | bytearray | memoryview, byteorder: ByteOrder = "little"
         raise AssemblerError(f"the program is {len(data)} bytes long; instructions are {SLOT_BYTES} bytes each")
     slots = list(reader.iter_unpack(data))
     instructions: list[Instruction] = []
-    checked: dict[tuple[int, int], tuple[int | None, int | None]] = {}  # opcode, registers: offset and imm, None where free
+    checked: Checked = {}
     position = 0
     while position < len(slots):
         opcode, registers, offset, imm = slots[position]

@@ -64,7 +64,9 @@ class Together:
     def resolver(self) -> Resolver:
         """Answers CO-RE questions of all programs: one kind of type is looked for once."""
         if self._resolver is None:
-            self._resolver = Resolver(local_types(self.programs[0]), targets())
+            same = tuple(loadable(self.types)) == self.types
+            local = Btf(self.plain, origin=self.what) if same else local_types(self.programs[0])
+            self._resolver = Resolver(local, targets())
         return self._resolver
 
     def knows(self, spec: ProgramSpec) -> bool:

@@ -6,16 +6,16 @@ longest name that fits wins. Left out are libbpf's names for attach types newer 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
+from purebpf.data import data
 from purebpf.tables.enums import AttachType, ProgramType
 
 SLEEPABLE = 1 << 4  # BPF_F_SLEEPABLE
 FRAGS = 1 << 5  # BPF_F_XDP_HAS_FRAGS
 
 
-@dataclass(frozen=True, slots=True)
+@data
 class Section:
     """`attach` is the expected attach type, None where the type needs none. `suffix`: a hook may follow the name.
     `flags` are load flags that the name asks for: sleepable (".s", and system calls) or XDP with fragments (".frags")."""

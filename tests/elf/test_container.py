@@ -94,11 +94,34 @@ def test_damaged_ones_are_errors_or_objects() -> None:
 
 @pytest.mark.parametrize(
     ("raw", "words"),
-    [(b"", "no ELF file"), (b"\x7fELF" + bytes(60), "damaged"), (written(small())[:100], "outside of it")],
+    [
+        (b"", "no ELF file"),
+        (b"\x7fELF\2\3" + bytes(60), "3 is no byte order"),
+        (b"\x7fELF" + bytes(20), "damaged"),
+        (written(small())[:100], "outside of it"),
+    ],
 )
 def test_what_is_no_object_is_told(raw: bytes, words: str) -> None:
     with pytest.raises(ElfError, match=words):
         read(raw, "x.o")
+
+
+def test_sections_that_overlap_are_told() -> None:
+    """Many sections of the same bytes would take memory without end."""
+    elf = small()
+    raw = bytearray(written(ElfObject(elf.byte_order, elf.sections * 40, (), {})))
+    headers = int.from_bytes(raw[40:48], "little")
+    for at in range(headers + 64, len(raw), 64):
+        raw[at + 24 : at + 40] = bytes(8) + len(raw).to_bytes(8, "little")
+    with pytest.raises(ElfError, match="its sections overlap"):
+        read(bytes(raw), "x.o")
+
+
+def test_names_have_an_end() -> None:
+    elf = small()
+    long = ElfObject(elf.byte_order, elf.sections, (*elf.symbols, Symbol("n" * 5000)), {})
+    with pytest.raises(ElfError, match="or has no end"):
+        read(written(long), "x.o")
 
 
 def test_another_machines_object_is_told() -> None:

@@ -47,7 +47,8 @@ TABLES = "purebpf.tables"
     ],
 )
 def test_a_table_imports_its_rows_and_nothing_else(module: str, modules: set[str]) -> None:
-    assert loaded(f"{TABLES}.{module}") == {TABLES, *(f"{TABLES}.{name}" for name in modules)}
+    own = loaded(f"{TABLES}.{module}") - {"purebpf.data"}  # which makes classes of data quickly
+    assert own == {TABLES, *(f"{TABLES}.{name}" for name in modules)}
 
 
 def test_constants_are_read_when_first_asked_for() -> None:
