@@ -14,7 +14,6 @@ import pytest
 from purebpf.errors import Error, NotLoaded
 from purebpf.kernel import cpus
 from purebpf.kernel.engine import KernelEngine
-from purebpf.kernel.fence import Fence
 from purebpf.kernel.map import KernelMap
 from purebpf.spec import MapSpec
 from purebpf.tables.enums import MapType
@@ -182,11 +181,3 @@ def test_too_few_entries_for_the_cpus_are_refused(kernel: KernelEngine) -> None:
         pytest.raises(Error, match="has 1 entries, but there is a CPU 1; events there would be lost"),
     ):
         kernel.open_events(events)
-
-
-def test_fence_may_be_passed_any_number_of_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.uname", lambda: type("U", (), {"machine": "aarch64"})())
-    fence = Fence()
-    for _ in range(3):
-        fence.pass_()
-    assert fence._lock.locked()
