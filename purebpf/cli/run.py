@@ -5,33 +5,23 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from purebpf.cli.files import has_main_block, programs_of
 from purebpf.errors import Error
-from purebpf.lang.maps import Held, KeyedMap, PerCpuMap, PerfEventArray, ProgArray
-from purebpf.lang.network_types import all_kinds
+from purebpf.lang.maps import EventMap, Held, KeyedMap, PerCpuMap, ProgArray
 
 if TYPE_CHECKING:
     from purebpf.collection import Collection
     from purebpf.program import Program
     from purebpf.spec import ProgramSpec
 
-INTERFACE, SOCKET, CGROUP = ("an interface", '"eth0"'), ("a socket", "sock"), ("a cgroup", '"/sys/fs/cgroup/my.slice"')
-NEEDS_TARGET = {  # by program type: what it attaches to, and how that is said
-    **dict.fromkeys(("xdp", "tc"), INTERFACE),
-    **dict.fromkeys(("socket_filter", "sk_reuseport"), SOCKET),
-    **dict.fromkeys(("sk_msg", "sk_skb"), ("a socket map", "sockets")),
-    **dict.fromkeys(("lwt_in", "lwt_out", "lwt_xmit", "lwt_seg6local"), ("a route", '"192.0.2.0/24", "eth0"')),
-    **dict.fromkeys((name for name in all_kinds() if name.startswith("cgroup_") or name == "sockops"), CGROUP),
-    "netfilter": ("a hook of netfilter", 'family="ipv4", hook="input"'),
-    "perf_event": ("an event", 'event="cpu-clock"'),
-}
+MANY = 1000  # packets
 RESULTS = {
     "xdp": ("XDP_ABORTED", "XDP_DROP", "XDP_PASS", "XDP_TX", "XDP_REDIRECT"),
     "tc": ("TC_ACT_OK", "TC_ACT_SHOT", "TC_ACT_STOLEN", "TC_ACT_REDIRECT", "TC_ACT_PIPE"),
@@ -71,6 +61,8 @@ def run(file: Path, engine: str, pcap: Path | None, python: bool, log: bool, btf
     elif has_main_block(file):
         execute(file, arguments)
     else:
+        from purebpf.cli.watch import watch
+
         watch(file, engine)
 
 
@@ -108,13 +100,23 @@ def feed(file: Path, pcap: Path, engine: str, python: bool) -> None:
         with printed(collection) as read:
             for name, program in programs.items():
                 go = program.python if python else program.run
-                results = Counter(go(packet=packet).value for packet in packets)
+                results = Counter(go(packet=packet).value for packet in progress(packets, name))
                 shown = ", ".join(f"{meaning(program, value)}: {count}" for value, count in results.most_common())
                 click.echo(f"{name}: {shown}")
             for text in read():
                 click.echo(f"printed: {text}")
         show_maps(collection)
-        show_events(collection, timeout=0)
+        show_events(collection)
+
+
+def progress(packets: list[bytes], name: str) -> Iterable[bytes]:
+    """The packets; a bar of how many were taken, on a terminal, where that takes a while and nobody debugs."""
+    if not sys.stderr.isatty() or len(packets) < MANY or sys.gettrace() is not None:
+        return packets
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(packets, name, console=Console(stderr=True), transient=True)
 
 
 def tables_of(program: Program) -> list[ProgArray]:
@@ -150,18 +152,18 @@ def printed(collection: Collection) -> Iterator[Callable[[], list[str]]]:
 
 def prints(spec: ProgramSpec) -> bool:
     """Whether a program calls a helper that prints to the trace pipe."""
-    from purebpf.isa.opcodes import CALL
+    from purebpf.isa.opcodes import CALL_OPCODE
     from purebpf.tables.helpers import helper_by_id
 
-    called = (helper_by_id(i.imm) for i in spec.instructions if i.opcode == CALL and i.src == 0)
+    called = (helper_by_id(i.imm) for i in spec.instructions if i.opcode == CALL_OPCODE and i.src == 0)
     return any(helper is not None and helper.name in ("trace_printk", "trace_vprintk") for helper in called)
 
 
-def show_events(collection: Collection, timeout: float) -> None:
-    """The events that have come, one a line; waits up to `timeout` seconds for the first."""
+def show_events(collection: Collection) -> None:
+    """The events that have come, one a line."""
     for declaration in collection.declarations:
-        if isinstance(declaration, PerfEventArray):
-            for event in declaration.read(timeout):
+        if isinstance(declaration, EventMap):
+            for event in declaration.read(0):
                 click.echo(f"{declaration.name}: {event}")
 
 
@@ -169,36 +171,13 @@ def show_maps(collection: Collection) -> None:
     """The entries of all mappings, those of arrays that are zero left out."""
     for declaration in collection.declarations:
         if isinstance(declaration, KeyedMap) and not isinstance(declaration, Held):
-            zero = declaration.value_type.zero()
             click.echo(f"{declaration.name}:")
-            entries = declaration.sums() if isinstance(declaration, PerCpuMap) else dict(declaration.items())
-            for key, value in entries.items():
-                if declaration.parameters == 2 or value != zero:
-                    click.echo(f"  {key}: {value}")
+            for key, value in entries(declaration).items():
+                click.echo(f"  {key}: {value}")
 
 
-def watch(file: Path, engine: str) -> None:
-    """Attach all programs and show what they print and the events they send, until Ctrl-C."""
-    from purebpf.collection import trace_pipe
-    from purebpf.program import load
-
-    programs = programs_of(file)
-    for name, program in programs.items():
-        target = NEEDS_TARGET.get(program.kind.decorator)
-        if target:
-            packets = f"\nor try it on recorded packets: purebpf run {file} --pcap FILE" if program.kind.packet else ""
-            raise Error(
-                f"`{name}` attaches to {target[0]}, which this command cannot choose: add a main block to {file.name}, "
-                f'such as\n    if __name__ == "__main__":\n        with {name}.attach({target[1]}):\n            ...{packets}'
-            )
-    with load(*programs.values(), engine=engine) as collection, trace_pipe() as pipe:
-        for program in programs.values():
-            program.attach()
-        click.echo(f"attached {', '.join(programs)} ({collection.engine.name}); Ctrl-C ends", err=True)
-        try:
-            while True:
-                for record in pipe.read(0.1):
-                    click.echo(f"{record.task}-{record.pid} [{record.cpu:03}] {record.time:.6f}: {record.text}")
-                show_events(collection, timeout=0)
-        except KeyboardInterrupt:
-            return
+def entries(declaration: KeyedMap[Any, Any]) -> dict[Any, Any]:
+    """Those of a mapping, sums of all CPUs where each has its own; those of an array that are zero left out."""
+    zero = declaration.value_type.zero()
+    found = declaration.sums() if isinstance(declaration, PerCpuMap) else dict(declaration.items())
+    return {key: value for key, value in found.items() if declaration.parameters == 2 or value != zero}

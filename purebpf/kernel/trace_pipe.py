@@ -150,7 +150,8 @@ class TracePipe:
         if self._closing:
             return
         self._closing = True
-        os.eventfd_write(self._wake, 1)
+        if os.getpid() == self._owner:  # else the one that reads is the parent, whose pipe it still is
+            os.eventfd_write(self._wake, 1)
         self._finish()
 
     def _finish(self) -> None:

@@ -49,9 +49,9 @@ class Watch:
 
 
 class Waiter:
-    """Waits for any of several readers, in one thread."""
+    """Waits for any of several readers, in one thread, and for `others`, descriptors that can be read."""
 
-    def __init__(self, sources: Iterable[EventMap[Any]]) -> None:
+    def __init__(self, sources: Iterable[EventMap[Any]], others: Iterable[int] = ()) -> None:
         self._here, self._there = socketpair()
         self._here.setblocking(False)
         self._there.setblocking(False)
@@ -61,7 +61,7 @@ class Waiter:
         except BaseException:
             self._free()
             raise
-        for descriptor in (self._here.fileno(), *self._watch.descriptors):
+        for descriptor in (self._here.fileno(), *self._watch.descriptors, *others):
             self._selector.register(descriptor, EVENT_READ)
 
     def _wake(self) -> None:
