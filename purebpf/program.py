@@ -407,6 +407,13 @@ class Attachment:
 def spec_of(*programs: Program | StructOps | type) -> CollectionSpec:
     """Programs that share their maps, those in their program arrays, the operations of the kernel (`@bpf.struct_ops`) that are
     given, and the maps, as plain data. Nothing is loaded."""
+    return spec_and_declarations(*programs)[0]
+
+
+def spec_and_declarations(
+    *programs: Program | StructOps | type,
+) -> tuple[CollectionSpec, dict[str, MapDeclaration]]:
+    """As `spec_of`, with the declarations behind the maps, by their names in the spec."""
     from purebpf.held import with_entries, with_tables
 
     own, operations = [each for each in programs if isinstance(each, Program)], []
@@ -419,7 +426,7 @@ def spec_of(*programs: Program | StructOps | type) -> CollectionSpec:
         from purebpf.operations_map import with_operations
 
         spec = with_operations(spec, operations, names)
-    return with_entries(spec, declarations, names)
+    return with_entries(spec, declarations, names), declarations
 
 
 if TYPE_CHECKING:

@@ -87,6 +87,7 @@ class _Skeleton:
         if self.kernels:
             rows.append(f"    _kernels_ = [{', '.join(map(quoted, self.kernels))}]")
         rows += _table("_programs_", [f"{quoted(attribute)}: {quoted(name)}" for attribute, name in self.programs.items()])
+        rows += _table("_operations_", [f"{quoted(attribute)}: {quoted(name)}" for attribute, name in self.operations.items()])
         rows += _table(
             "_maps_",
             [f"{quoted(attribute)}: ({quoted(name)}, {self.brackets[name][0]})" for attribute, name in self.maps.items()],

@@ -6,10 +6,10 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from purebpf.collection import compile_together
+from purebpf.btf.running import instead
 from purebpf.errors import Error
-from purebpf.held import with_entries, with_tables
-from purebpf.program import Program
+from purebpf.held import with_tables
+from purebpf.program import Program, spec_and_declarations
 from purebpf.spec import CollectionSpec
 
 TYPE_CHECKING = False
@@ -76,16 +76,17 @@ def neighbours(path: Path) -> list[Path]:
     return sorted(file for file in near if not any(file.is_relative_to(each) for each in packages))
 
 
-def compiled(programs: dict[str, Program], options: Options | None = None) -> tuple[CollectionSpec, dict[str, MapDeclaration]]:
-    """Programs as one spec, with what their tables of programs and maps hold before they are loaded, and the declarations of
-    the maps. Raises CompileError, and Error for a program that replaces a part of another."""
+def compiled(path: Path, options: Options | None = None) -> tuple[CollectionSpec, dict[str, MapDeclaration]]:
+    """What a file defines as one spec, with what its tables of programs and maps hold before they are loaded, and the
+    declarations of the maps. Raises CompileError, and Error for a program that replaces a part of another."""
+    defined = definitions_of(path)
+    programs = [program for each in defined for program in ([each] if isinstance(each, Program) else each.programs.values())]
     if options is not None:
-        for program in programs.values():
+        for program in programs:
             program.options = options
-    everything = with_tables(programs.values(), Program.compiled)
-    for program in everything:
+    for program in with_tables(programs, Program.compiled):
         if program.replaces is not None:
             what = f"`{program.name}` replaces a part of `{program.replaces.name}` once that is loaded"
             raise Error(f"{what}: keep it in Python, a package cannot tell that")
-    spec, declarations, names = compile_together(everything, Program.compiled)
-    return with_entries(spec, declarations, names), declarations
+    with instead(options.btf if options is not None else ""):
+        return spec_and_declarations(*defined)

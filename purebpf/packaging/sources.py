@@ -78,9 +78,9 @@ def read_source(path: Path, name: str = "", options: Options | None = None) -> S
 
 
 def _of_python(path: Path, stem: str, options: Options | None) -> Source:
-    from purebpf.packaging.python_files import compiled, neighbours, programs_of
+    from purebpf.packaging.python_files import compiled, neighbours
 
-    spec, declarations = compiled(programs_of(path), options)
+    spec, declarations = compiled(path, options)
     plain = {name: declaration for name, declaration in declarations.items() if not hasattr(declaration, "initial")}
     held = {name: _held(declaration, spec.maps[name]) for name, declaration in plain.items()}
     groups = [_group(name, declaration) for name, declaration in declarations.items() if hasattr(declaration, "initial")]

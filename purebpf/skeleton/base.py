@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, ClassVar, Self
 
+    from purebpf.btf.reader import Btf
     from purebpf.engine import Engine, EngineLink, EngineProgram
     from purebpf.lang.maps import MapDeclaration
     from purebpf.live import Live
@@ -108,8 +109,8 @@ class Skeleton:
         losses = [(f"{name}{DROPPED}", getattr(map, "losses", None)) for name, map in found]
         return found + [(name, map) for name, map in losses if map is not None and name in self.spec.maps]
 
-    def _types_of_the_kernel(self) -> str | None:
-        """For a kernel without BTF: the file with that of its release, if the package has it."""
+    def _types_of_the_kernel(self) -> Btf | None:
+        """For a kernel without BTF: that of its release, if the package has it."""
         release = f"{os.uname().release}.btf" if self._kernels_ else ""
         if release not in self._kernels_:
             return None
@@ -118,7 +119,7 @@ class Skeleton:
         try:
             own_btf()
         except Unsupported:
-            return self._content_.beside(release)
+            return self._content_.types(release)
         return None
 
     def load_once(self) -> None:

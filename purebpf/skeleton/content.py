@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
+    from purebpf.btf.reader import Btf
     from purebpf.spec import CollectionSpec
 
 
@@ -21,23 +22,30 @@ class Content:
     def __init__(self, module: ModuleSpec, file: str, digest: str) -> None:
         self.module, self.file, self.digest = module, file, digest
 
-    def beside(self, name: str) -> str:
-        """The path of another file of the package."""
-        return os.path.join(os.path.dirname(self.module.origin or ""), name)
-
     def spec(self) -> CollectionSpec:
         """The programs and maps. Raises Error when the file is not the one that belongs to the module."""
-        path = self.beside(self.file)
-        loader = self.module.loader
-        try:
-            content: bytes = loader.get_data(path)  # type: ignore[union-attr]
-        except (OSError, AttributeError) as error:
-            raise Error(f"{path}, the programs of `{self.module.name}`, cannot be read: {error}") from None
+        path, content = self._read(self.file)
         if _sha256(content) != self.digest:
             raise Error(
                 f"{path} is not the file that `{self.module.name}` was written for: make the package anew (purebpf gen)"
             )
         return loads(content)
+
+    def types(self, file: str) -> Btf:
+        """The types of a kernel, from another file of the package."""
+        from purebpf.btf.reader import Btf
+
+        path, content = self._read(file)
+        return Btf(content, origin=path)
+
+    def _read(self, file: str) -> tuple[str, bytes]:
+        """The path of a file of the package, and what is in it."""
+        path = os.path.join(os.path.dirname(self.module.origin or ""), file)
+        try:
+            content: bytes = self.module.loader.get_data(path)  # type: ignore[union-attr]
+        except (OSError, AttributeError) as error:
+            raise Error(f"{path}, which belongs to `{self.module.name}`, cannot be read: {error}") from None
+        return path, content
 
 
 def _sha256(content: bytes) -> str:
