@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from purebpf.btf.relocation import CoreKind
 from purebpf.btf.types import Func, FuncProto, Linkage, Parameter, Struct
 from purebpf.data import data, made, replace
 from purebpf.elf.container import (
@@ -81,19 +82,28 @@ def place(codes: list[Code], image: Image, types: Types) -> tuple[dict[str, int]
     return places, targets
 
 
-def fill(code: Code, section: int, symbols: Symbols, functions: Mapping[Function, Target], image: Image) -> None:
-    """The section's bytes and relocations."""
+def fill(code: Code, section: int, symbols: Symbols, functions: Mapping[Function, Target], types: Types, image: Image) -> None:
+    """The section's bytes and relocations. The types are encoded already."""
     written = []
     for start, function in code.functions:
-        slot = 0
+        numbers, slot = _own_numbers(function, types), 0
         for instruction in function.instructions:
             plain, relocation = _plain(instruction, slot, function, symbols, functions)
+            if slot in numbers:
+                plain = replace(plain, imm=numbers[slot])
             written.append(plain)
             if relocation is not None:
                 image.relocate(section, start + SLOT * slot, *relocation)
             slot += instruction.slots
     raw = encode(written, image.order)
     image.sections[section] = replace(image.sections[section], data=raw, size=len(raw))
+
+
+def _own_numbers(function: Function, types: Types) -> dict[int, int]:
+    """The constants that are numbers of the object's own types, by slot."""
+    numbers = types.merge(function.program.types)
+    local = [each for each in function.relocations if each.kind is CoreKind.TYPE_ID_LOCAL]
+    return {each.slot: types.written(numbers(each.type)) for each in local}
 
 
 def _plain(

@@ -38,6 +38,7 @@ class Types:
         self._builder = BtfBuilder(order)
         self._kept: list[Type] = []  # as they were then
         self._wanted: set[int] = set()
+        self._written: dict[int, int] = {}
 
     def btf(self, raw: bytes) -> Btf:
         """Encoded BTF, read once."""
@@ -101,7 +102,7 @@ class Types:
         asked = {each.type for functions in records.functions.values() for each in functions}
         asked |= {each.type for relocations in records.relocations.values() for each in relocations}
         kept = sorted(_needed(types, self._wanted | asked))
-        moved = {old: new for new, old in enumerate(kept, 1)} | {0: 0}
+        self._written = moved = {old: new for new, old in enumerate(kept, 1)} | {0: 0}
         builder = BtfBuilder(self.order)
         for old in kept:
             builder.define(builder.reserve(), renumbered(types[old - 1], moved.__getitem__))
@@ -112,6 +113,10 @@ class Types:
         )
         written = ext.written(told, self.order, builder.string)
         return builder.encode(), written
+
+    def written(self, number: int) -> int:
+        """The number that a type has in the file, once it is encoded."""
+        return self._written[number]
 
 
 def _left_out(type: Type, types: Sequence[Type]) -> bool:

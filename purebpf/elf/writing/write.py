@@ -13,6 +13,7 @@ from purebpf.elf.writing.answers import with_answers
 from purebpf.elf.writing.functions import Library, functions_of
 from purebpf.elf.writing.hooks import program_section
 from purebpf.elf.writing.image import Image, Names
+from purebpf.elf.writing.made import with_own_types
 from purebpf.elf.writing.operations import write_operations
 from purebpf.elf.writing.types import Numbers, Types
 from purebpf.errors import Error
@@ -42,7 +43,8 @@ def object_bytes(spec: CollectionSpec) -> bytes:
 
 def object_of(spec: CollectionSpec) -> ElfObject:
     """The object as data."""
-    spec = replace(spec, programs={name: with_answers(program) for name, program in spec.programs.items()})
+    programs = {name: with_own_types(with_answers(program), spec.maps) for name, program in spec.programs.items()}
+    spec = replace(spec, programs=programs)
     _check(spec)
     order: ByteOrder = "big" if (spec.byte_order or sys.byteorder) == "big" else "little"
     return _Writer(spec, order).object()
@@ -76,12 +78,12 @@ class _Writer:
         self.license()
         own = maps.define_maps(definitions, self.types, self.image)
         symbols = code.Symbols(own, self.memory(), wanted, settings)
-        for each in codes:
-            code.fill(each, places[each.name], symbols, functions, self.image)
         programs = {name: functions[main].symbol for name, main in self.mains.items()}
         maps.fill_maps(definitions, own | programs, self.image)
         write_operations(self.operations, self.types, self.names, programs, self.image)
         told, more = self.types.encode(code.records(codes, self.types))
+        for each in codes:
+            code.fill(each, places[each.name], symbols, functions, self.types, self.image)
         self.image.section(Section(".BTF", data=told, size=len(told), align=4))
         if codes:
             self.image.section(Section(".BTF.ext", data=more, size=len(more), align=4))
@@ -141,11 +143,6 @@ def _check(spec: CollectionSpec) -> None:
     """Raises Error for what has no place in an object file."""
     implemented = {name for map in spec.maps.values() if map.type is MapType.STRUCT_OPS for _, name in map.entries}
     for name, program in spec.programs.items():
-        if program.types_of:
-            raise Error(
-                f"The program {program.name!r} makes objects for the lists and trees of {program.types_of!r}, by the numbers "
-                "that their types have there: an object file has its types elsewhere. Load it with purebpf."
-            )
         if program.type is ProgramType.STRUCT_OPS and name not in implemented and not program.optional:
             raise Error(
                 f"The program {program.name!r} is an operation of {program.attach_to.partition('.')[0] or 'the kernel'}, and "

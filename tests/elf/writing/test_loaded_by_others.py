@@ -24,6 +24,7 @@ from purebpf.program import Program, load, spec_of
 from purebpf.tables.enums import MapType
 from tests.elf.writing.libbpf import Libbpf, bpftool, libbpf, pinned_by_bpftool
 from tests.elf.writing.memory import as_written
+from tests.kernel.programs import needs
 
 pytestmark = pytest.mark.kernel
 ROOT = Path(__file__).parents[3]
@@ -296,3 +297,22 @@ def test_operations_are_registered(tmp_path: Path) -> None:
         "tcp_congestion_ops.undo_cwnd",
     ]
     assert spec.maps["pure_steady"].contents[0][1].count(b"pure_steady\0") == 1
+
+
+@needs((6, 6), "trees of objects")
+def test_objects_of_their_own_in_a_tree(tmp_path: Path) -> None:
+    from tests.elf.writing import trees
+
+    frames, file = [bytes(12) + b"\x88\xb5" + bytes(size) for size in (86, 46, 116)], tmp_path / "x.o"
+    bpf.write_object(spec_of(trees.schedule, trees.run_first), file)
+    with load(trees.schedule, trees.run_first, engine="kernel"):
+        for frame in frames:
+            trees.schedule.run(packet=frame)
+        for _ in frames:
+            trees.run_first.run(packet=bytes(64))
+        ours = [trees.done[place] for place in range(2)]
+    script = [f"packet schedule {frame.hex()}" for frame in frames] + [f"packet run_first {bytes(64).hex()}"] * 3
+    words = libbpf().run(file, *script, "dump done")
+    assert [each[1] for each in words[:3]] == ["2", "2", "2"]
+    theirs = [int.from_bytes(bytes.fromhex(value), "little") for what, _, value in words if what == "entry"]
+    assert theirs[:2] == ours and ours[0] == 3 and ours[1] > 10**6

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 import purebpf as bpf
+from purebpf.btf.builder import BtfBuilder
 from purebpf.btf.reader import Btf
-from purebpf.btf.types import DataSec, Func, FuncProto, Kind, Linkage, Var
+from purebpf.btf.relocation import CoreKind, CoreRelocation
+from purebpf.btf.types import DataSec, Func, FuncProto, Int, Kind, Linkage, Var
 from purebpf.cli.files import programs_of
 from purebpf.data import replace
 from purebpf.elf import ext
@@ -22,9 +24,10 @@ from purebpf.elf.writing.write import object_bytes, object_of
 from purebpf.errors import Error, Unsupported
 from purebpf.isa import asm
 from purebpf.isa.codec import encode
+from purebpf.isa.instruction import Instruction
 from purebpf.kernel.linked import without_descriptors
 from purebpf.program import spec_of
-from purebpf.spec import CollectionSpec, ExternKind, FunctionSpec, MapSpec, ProgramSpec
+from purebpf.spec import CollectionSpec, ExternKind, FunctionSpec, MapSpec, MapTypes, ProgramSpec
 from purebpf.tables.enums import AttachType, MapType, ProgramType
 from tests.elf import corpus, libbpf
 from tests.elf.writing import programs as own
@@ -237,6 +240,15 @@ def test_what_is_written_is_read_again() -> None:
             assert bool(other.types and other.types.key) == bool(map.types and map.types.key), name
 
 
+def test_numbers_of_the_programs_own_types_are_those_of_the_object() -> None:
+    types = (Int("int", 4, 32, signed=True), Int("other", 8, 64))
+    asked = CoreRelocation(0, CoreKind.TYPE_ID_LOCAL, 2, "0")
+    spec = alone(small(instructions=(asm.Mov.imm(0, 2), asm.Exit()), types=types, relocations=(asked,)))
+    _, btf, told = parts(spec)
+    number = bpf.load_object(object_bytes(spec)).programs["small"].instructions[0].imm
+    assert btf.name(number) == "other" and told.relocations["xdp"][0].type == number
+
+
 def test_pins_are_by_name() -> None:
     again = bpf.load_object(object_bytes(alone(small(), array("kept", pin="/sys/fs/bpf/kept"))))
     assert again.maps["kept"].pin == "/sys/fs/bpf/kept"
@@ -245,6 +257,14 @@ def test_pins_are_by_name() -> None:
 def test_numbers_beyond_32_bits() -> None:
     arena = MapSpec("memory", MapType.ARENA, 0, 0, 16, 1 << 10, extra=1 << 44)
     assert bpf.load_object(object_bytes(alone(small(), arena))).maps["memory"] == arena
+
+
+def making(number: Instruction) -> CollectionSpec:
+    """A program that makes an object of a type."""
+    code = (number, asm.Mov.imm(2, 0), asm.Call.kfunc("bpf_obj_new_impl"), *RETURN)
+    btf = BtfBuilder(sys.byteorder)
+    types = MapTypes(b"", 0, btf.add(Int("int", 4, 32, signed=True)))
+    return alone(small(instructions=code, types_of="tree"), array("tree", types=replace(types, btf=btf.encode())))
 
 
 VALUE_OF = asm.LoadMapValue(1, "x")
@@ -258,7 +278,9 @@ LOOKED_UP = asm.LoadMapPtr(1, "x")
         (alone(small(section="nowhere")), "the section 'nowhere', by which no loader knows"),
         (alone(small(section="tc")), "is xdp for xdp, but its section 'tc' says sched_cls|is xdp, but its section 'tc'"),
         (alone(small(flags=1 << 5)), "with the flags 0x20, but its section 'xdp'"),
-        (alone(small(types_of="tree")), "lists and trees of 'tree'"),
+        (alone(small(types_of="tree")), "makes objects of types of 'tree', which the collection does not have"),
+        (making(asm.Mov.reg(1, 6)), "comes from elsewhere than a constant"),
+        (making(asm.Mov.imm(1, 9)), "makes an object of the type 9; 'tree' has 1"),
         (alone(small(), array("x", pin="/sys/fs/bpf/mine/x")), "only says that a map is pinned by its name"),
         (alone(small(), array("x", contents=((bytes(4), bytes(8)),))), "only data sections have contents"),
         (alone(small(), array("small")), "both called so"),
