@@ -32,13 +32,14 @@ NAMES = (
     "maps",
     "events",
     "objects",
+    "packages",
     "portable",
     "stacks",
     "tracing",
     "types",
 )
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
-WITHOUT_PROGRAMS = ("btf.md",)
+WITHOUT_PROGRAMS = ("btf.md", "packages.md")
 OF_THE_KERNEL = ("kfuncs.md",)  # what is in them no other engine has
 
 
