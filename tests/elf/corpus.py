@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from bench.size import clang
+from purebpf import link_objects
 from tests.elf.debian import Missing as Missing
 from tests.elf.debian import fetched
 
@@ -96,18 +97,44 @@ def compiled(builds: list[Build]) -> dict[str, Path]:
         return {build.name: path for build, path in zip(builds, pool.map(built, builds), strict=True)}
 
 
+PARTNERS = {"": ("a.c", "b.c")} | {f"-{each}": (f"{each}_a.c", f"{each}_b.c") for each in ("maps", "weak", "kernel")}
+BY_US_ALONE = ("-maps",)  # libbpf's linker takes a map to be at 0 whose declaration comes before its definition
+
+
+def halves(level: int) -> dict[str, list[Path]]:
+    """Pairs of objects that need each other, by what is about them."""
+    folder = SOURCES / "linked"
+    return {name: [built(Build(folder / each, level)) for each in pair] for name, pair in PARTNERS.items()}
+
+
 def linked() -> dict[str, Path]:
-    """Pairs of sources joined by bpftool. Raises Missing."""
+    """Pairs of objects joined by bpftool. Raises Missing."""
     program = shutil.which("bpftool") or shutil.which("bpftool", path="/usr/sbin")
     if program is None:
         raise Missing("bpftool is not installed")
     found = {}
     for level in LEVELS:
-        halves = [built(Build(SOURCES / "linked" / name, level)) for name in ("a.c", "b.c")]
-        path = halves[0].parent / f"linked-{halves[1].parent.name}.o"
-        if not path.exists():
-            subprocess.run([program, "gen", "object", str(path), *map(str, halves)], check=True)
-        found[f"linked-v{level}"] = path
+        for name, pair in halves(level).items():
+            path = pair[0].parent / f"linked-{pair[1].parent.name}.o"
+            if name in BY_US_ALONE:
+                continue
+            if not path.exists():
+                subprocess.run([program, "gen", "object", str(path), *map(str, pair)], check=True)
+            found[f"linked{name}-v{level}"] = path
+    return found
+
+
+def linked_by_us() -> dict[str, Path]:
+    """The same pairs joined by ours. Raises Missing."""
+    tool()
+    found = {}
+    for level in LEVELS:
+        for name, pair in halves(level).items():
+            made = link_objects(pair)
+            path = folder() / hashlib.sha256(made).hexdigest()[:24] / "linked.o"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(made)
+            found[f"linked-by-us{name}-v{level}"] = path
     return found
 
 
@@ -119,7 +146,7 @@ def debian() -> dict[str, Path]:
 
 def everything() -> Iterator[tuple[str, Path]]:
     """All that can be had here."""
-    for source in (lambda: compiled(own() + pairs()), linked, debian):
+    for source in (lambda: compiled(own() + pairs()), linked, linked_by_us, debian):
         try:
             yield from source().items()
         except Missing:

@@ -77,9 +77,7 @@ explain(
     "ring_of_odd_size",
     because="libbpf rounds up to what this machine's pages want when it opens the object, we when we create the map",
 )
-explain(
-    "kfuncs",
-    "code",
-    "tasks",
-    because="libbpf since 1.2 and we call a helper that no kernel has in place of what is missing; 1.1 calls function 0",
-)
+MISSING = "libbpf since 1.2 and we call a helper that no kernel has in place of what is missing; 1.1 calls function 0"
+explain("kfuncs", "code", "tasks", because=MISSING)
+for name in ("linked-kernel", "linked-by-us-kernel"):
+    explain(name, "code", "switches", because=MISSING)

@@ -16,6 +16,7 @@ from tests.elf.libbpf import Judged
 from tests.elf.linking.kit import by_bpftool, needs_bpftool
 
 EVERY = 19  # of all pairs of sources; the others are tried by hand
+WITH_VARIABLES = {"enters", "exits"}  # of the kernel, whose addresses kernels without KALLSYMS_ALL do not tell
 POINTERS = "relocation against STT_SECTION in non-exec section"  # pointers to static data, which libbpf 1.1 does not link
 
 
@@ -99,11 +100,12 @@ def test_two_sources_linked_are_what_bpftool_makes_of_them(tmp_path: Path, own: 
 
 
 @needs_bpftool
+@pytest.mark.parametrize("about", [each for each in corpus.PARTNERS if each not in corpus.BY_US_ALONE])
 @pytest.mark.parametrize("level", corpus.LEVELS)
-def test_sources_that_need_each_other(tmp_path: Path, own: dict[str, Path], level: int) -> None:
-    halves = [corpus.built(corpus.Build(corpus.SOURCES / "linked" / name, level)) for name in ("a.c", "b.c")]
-    ours = tmp_path / "ours.o"
-    ours.write_bytes(link_objects(halves))
+def test_sources_that_need_each_other(tmp_path: Path, own: dict[str, Path], level: int, about: str) -> None:
+    halves = corpus.halves(level)[about]
+    ours, why = linked(tmp_path, halves)
+    assert not why
     assert compared([(ours, by_bpftool(tmp_path, halves))])
 
 
@@ -120,3 +122,12 @@ def test_as_many_as_have_names_of_their_own(tmp_path: Path, own: dict[str, Path]
     assert not why and len(parts) > 10
     assert compared([(ours, by_bpftool(tmp_path, parts))]) > 20
     assert all(program.code and not program.error for program in libbpf.judged([ours])[ours].programs.values())
+
+
+def test_sources_that_need_each_other_load(own: dict[str, Path]) -> None:
+    objects = corpus.linked_by_us()
+    assert len(objects) == len(corpus.LEVELS) * len(corpus.PARTNERS)
+    judged = libbpf.judged(objects.values())
+    for name, path in objects.items():
+        errors = {program for program, each in judged[path].programs.items() if each.error}
+        assert not judged[path].refused and judged[path].programs and not errors - WITH_VARIABLES, name
