@@ -46,21 +46,30 @@ def relocate(file: Path) -> None:
 
     Functions that it calls are behind it, what it asks of the kernel's types is answered, descriptors are zero.
     """
-    spec = of_this_machine(file)
-    from purebpf.isa.codec import encode
-    from purebpf.kernel.linked import without_descriptors
-
     failed = False
-    for name, program in spec.programs.items():
-        try:
-            code = encode(without_descriptors(program), sys.byteorder)
-        except Error as error:
-            click.echo(f"{name}: {error}", err=True)
+    for name, code in relocated(of_this_machine(file)):
+        if isinstance(code, Error):
+            click.echo(f"{name}: {code}", err=True)
             failed = True
-            continue
-        click.echo(f"PROG {name} {code.hex()}")
+        else:
+            click.echo(f"PROG {name} {code.hex()}")
     if failed:
         sys.exit(1)
+
+
+def relocated(spec: CollectionSpec) -> Iterator[tuple[str, bytes | Error]]:
+    """Each program's bytes for this kernel, or why there are none."""
+    from purebpf.isa.codec import encode
+    from purebpf.kernel.linked import without_descriptors
+    from purebpf.kernel.together import together
+
+    with together(spec) as common:
+        for name, program in spec.programs.items():
+            try:
+                resolver = common.resolver() if program.relocations and common.knows(program) else None
+                yield name, encode(without_descriptors(program, resolver), sys.byteorder)
+            except Error as error:
+                yield name, error
 
 
 @object.command()
@@ -85,18 +94,21 @@ def load(file: Path, everything: bool) -> None:
 
 
 def refusals(spec: CollectionSpec, wanted: list[str]) -> dict[str, str]:
-    """Why programs do not load, each in one line. They are loaded together, and one by one where that fails."""
+    """Why programs do not load, each in one line. Raises Error where it is none of them, but a map that none of them uses."""
     from purebpf.objects import load
 
+    usual = [name for name, program in spec.programs.items() if not program.optional]
     try:
-        load(spec, engine="kernel", programs=wanted or None).close()
+        load(spec, engine="kernel", programs=None if wanted == usual else wanted).close()
         return {}
     except Error as error:
-        if not wanted:
-            raise
         if len(wanted) == 1:
             return {wanted[0]: in_a_line(error)}
-    return {name: why for each in wanted for name, why in refusals(spec, [each]).items()}
+        half = len(wanted) // 2
+        found = {name: why for part in (wanted[:half], wanted[half:]) if part for name, why in refusals(spec, part).items()}
+        if not found:
+            raise
+        return found
 
 
 def in_a_line(error: Error) -> str:

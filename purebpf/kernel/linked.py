@@ -75,10 +75,10 @@ def _of_one_memory(instruction: Instruction) -> Instruction:
     return replace(instruction, imm=OLDER_READS[instruction.imm])
 
 
-def without_descriptors(spec: ProgramSpec) -> tuple[Instruction, ...]:
+def without_descriptors(spec: ProgramSpec, resolver: Resolver | None = None) -> tuple[Instruction, ...]:
     """The instructions for this kernel with 0 in place of each descriptor: for looking at them, and for comparing."""
     with Names(spec) as named:
-        return tuple(_without_module(instruction) for instruction in linked(spec, lambda name: 0, named))
+        return tuple(_without_module(instruction) for instruction in linked(spec, lambda name: 0, named, resolver))
 
 
 def _without_module(instruction: Instruction) -> Instruction:

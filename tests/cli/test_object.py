@@ -117,3 +117,16 @@ def test_load_leaves_out_what_is_optional_and_pins_nothing() -> None:
 def test_load_of_all_takes_what_is_optional() -> None:
     done = purebpf("object", "load", "--all", str(built("optional")))
     assert "asked_for xdp ok" in done.stdout.splitlines()
+
+
+@pytest.mark.kernel
+def test_load_tells_a_map_that_no_program_uses(tmp_path: Path) -> None:
+    source = tmp_path / "large.c"
+    source.write_text(
+        "#define SEC(name) __attribute__((section(name), used))\n"
+        'struct { int (*type)[2]; int *key; char (*value)[4096]; int (*max_entries)[0x7fffffff]; } large SEC(".maps");\n'
+        'SEC("xdp") int first(void *ctx) { return 2; }\nSEC("xdp") int second(void *ctx) { return 2; }\n'
+    )
+    built("optional")  # whether there is a compiler
+    done = purebpf("object", "load", str(corpus.built(corpus.Build(source))))
+    assert done.returncode == 1 and "Creating the map 'large'" in done.stderr

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-import sys
 from functools import cache
 from pathlib import Path
 
 import purebpf as bpf
-from purebpf.cli.object import refusals
+from purebpf.cli import object
 from purebpf.data import replace
 from purebpf.elf.names import map_name
 from purebpf.errors import Error
-from purebpf.isa.codec import encode
-from purebpf.kernel.linked import without_descriptors
 from purebpf.spec import CollectionSpec, MapSpec
 from tests.elf.libbpf import Judged, Map, Program
 
@@ -51,13 +48,7 @@ def relocated(path: Path) -> dict[str, str]:
     """Each program's instructions for this kernel in hexadecimal, or why there are none."""
     spec = read(path)
     assert not isinstance(spec, str)
-    found = {}
-    for name, program in spec.programs.items():
-        try:
-            found[name] = encode(without_descriptors(program), sys.byteorder).hex()
-        except Error as error:
-            found[name] = str(error)
-    return found
+    return {name: str(code) if isinstance(code, Error) else code.hex() for name, code in object.relocated(spec)}
 
 
 def loaded(path: Path, wanted: list[str]) -> dict[str, str]:
@@ -65,7 +56,7 @@ def loaded(path: Path, wanted: list[str]) -> dict[str, str]:
     spec = read(path)
     assert not isinstance(spec, str)
     maps = {name: replace(each, pin="") for name, each in spec.maps.items()}
-    return dict.fromkeys(wanted, "") | refusals(replace(spec, maps=maps), wanted)
+    return dict.fromkeys(wanted, "") | object.refusals(replace(spec, maps=maps), wanted)
 
 
 def compared(theirs: str, mine: str) -> str:
