@@ -71,7 +71,10 @@ class LoadedProgram:
     def attach(self, **options: object) -> EngineLink:
         """Attach it; what its section does not say, options do (docs/kernel.md). It is detached when the result or the object
         is closed."""
-        link = self._objects.engine.attach(self.raw, options)
+        from purebpf.objects import usdt
+
+        attached = usdt.attach(self._objects, self, options) if usdt.is_for(self.spec) else None
+        link = attached or self._objects.engine.attach(self.raw, options)
         self._objects.links.append(link)
         return link
 
@@ -112,6 +115,7 @@ class Objects:
 
     def __init__(self, live: Live, why: str = "") -> None:
         self.live, self.why, self.closed = live, why, False
+        self.usdt_specs: list[dict[str, object]] = []  # written so far, see usdt.py
         btf, order = types_of(live.spec), order_of(live.spec)
 
         def view(name: str, raw: EngineMap) -> LoadedMap:
