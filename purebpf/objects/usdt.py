@@ -74,7 +74,7 @@ def _argument(found: Argument | str) -> dict[str, object]:
     """An argument as the header's struct has it."""
     if isinstance(found, str):
         raise Error(f"An argument of the probe cannot be told to the program: {found}.")
-    plain = {
+    plain: dict[str, object] = {
         "val_off": found.value % (1 << 64) if found.kind != "register" else 0,
         "arg_type": KINDS[found.kind],
         "reg_off": found.base,
