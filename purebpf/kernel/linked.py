@@ -32,11 +32,12 @@ class Names:
     def __init__(self, spec: ProgramSpec) -> None:
         self.calls: Kfuncs | None = None
         self.symbols: Ksyms | None = None
-        if any(_names_kfunc(instruction) for instruction in spec.instructions):
+        naming = [instruction for instruction in spec.instructions if instruction.symbol is not None]
+        if any(_names_kfunc(instruction) for instruction in naming):
             from purebpf.kernel.kfuncs import Kfuncs
 
             self.calls = Kfuncs(spec)
-        if any(_names_ksym(instruction) for instruction in spec.instructions):
+        if any(_names_ksym(instruction) for instruction in naming):
             from purebpf.kernel.ksyms import Ksyms
 
             self.symbols = Ksyms(spec)
@@ -65,7 +66,7 @@ def linked(
         instructions = for_this_kernel(spec, resolver)
     if kernel_version() < TWO_MEMORIES:
         instructions = tuple(map(_of_one_memory, instructions))
-    return tuple(_resolved(instruction, descriptor, named) for instruction in instructions)
+    return tuple([i if i.symbol is None else _resolved(i, descriptor, named) for i in instructions])
 
 
 def _of_one_memory(instruction: Instruction) -> Instruction:
