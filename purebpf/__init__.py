@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from purebpf.lang.atomic import atomic
     from purebpf.lang.contexts import (
         IterContext,
+        LircContext,
         Packet,
         PerfEventContext,
         ProbeContext,
@@ -157,6 +158,7 @@ if TYPE_CHECKING:
         fentry,
         fexit,
         fmod_ret,
+        lirc_mode2,
         load,
         lsm,
         lsm_cgroup,
@@ -181,7 +183,7 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "kernel.objects.statistics": "statistics",
     "kernel.xsk": "XskSocket",
     "lang.atomic": "atomic",
-    "lang.contexts": "IterContext Packet PerfEventContext ProbeContext RawTracepointContext SocketFilterContext "
+    "lang.contexts": "IterContext LircContext Packet PerfEventContext ProbeContext RawTracepointContext SocketFilterContext "
     "StructOpsContext SyscallContext TcAction TcContext TracepointContext TracingContext XdpAction XdpContext",
     "lang.data": "config globals=globals_",
     "lang.dynptrs": "Dynptr dynptr",
@@ -222,8 +224,8 @@ _EXPORTS = {  # module: the names it gives, imported when they are first used
     "usdt",
     "operations": "StructOps register struct_ops",
     "xdp_programs": "xdp",
-    "program": "Attachment Program fentry fexit fmod_ret load lsm lsm_cgroup perf_event socket_filter syscall tc tp_btf "
-    "tracepoint",
+    "program": "Attachment Program fentry fexit fmod_ret lirc_mode2 load lsm lsm_cgroup perf_event socket_filter syscall tc "
+    "tp_btf tracepoint",
 }
 
 __all__ = [
@@ -256,6 +258,7 @@ __all__ = [
     "KernelStruct",
     "KernelUnion",
     "Kptr",
+    "LircContext",
     "List",
     "ListNode",
     "LpmTrie",
@@ -360,6 +363,7 @@ __all__ = [
     "ktime",
     "license",
     "link_objects",
+    "lirc_mode2",
     "load",
     "load_object",
     "loop",

@@ -299,6 +299,7 @@ _TARGETS: dict[str, tuple[str, ...]] = {
     "tc": ("interface",),
     "socket_filter": ("socket",),
     "sk_reuseport": ("socket",),
+    "lirc_mode2": ("device",),
     "sk_lookup": ("netns",),
     "flow_dissector": ("netns",),
     **dict.fromkeys(("sockops", "lsm_cgroup"), ("cgroup",)),
@@ -517,6 +518,7 @@ def _hooked(name: str) -> Callable[..., Callable[[Callable[..., Any]], Program]]
 tc = plain_decorator(KINDS["tc"])
 socket_filter = plain_decorator(KINDS["socket_filter"])
 perf_event = plain_decorator(KINDS["perf_event"])
+lirc_mode2 = plain_decorator(KINDS["lirc_mode2"])
 syscall = plain_decorator(KINDS["syscall"])
 tracepoint = _hooked("tracepoint")
 fentry = _hooked("fentry")

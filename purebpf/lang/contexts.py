@@ -145,6 +145,14 @@ class PerfEventContext(_KernelOnly):
     addr: int
 
 
+class LircContext(_KernelOnly):
+    """What an infrared receiver has heard (Linux 4.18): `sample` is a pulse or a space, its kind (`LIRC_MODE2_PULSE` and others
+    of linux/lirc.h) in the upper 8 bits, microseconds in the lower 24."""
+
+    __bpf_context__ = "lirc_mode2"
+    sample: int
+
+
 class ProbeContext(_KernelOnly):
     """The registers where a kprobe or uprobe is (Linux 4.1), by the names of `struct pt_regs` on the machine: `ctx.di`,
     `ctx.ip` on x86-64, `ctx.regs[0]`, `ctx.pc` on arm64."""

@@ -86,6 +86,7 @@ KINDS = {
             hook='the event\'s name, such as "sys_enter"',
         ),
         ProgramKind("perf_event", ProgramType.PERF_EVENT, "perf_event", "PerfEventContext"),
+        ProgramKind("lirc_mode2", ProgramType.LIRC_MODE2, "lirc_mode2", "LircContext", attach=AttachType.LIRC_MODE2),
         ProgramKind("syscall", ProgramType.SYSCALL, "syscall", "SyscallContext", sleepable=True),
         ProgramKind(
             "struct_ops",

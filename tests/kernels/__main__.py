@@ -88,11 +88,11 @@ def one(kernel: Kernel, busybox: Path, options: argparse.Namespace, progress: Pr
 
 
 def note(runs: Iterable[Results], folder: Path) -> None:
-    """Add the kinds that passed to the files of the kernels that told their version."""
-    for run in (run for run in runs if run.version):
-        path = folder / f"{'.'.join(run.version.split('.')[:2])}.json"
+    """Add the kinds that passed to the files of the kernels; also of one that was not done in time."""
+    for run in (run for run in runs if run.outcomes):
+        path = folder / f"{'.'.join(run.kernel.split('.')[:2])}.json"
         measured = Measured.read(path)
-        measured.kernel = run.version
+        measured.kernel = run.version or measured.kernel or run.kernel
         measured.add(run.outcomes, {test: kinds for test, kinds in run.kinds.items() if run.outcomes.get(test) == "passed"})
         measured.write(path)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 POLICY = "6.18 ran on a machine whose policy refuses it even to root"
 NOT_BUILT = "6.18 ran on a machine whose kernel was built without it"
+LIRC = "none of these kernels was built with CONFIG_BPF_LIRC_MODE2"
 FEW = "the guests ran a part of the tests"
 REASONS = {
     "map STACK_TRACE": FEW,
     "program RAW_TRACEPOINT_WRITABLE": FEW,
     "program SYSCALL": FEW,
-    "program LIRC_MODE2": "needs an infrared receiver",
-    "attach LIRC_MODE2": "needs an infrared receiver",
+    "program LIRC_MODE2": LIRC,
+    "attach LIRC_MODE2": LIRC,
     "attach SK_REUSEPORT_SELECT_OR_MIGRATE": "programs for it are attached as others of their type are",
     "program EXT": POLICY,
     "program LSM": POLICY,

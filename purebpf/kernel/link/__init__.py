@@ -19,6 +19,7 @@ KINDS = {
     ProgramType.RAW_TRACEPOINT_WRITABLE: "raw_tracepoint",
     ProgramType.PERF_EVENT: "perf_event",
     ProgramType.SOCKET_FILTER: "socket_filter",
+    ProgramType.LIRC_MODE2: "lirc",
     ProgramType.KPROBE: "kprobe",
     ProgramType.TRACING: "tracing",
     ProgramType.LSM: "lsm",
