@@ -92,12 +92,13 @@ class Features(Expressions):
     def digest(self, depth: int) -> Expr:
         rng = self.rng
         a, b = cast("u32", self.expression(depth)), cast("u32", self.expression(depth))
-        kind = rng.randrange(4)
+        kind, live = rng.randrange(4), a.live or b.live  # of constants the compiler makes a constant
         if kind == 0:
-            return Expr(f"bpf.jhash(({a.text}, {b.text}), {rng.choice((0, 7, 0xDEADBEEF))})", 0, 0xFFFF_FFFF, None, True)
+            return Expr(f"bpf.jhash(({a.text}, {b.text}), {rng.choice((0, 7, 0xDEADBEEF))})", 0, 0xFFFF_FFFF, None, live)
         if kind == 1:
             old = cast("u16", self.expression(depth))
-            return Expr(f"bpf.checksum_update({old.text}, {a.text}, {b.text})", 0, 0xFFFF, None, True)
+            live = live or old.live
+            return Expr(f"bpf.checksum_update({old.text}, {a.text}, {b.text})", 0, 0xFFFF, None, live)
         if self.scope.calls:
             place = rng.choice(("head.mac0", "head.mac1", "head"))
             name, high = rng.choice((("jhash", 0xFFFF_FFFF), ("checksum", 0xFFFF)))

@@ -54,7 +54,7 @@ def only_sign(op: Op) -> bool:
     while op.kind == "guard":
         op = op.args[0]
     if op.kind == "sub":
-        return op.args[0].is_const and op.args[0].value == 0 and op.args[1].type == BOOL
+        return op.args[0].is_const and op.args[0].value == 0 and highest(op.args[1]) <= 1
     if op.kind != "ashr" or not op.args[1].is_const:
         return False
     source = op.args[0]

@@ -135,6 +135,8 @@ def _demand(fn: Function) -> dict[Op, int]:
             work.append(op)
 
     for op in fn.ops():
+        if op.kind == "guard":  # what it says must stay true, even where nobody reads its bits
+            want(op.args[0], ALL)
         if op.info.flags & (Flag.WRITES | Flag.READS | Flag.TERMINATOR):
             for i, arg in enumerate(op.args):
                 want(arg, (1 << 8 * op.imm[0]) - 1 if op.kind == "store" and i == 1 else ALL)

@@ -1,6 +1,6 @@
 """A program in which the verifier has less to follow, for one that it found too complex.
 
-    before:  c = ult x, 7; br c                after:  y = or x, 0; c = ult y, 7; br c
+    before:  c = ult x, 7; br c                after:  y = xor x, 0; c = ult y, 7; br c
     before:  b2(x: i64): ...                   after:  b2(x: i64): z = add x, zero; ...
     before:  q = add p, x                      after:  c = ule x, 7; br c, b2(x), b1   b1: jump b2(0)   b2(y): q = add p, y
 
@@ -111,7 +111,7 @@ def _prove_again(fn: Function) -> dict[Op, Op]:
 def _copy(block: Block, number: Op, loc: SourceLine | None) -> Op:
     """The number again, at the block's end, before the op that ends it."""
     nothing = Op("const", number.type, [], (0,), loc, None, block)
-    made = Op("or", number.type, [number, nothing], (), loc, None, block)
+    made = Op("xor", number.type, [number, nothing], (), loc, None, block)
     place = len(block.ops) - (block.terminator is not None)
     block.ops[place:place] = [nothing, made]
     return made

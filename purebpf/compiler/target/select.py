@@ -39,6 +39,7 @@ from purebpf.isa.opcodes import (
     CALL_LOCAL,
     CALL_OPCODE,
     CMPXCHG,
+    DIV,
     END,
     EXIT_OPCODE,
     FETCH,
@@ -254,10 +255,13 @@ class _Selector:
             source = self.use(a)
             self.emit(Inst(width | MOV | X, target, source, defs=(target,), uses=(source,)))
             return
+        if b.is_const and kind == DIV and value == 0:  # likewise, but then it is 0
+            self.emit(Inst(ALU64 | MOV | K, target, defs=(target,)))
+            return
         if b.is_const and kind in (LSH, RSH, ARSH):
             value %= 32 if op.type == I32 else 64
-        if b.is_const and kind in (AND, OR) and only_sign(a):
-            a, b = b, a  # with the constant second, verifiers from 6.18 on go two ways, one for each sign
+        if kind in (AND, OR) and only_sign(a):
+            a, b = b, a  # with what may be a known number second, verifiers from 6.18 on go two ways, one for each sign
         elif b.is_const and (op.type == I32 or fits(value)):
             self.make(target, a)
             self.alu(width | kind, target, signed32(value) if op.type == I32 else value, offset)
