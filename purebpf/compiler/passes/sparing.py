@@ -53,16 +53,34 @@ def _write_whole(fn: Function) -> None:
     """Small pieces of stack, such as keys of maps, get eight bytes of their own, all of which are written before the piece is:
     of a slot that is written in part the verifier keeps what was there before, though nobody reads it."""
     pieces = [op for op in fn.entry.ops if op.kind == "alloca"]
-    small = {op: op.imm[0] for op in pieces if op.imm[0] < SLOT}
+    small = {op: op.imm[0] for op in pieces if op.imm[0] <= SLOT}
     if sum(max(SLOT, op.imm[0]) for op in pieces) > ROOM:
         return
     for op in small:
         op.imm = (SLOT, SLOT, op.imm[2])
     for block in fn.blocks:
-        for op in [op for op in block.ops if op.kind == "store" and small.get(op.args[0]) == op.imm[0]]:
-            nothing = Op("const", I64, [], (0,), op.loc, None, block)
-            at = block.ops.index(op)
-            block.ops[at:at] = [nothing, Op("store", VOID, [op.args[0], nothing], (SLOT, 0), op.loc, None, block)]
+        for first in _fills(block, small):
+            nothing = Op("const", I64, [], (0,), first.loc, None, block)
+            at = block.ops.index(first)
+            block.ops[at:at] = [nothing, Op("store", VOID, [first.args[0], nothing], (SLOT, 0), first.loc, None, block)]
+
+
+def _fills(block: Block, sizes: dict[Op, int]) -> list[Op]:
+    """The first of the stores that together write all of a piece, one or several in a row, before anything else touches it."""
+    found: list[Op] = []
+    started: dict[Op, tuple[Op, int]] = {}  # by piece: the first of the stores, and a bit for each byte that they write
+    for op in block.ops:
+        piece = op.args[0] if op.kind == "store" and op.args[1] not in sizes else None
+        if piece in sizes:
+            size, offset = op.imm
+            first, written = started.get(piece, (op, 0))
+            started[piece] = first, written | ((1 << size) - 1) << offset
+            if started[piece][1] == (1 << sizes[piece]) - 1:
+                found.append(started.pop(piece)[0])
+        else:
+            for operand in op.operands():
+                started.pop(operand, None)
+    return found
 
 
 def _zero(type: Type, zero: str, slot: int, loc: SourceLine | None, block: Block) -> list[Op]:

@@ -36,9 +36,16 @@ def clear_left_slots(fn: MFunction) -> None:
     joins = {block for block in fn.blocks if depth[block] and entries[block] > 1}
     left = _left(fn, number, joins, wanted)
     for block in joins:
-        loc = block.insts[0].loc if block.insts else None
-        cleared = [slots[i] for i in each(left[block] & ~wanted[block])]
-        block.insts[:0] = [Inst(CLEAR, FRAME_POINTER, uses=(FRAME_POINTER,), loc=loc, slot=slot) for slot in cleared]
+        _clear(block, [slots[i] for i in each(left[block] & ~wanted[block])])
+    in_loops = 0
+    for block in fn.blocks:
+        in_loops |= left[block] if depth[block] else 0
+    _clear(fn.blocks[0], [slots[i] for i in each(in_loops)])  # what was never written differs, too
+
+
+def _clear(block: MBlock, slots: list[Slot]) -> None:
+    loc = block.insts[0].loc if block.insts else None
+    block.insts[:0] = [Inst(CLEAR, FRAME_POINTER, uses=(FRAME_POINTER,), loc=loc, slot=slot) for slot in slots]
 
 
 def _escaping(fn: MFunction) -> set[Slot]:
