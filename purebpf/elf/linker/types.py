@@ -8,6 +8,7 @@ a struct that is only declared becomes the one that is defined, where only one i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from purebpf.btf.dedup import deduplicate
 from purebpf.btf.graph import reachable, renumbered
@@ -57,6 +58,10 @@ def merged(symbols: Symbols, layout: Layout, roots: Iterable[tuple[int, int]]) -
                 pool.drop(number, old)
             elif owner and owner != (number, old) and symbols.parts[owner[0]].type(owner[1]).kind == type.kind:
                 pool.replace(number, old, owner)
+    for name, (number, old) in owners.items():
+        type = symbols.parts[number].type(old)
+        if symbols.shared[name].defined and isinstance(type, Func | Var) and type.linkage == Linkage.EXTERN:
+            pool.instead[number, old] = replace(type, linkage=Linkage.GLOBAL)  # what defines it came without types
     sections = _Sections(symbols, layout, owners)
     for dropped in sections.dropped:
         pool.drop(*dropped)
@@ -66,13 +71,16 @@ def merged(symbols: Symbols, layout: Layout, roots: Iterable[tuple[int, int]]) -
 
 
 def _owners(symbols: Symbols) -> dict[str, tuple[int, int]]:
-    """Whose type a global name has: that of the part that defines it, or else the first that knows one."""
+    """Whose type a global name has: that of the part that defines it, or else the first that knows one, those that tell a
+    section before others."""
     found = {}
     for name, shared in symbols.shared.items():
-        for part, _ in (shared.chosen, *shared.others):
-            if name in symbols.parts[part].declared:
-                found[name] = part, symbols.parts[part].declared[name]
-                break
+        places = (shared.chosen, *shared.others)
+        known = [(part, symbols.parts[part].declared[name]) for part, _ in places if name in symbols.parts[part].declared]
+        if not shared.defined:
+            known.sort(key=lambda each: each[1] not in symbols.parts[each[0]].homes)
+        if known:
+            found[name] = known[0]
     return found
 
 
@@ -84,6 +92,7 @@ class _Pool:
         self.shifts = [sum(len(part.types) for part in parts[:number]) for number in range(len(parts))]
         self.replaced: dict[int, int] = {}
         self.dropped: set[int] = set()
+        self.instead: dict[tuple[int, int], Type] = {}
 
     def number(self, part: int, number: int) -> int:
         if not number:
@@ -101,9 +110,9 @@ class _Pool:
     def types(self, more: list[DataSec], roots: Iterable[tuple[int, int]]) -> Types:
         """Those that are left, with `more` behind."""
         every: list[Type] = [
-            renumbered(type, lambda old, number=number: self.number(number, old))  # type: ignore[misc]
+            renumbered(self.instead.get((number, at), type), partial(self.number, number))
             for number, part in enumerate(self.parts)
-            for type in part.types
+            for at, type in enumerate(part.types, 1)
         ]
         first = len(every) + 1
         every += more

@@ -318,6 +318,14 @@ def test_variables_that_only_btf_calls_global_are_found() -> None:
     assert [row.offset for row in data.variables] == [4, 12]
 
 
+def test_what_comes_without_types_has_those_of_its_declaration() -> None:
+    user, owner = Made(), Made()
+    user.relocations = {user.code(2): (Relocation(0, R_BPF_64_64, user.symbol("x", UNDEFINED, kind=0)),)}
+    owner.symbol("x", owner.add(".data", bytes(8)), 0, 4)
+    btf = Btf(content(linked(with_types(user, INT, Var("x", 1, Linkage.EXTERN)), owner), ".BTF"))
+    assert [type for _, type in btf] == [INT, Var("x", 1, Linkage.GLOBAL)]
+
+
 @pytest.mark.parametrize(
     ("types", "words"),
     [

@@ -122,6 +122,14 @@ def test_weak_declarations_are_strong_where_one_is(tmp_path: Path) -> None:
     assert both.symbol("bpf_prog_active").binding == GLOBAL and both.variables(".ksyms") == [("bpf_prog_active", 0, 4)]
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_one_wants_of_the_kernel_all_do(tmp_path: Path, turned: bool) -> None:
+    use = 'SEC("tc") int %s(struct __sk_buff *ctx) { wanted(); return 0; }\n'
+    texts = [f"extern void wanted(void){ksym};\n{use % name}" for ksym, name in (("", "one"), (" __ksym", "two"))]
+    seen = Seen(linked(tmp_path, *(texts[::-1] if turned else texts), LICENSE))
+    assert [name for name, _, _ in seen.variables(".ksyms")] == ["wanted"] and len(seen.typed("wanted")) == 1
+
+
 def test_a_static_function_and_a_global_one_of_its_name_stay_apart(tmp_path: Path) -> None:
     static = "static __noinline int chosen(int x) { return x + 5; }\n" + USER.replace("__noinline int chosen(int x);", "")
     seen = Seen(linked(tmp_path, static, STRONGER + LICENSE))
