@@ -1,6 +1,6 @@
 """How long a generated package takes to start, beyond Python itself: runs of both by turns, so that both see the same machine.
 
-    python -m bench.packages [--runs 40]
+python -m bench.packages [--runs 40]
 """
 
 from __future__ import annotations
