@@ -148,6 +148,6 @@ class Writer:
 
     def pytest_sessionfinish(self) -> None:
         measured = Measured.read(self.path)
-        measured.kernel = os.uname().release
+        measured.kernel = os.uname().release.partition("-")[0]
         measured.add(self.ran, self.passed)
         measured.write(self.path)
