@@ -7,6 +7,7 @@ the kernel's version, and two things that it has or has not.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 
 from purebpf.btf.reader import Btf
@@ -25,6 +26,7 @@ TRISTATE = "libbpf_tristate"
 STATES = {"n": 0, "y": 1, "m": 2}
 COOKIES_SINCE = (5, 15)
 SYMBOLS = "/proc/kallsyms"
+WRAPPER = re.compile(rb" __(?!se_|do_)[a-z0-9]+_sys_bpf$", re.MULTILINE)
 
 
 def kconfig(variables: Iterable[VariableSpec], btf: Btf, order: ByteOrder) -> bytes:
@@ -69,10 +71,10 @@ def _version_code() -> int:
 
 
 def _has_wrappers() -> bool:
-    """Whether system calls have functions with the machine in their names."""
+    """Whether system calls have functions with the machine in their names, such as `__x64_sys_bpf`."""
     try:
         with open(SYMBOLS, "rb") as file:
-            return b"_sys_bpf\n" in file.read().replace(b" __se_sys_bpf\n", b"\n").replace(b" __do_sys_bpf\n", b"\n")
+            return WRAPPER.search(file.read()) is not None
     except OSError:
         return False
 

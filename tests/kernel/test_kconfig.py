@@ -102,3 +102,14 @@ def test_what_is_no_option(monkeypatch: pytest.MonkeyPatch) -> None:
     assert value("LINUX_HAS_BPF_COOKIE", BOOL) == b"\0"
     monkeypatch.setattr(kconfig, "kernel_version", lambda: (5, 15))
     assert value("LINUX_HAS_BPF_COOKIE", BOOL) == b"\1"
+
+
+WRAPPERS = [("__x64_sys_bpf", b"\1"), ("__arm64_sys_bpf", b"\1"), ("bpf_sys_bpf", b"\0"), ("__se_sys_bpf", b"\0")]
+
+
+@pytest.mark.parametrize("symbol, found", WRAPPERS)
+def test_system_calls_with_their_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, symbol: str, found: bytes) -> None:
+    table = tmp_path / "kallsyms"
+    table.write_text(f"ffffffff81000000 T sys_bpf\nffffffff81000010 t {symbol}\nffffffff81000020 T more\n")
+    monkeypatch.setattr(kconfig, "SYMBOLS", str(table))
+    assert value("LINUX_HAS_SYSCALL_WRAPPER", BOOL) == found
