@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from purebpf.spec import CollectionSpec, MapSpec, ProgramSpec
 
 KCONFIG = ".kconfig"
+MMAPABLE = 1 << 10  # BPF_F_MMAPABLE, Linux 5.5
 
 
 class Live:
@@ -62,6 +63,8 @@ class Live:
             self.operations[name] = spec
             return
         spec = replace(spec, name=map_name(self.spec.name, spec.name)) if self.spec.name else spec
+        if name.startswith(".") and spec.flags & MMAPABLE and not self.engine.has("mmapable"):
+            spec = replace(spec, flags=spec.flags & ~MMAPABLE)  # variables are read and written by calls then
         if existing is None:
             if spec.inner is None and spec.type in (MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS):
                 raise Error(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from purebpf.kernel.user_ring import UserRingWriter
 
 
-VERSIONS = {"bpf_loop": (5, 17), "iter_num": (6, 4), "kernel_pointers": (5, 11), "kernel_casts": (6, 2)}
+VERSIONS = {"mmapable": (5, 5), "bpf_loop": (5, 17), "iter_num": (6, 4), "kernel_pointers": (5, 11), "kernel_casts": (6, 2)}
 
 
 class KernelEngine:

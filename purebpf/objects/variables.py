@@ -59,8 +59,8 @@ class Variables(MutableMapping[str, Any]):
 
     def _memory(self, name: str) -> memoryview | None:
         """The section's memory; None where it cannot be shared."""
-        spec, map = self._specs[name], self._maps[name]
-        if not spec.flags & MMAPABLE and spec.type is not MapType.ARENA:
+        map = self._maps[name]
+        if not map.spec.flags & MMAPABLE and map.spec.type is not MapType.ARENA:
             return None
         if name not in self._views:
             self._views[name] = map.memory()

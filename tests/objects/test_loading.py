@@ -395,3 +395,14 @@ def test_typed_symbols_are_numbers_of_the_kernels_types() -> None:
     other = (replace(runqueues, type=others["bpf_prog_active"]),)
     with pytest.raises(Unsupported, match="the kernel's runqueues: its type there is another than the program's"):
         without_descriptors(replace(program, externs=other))
+
+
+def test_variables_where_maps_are_not_memory(kernel: KernelEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(KernelEngine, "has", lambda self, feature: feature != "mmapable")  # as before Linux 5.5
+    with load(spec("data_sections"), engine=kernel, variables={"counted": 1}) as objects:
+        assert not objects.maps[".bss"].raw.spec.flags
+        objects.programs.variables.run(packet=PACKET)
+        assert objects.variables.counted == 8
+        objects.variables.counted = 2
+        objects.programs.variables.run(packet=PACKET)
+        assert objects.variables.counted == 9 and objects.variables.counted_here == 2
