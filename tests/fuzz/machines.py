@@ -32,6 +32,8 @@ Contents = dict[str, dict[bytes, bytes]]
 Outcome = tuple[list[tuple[int, bytes]], Contents]
 """For each run its result and the packet afterwards; then the maps."""
 
+SCRATCH = ".scratch"  # memory for large locals: each CPU has its own, and what is left there means nothing
+
 
 def load_module(source: str) -> ModuleType:
     """The program's source as a module whose lines Python knows, without a file."""
@@ -68,7 +70,8 @@ def run_engine(made: Loadable, engine: Engine, inputs: list[bytes]) -> Outcome:
             maps[name] = engine.create_map(spec)
         loaded = engine.load_program(made.program, maps)
         ran = [loaded.run(data=packet) for packet in inputs]
-        return [(r.value, bytes(r.data)) for r in ran], {name: read_map(engine, live) for name, live in maps.items()}
+        kept = {name: live for name, live in maps.items() if not name.endswith(SCRATCH)}
+        return [(r.value, bytes(r.data)) for r in ran], {name: read_map(engine, live) for name, live in kept.items()}
     finally:
         for resource in (loaded, *maps.values()):
             if resource is not None:

@@ -139,8 +139,11 @@ def _setter(node: ast.AST, name: str, value: object) -> Callable[[], None]:
     return lambda: setattr(node, name, value)
 
 
-def examine_spoiled(source: str, seed: int, engines: list[Engine], mutation: str, cpu: int | None = None) -> Failure | None:
-    """What is wrong with how the program is refused or, where it is taken, with what it does."""
+def examine_spoiled(
+    source: str, seed: int, engines: list[Engine], mutation: str, cpu: int | None = None, sparing: bool = False
+) -> Failure | None:
+    """What is wrong with how the program is refused or, where it is taken, with what it does. What the verifier finds too
+    complex is compiled again, `sparing`."""
     level = cpu or level_of(seed)
 
     def failed(kind: str, engine: str, detail: str) -> Failure:
@@ -151,7 +154,7 @@ def examine_spoiled(source: str, seed: int, engines: list[Engine], mutation: str
     except Exception:
         return None  # Python, or a declaration, says what is wrong with it
     try:
-        made = compile_program(program.function, program.kind, options=Options(cpu=level))
+        made = compile_program(program.function, program.kind, options=Options(cpu=level, sparing=sparing))
     except CompileError as error:
         return None if "--> <fuzzed>:" in str(error) else failed("wrong", "", f"an error without a place: {error}")
     except Error as error:
@@ -167,6 +170,8 @@ def examine_spoiled(source: str, seed: int, engines: list[Engine], mutation: str
 
     for engine in reversed(engines):  # what the kernel rejects need not run
         failure = attempt(failed, engine.name, lambda e=engine: same(e))  # type: ignore[misc]
+        if failure is not None and failure.kind == "large" and not sparing:
+            return examine_spoiled(source, seed, engines, mutation, cpu, sparing=True)
         if failure is not None:
             return None if ENDLESS in failure.detail else failure
     return None
