@@ -42,6 +42,7 @@ BTF, BTF_EXT = ".BTF", ".BTF.ext"
 WIDTHS = {R_BPF_64_64: 16, R_BPF_64_ABS64: 8, R_BPF_64_ABS32: 4, R_BPF_64_NODYLD32: 4, R_BPF_64_32: 8}
 SLOT = 8
 LARGEST_ALIGNMENT = 1 << 12  # a page
+LARGEST_SECTION = (1 << 32) - 1
 
 
 class LinkError(Error):
@@ -150,6 +151,8 @@ def _check_sections(part: Part) -> None:
             raise LinkError(f"{where} is of a kind that is not linked (number {place})")
         if section.align & (section.align - 1) or section.align > LARGEST_ALIGNMENT:
             raise LinkError(f"{where} is aligned to {section.align}; alignments are powers of two up to {LARGEST_ALIGNMENT}")
+        if section.size > LARGEST_SECTION:
+            raise LinkError(f"{where} has {section.size} bytes; the most that BTF can tell is {LARGEST_SECTION}")
         if section.flags & EXECUTE and (section.size % SLOT or section.type == NOBITS):
             raise LinkError(f"{where} of {section.size} bytes holds no whole instructions, which have {SLOT}")
         if section.name in names:

@@ -227,6 +227,7 @@ def with_section(section: Section) -> Made:
         (with_section(replace(LICENSE, align=3)), "aligned to 3; alignments are powers of two"),
         (with_section(replace(LICENSE, align=1 << 20)), "aligned to 1048576"),
         (with_section(Section("xdp", flags=ALLOC | EXECUTE, data=bytes(9), size=9)), "9 bytes holds no whole instructions"),
+        (with_section(Section(".bss", NOBITS, ALLOC, b"", 1 << 63, 8)), "has 9223372036854775808 bytes; the most that BTF"),
         (with_section(Section("", flags=ALLOC)), "of a kind that is not linked"),
         (with_symbol(Symbol("x", 0, 4, 10, OBJECT, 0)), "the symbol 'x' has the binding 10"),
         (with_symbol(Symbol("x", 0, 4, GLOBAL, OBJECT, 0, 3)), "the symbol 'x' has the visibility 3"),
