@@ -27,10 +27,21 @@ UPDATING = {
 }
 
 
-def only_here(detach: Callable[[], None]) -> Callable[[], None]:
+class OnlyHere:
+    """See `only_here`."""
+
+    def __init__(self, detach: Callable[[], None]) -> None:
+        self.detach = detach
+        self.owner = os.getpid()
+
+    def __call__(self) -> None:
+        if os.getpid() == self.owner:
+            self.detach()
+
+
+def only_here(detach: Callable[[], None]) -> OnlyHere:
     """Of what has no link: only the process that attached it takes it away, not a child that was forked since."""
-    owner = os.getpid()
-    return lambda: detach() if os.getpid() == owner else None
+    return OnlyHere(detach)
 
 
 def own(program: KernelProgram) -> Descriptor:
@@ -60,7 +71,7 @@ class KernelLink:
         self._detach = detach
         self._cleanup = cleanup
         self._replace = replace
-        if detach is not None or cleanup is not None:
+        if isinstance(detach, OnlyHere) or cleanup is not None:  # which no descriptor takes away
             from purebpf.kernel.link.at_exit import close_at_exit
 
             close_at_exit(self)
