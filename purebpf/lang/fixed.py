@@ -32,7 +32,7 @@ def record(module: str, name: str, size: int, align: int, rows: list[tuple[Any, 
     """A class with these fields: (name, type, offset), and of a bit field also its width, the bit at which it begins in its
     type, and whether it has a sign. Raises Error for a layout that cannot be."""
     fields = tuple(_field(name, size, *row) for row in rows)
-    shared = _overlap(fields)
+    shared = overlap(fields)
     slots = ("__bpf_bytes__",) if shared else tuple(field.name for field in fields)
     made: Any = type(name, (), {"__slots__": slots, "__module__": module})
     made.__bpf_type__ = StructType(name, fields, size, align, made, union=shared)
@@ -61,7 +61,7 @@ def _field(
     return Field(name, layout, offset, bits, shift, None if isinstance(layout, KernelType) else layout.zero(), signed=signed)
 
 
-def _overlap(fields: tuple[Field, ...]) -> bool:
+def overlap(fields: tuple[Field, ...]) -> bool:
     """Whether two fields share a bit."""
     taken = 0
     for field in fields:

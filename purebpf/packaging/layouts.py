@@ -29,6 +29,7 @@ from purebpf.btf.types import (
 )
 from purebpf.btf.types import Type as BtfType
 from purebpf.errors import Error
+from purebpf.lang.fixed import overlap
 from purebpf.lang.types import ArrayType, BoolType, BytesType, CharsType, EnumType, Field, IntType, KernelType, StructType, Type
 
 CHARS = ("char",)
@@ -116,7 +117,7 @@ class Layouts:
 
     def _record(self, number: int, found: Struct | Union, name: str) -> StructType:
         fields = tuple(self._fields(found, name, 0, found.size))
-        overlaps = isinstance(found, Union) or _overlap(fields)
+        overlaps = isinstance(found, Union) or overlap(fields)
         return StructType(name, fields, found.size, self.btf.align_of(number), object, union=overlaps)
 
     def _fields(self, found: Struct | Union, owner: str, start: int, whole: int) -> Iterator[Field]:
@@ -154,16 +155,6 @@ def _unit(first: int, bits: int, size: int, whole: int) -> tuple[int, int] | Non
             if each in (1, 2, 4, 8) and first >= 8 * offset and first + bits <= 8 * (offset + each) and offset + each <= whole:
                 return offset, each
     return None
-
-
-def _overlap(fields: tuple[Field, ...]) -> bool:
-    taken = 0
-    for field in fields:
-        mine = ((1 << (field.bits or 8 * field.type.size)) - 1) << 8 * field.offset + field.shift
-        if taken & mine:
-            return True
-        taken |= mine
-    return False
 
 
 class Members:
