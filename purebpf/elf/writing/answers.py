@@ -7,6 +7,7 @@ instructions behind the load make 1 of any other address.
 from __future__ import annotations
 
 from purebpf.data import replace
+from purebpf.errors import Error
 from purebpf.isa.instruction import WIDE_LOAD, Instruction, asks
 from purebpf.isa.opcodes import ALU64, CALL, CALL_LOCAL, CALL_OPCODE, CLASS_MASK, EXIT, JA, JEQ, JMP, JMP32, MOV, PSEUDO_FUNC, K
 from purebpf.spec import ProgramSpec
@@ -18,6 +19,13 @@ def with_answers(spec: ProgramSpec) -> ProgramSpec:
     """The program with these instructions, if it has questions."""
     if not any(asks(instruction) for instruction in spec.instructions):
         return spec
+    try:
+        return _with_answers(spec)
+    except KeyError as error:
+        raise Error(f"The program {spec.name!r} refers to its slot {error.args[0]}, where no instruction begins.") from None
+
+
+def _with_answers(spec: ProgramSpec) -> ProgramSpec:
     moved, old, new = {}, 0, 0
     for instruction in spec.instructions:
         moved[old] = new

@@ -6,7 +6,7 @@ Maps whose names are no names of sections lie one after the other in these three
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from purebpf.btf.types import DataSec, Linkage, Var
 from purebpf.btf.types import Section as Place
@@ -23,6 +23,7 @@ from purebpf.tables.enums import MapType
 
 VALUES = (PSEUDO_MAP_VALUE, PSEUDO_MAP_IDX_VALUE)
 ALIGN = 8
+LARGEST = (1 << 32) - 1  # bytes of a value
 
 
 @data
@@ -91,16 +92,23 @@ def write_sections(spec: CollectionSpec, types: Types, names: Names, image: Imag
     placed = places(spec)
     for section in dict.fromkeys(section for section, _ in placed.values()):
         inside = {name: at for name, (where, at) in placed.items() if where == section}
-        content = bytearray()
-        for name, at in inside.items():
-            content += bytes(at - len(content)) + _content(spec.maps[name])
+        size = max(at + spec.maps[name].value_size for name, at in inside.items())
         empty, writable = kind_of(section) == ".bss", WRITE * (kind_of(section) != ".rodata")
-        raw, type = (b"", NOBITS) if empty else (bytes(content), PROGBITS)
+        raw, type = (b"", NOBITS) if empty else (_joined(spec, inside, size), PROGBITS)
         variables = [each for name, at in inside.items() for each in _variables(spec.maps[name], at, spec, types)]
-        made = Section(section, type, ALLOC | writable, raw, len(content), ALIGN)
+        made = Section(section, type, ALLOC | writable, raw, size, ALIGN)
         symbol = _write(made, variables, types, names, image)
         found |= {name: Memory(symbol, at) for name, at in inside.items()}
     return found
+
+
+def _joined(spec: CollectionSpec, inside: Mapping[str, int], size: int) -> bytes:
+    """The bytes of a section; `inside` are the maps in it, with where they begin."""
+    content = bytearray(size)
+    for name, at in inside.items():
+        found = _content(spec.maps[name])
+        content[at : at + len(found)] = found
+    return bytes(content)
 
 
 def write_arena(map: MapSpec, spec: CollectionSpec, types: Types, names: Names, image: Image) -> Memory | None:
@@ -126,6 +134,8 @@ def _write(section: Section, variables: list[Variable], types: Types, names: Nam
     placed = []
     for each in sorted(variables, key=lambda each: each.offset):
         static, name = each.linkage is Linkage.STATIC, each.name
+        if not 0 <= each.offset <= each.offset + each.size <= section.size:
+            raise Error(f"The variable {name!r} of {each.size} bytes at {each.offset} lies outside of {section.name}.")
         if not static:
             apart = f"{each.map}_{each.name}"
             name = names.free(apart if c_name(name) in names.taken else name, f"the variable {name!r} in {section.name}")
@@ -164,6 +174,8 @@ def _is_section(map: MapSpec) -> bool:
 
 
 def _check(map: MapSpec) -> None:
+    if not 0 < map.value_size <= LARGEST:
+        raise Error(f"The map {map.name!r} has a value of {map.value_size} bytes; a data section has 1 to {LARGEST}.")
     if (map.type, map.key_size, map.max_entries) != (MapType.ARRAY, 4, 1) or map.pin:
         what = "is pinned" if map.pin else f"is a {map.type.name.lower()} with {map.max_entries} entries"
         raise Error(
@@ -173,7 +185,8 @@ def _check(map: MapSpec) -> None:
 
 
 def _content(map: MapSpec) -> bytes:
-    found = dict(map.contents).get(bytes(4), bytes(map.value_size))
-    if len(found) != map.value_size:
+    """What it holds at first; nothing where that is zeros that nobody told."""
+    found = dict(map.contents).get(bytes(4), b"")
+    if found and len(found) != map.value_size:
         raise Error(f"The map {map.name!r} has values of {map.value_size} bytes, but {len(found)} bytes for it to begin with.")
     return found

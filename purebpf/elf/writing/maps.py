@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PIN_FOLDER, BY_NAME = "/sys/fs/bpf", 1  # what loaders take for a pin by name, if they are not told otherwise
 ATTRIBUTE = 8  # bytes of a pointer
 ENTRY = 8
+MOST_VALUES = 1 << 20  # that are told of one map, each with 8 bytes
 
 
 @data
@@ -143,7 +144,7 @@ def _room(spec: MapSpec, order: ByteOrder) -> int:
 
 def _index(spec: MapSpec, key: bytes, order: ByteOrder) -> int:
     number = int.from_bytes(key, order)
-    if len(key) != 4 or number >= spec.max_entries:
+    if len(key) != 4 or number >= min(spec.max_entries, MOST_VALUES):
         raise Error(
             f"The map {spec.name!r} holds something at the key {key.hex()}; in object files keys are indices of 32 bits, below "
             f"max_entries, which is {spec.max_entries}."

@@ -27,7 +27,7 @@ from purebpf.isa.codec import encode
 from purebpf.isa.instruction import Instruction
 from purebpf.kernel.linked import without_descriptors
 from purebpf.program import spec_of
-from purebpf.spec import CollectionSpec, ExternKind, FunctionSpec, MapSpec, MapTypes, ProgramSpec
+from purebpf.spec import CollectionSpec, ExternKind, FunctionSpec, MapSpec, MapTypes, ProgramSpec, VariableSpec
 from purebpf.tables.enums import AttachType, MapType, ProgramType
 from tests.elf import corpus, libbpf
 from tests.elf.writing import programs as own
@@ -323,3 +323,24 @@ def test_variables_have_types() -> None:
     _, btf, _ = parts(everything())
     found = {type.name: btf.size_of(type.type) for _, type in btf if isinstance(type, Var) and not type.name.startswith("by")}
     assert found["runs"] == 8 and found["table"] == 8
+
+
+@pytest.mark.parametrize(
+    "spec, said",
+    [
+        (alone(small(instructions=(asm.LoadKsym(1, "?f"), asm.Jump(9), *RETURN))), "refers to its slot 12"),
+        (alone(small(instructions=(VALUE_OF, *RETURN)), array("x", value_size=1 << 32)), "a data section has 1 to"),
+        (
+            alone(small(), MapSpec("t", MapType.PROG_ARRAY, 4, 4, (1 << 32) - 1, entries=((b"\xff" * 3 + b"\x7f", "small"),))),
+            "indices of 32 bits",
+        ),
+        (
+            replace(alone(small(instructions=(VALUE_OF, *RETURN)), array("x")), variables={"v": VariableSpec("v", "x", 8, 4)}),
+            "lies outside of .bss",
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_an_error(spec: CollectionSpec, said: str) -> None:
+    with pytest.raises(Error) as caught:
+        object_of(spec)
+    assert said in str(caught.value), caught.value
