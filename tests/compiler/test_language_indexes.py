@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 
 import purebpf as bpf
-from purebpf import u8, u32, u64
+from purebpf import be64, u8, u16, u32, u64
 from tests.compiler.results import Function, Table, check
 
 case = Table()
@@ -18,6 +18,13 @@ slots = bpf.Array[u64](max_entries=8)
 class Kind(enum.IntEnum):
     A = 1
     B = 2
+
+
+@bpf.struct
+class Numbers:
+    big: be64
+    n: u32
+    items: list[u32] = bpf.array(u32, 8)
 
 
 hits = bpf.Hash[u32, u64](max_entries=16)
@@ -248,6 +255,28 @@ def remainder_that_two_tests_left(ctx):  # type: ignore[no-untyped-def]
             return 3
         return w[n]
     return w[n]
+
+
+@case(3)
+def an_index_from_zero_shifted_by_anything(ctx):  # type: ignore[no-untyped-def]
+    head = ctx.packet.at(0, Numbers)
+    if head is None:
+        return 1
+    zero: u16 = head.big - head.big
+    shifted: u8 = zero >> head.n
+    head.items[shifted * head.n % 8] = 3
+    return head.items[0]
+
+
+@case(9)
+def division_by_what_turns_out_to_be_zero(ctx):  # type: ignore[no-untyped-def]
+    head = ctx.packet.at(0, Numbers)
+    if head is None:
+        return 1
+    head.big = 1 < 1 % 1
+    head.items[1] = head.n // head.big
+    head.items[2] = head.n | 8
+    return head.items[1] + (head.items[2] % head.big & 0) + 9
 
 
 @case.parametrize()

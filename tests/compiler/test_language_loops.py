@@ -304,6 +304,20 @@ def counted_and_something_else(ctx):  # type: ignore[no-untyped-def]
     return i
 
 
+@case(66034)
+def counters_that_start_over(ctx):  # type: ignore[no-untyped-def]
+    n: u8 = 0
+    while n < 250:
+        n += 9
+    m: u16 = 0
+    while m < 65530:
+        m += 9
+    k = 0
+    while k <= 250:
+        k += 1
+    return n + m + k
+
+
 @case.parametrize()
 def test_a_program_gives(function: Function, expected: int, packet: bytes, engine: str) -> None:
     check(function, expected, packet, engine)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from purebpf.compiler.frontend.flow import as_int
 from purebpf.compiler.frontend.names import assigned_names
-from purebpf.compiler.frontend.values import Const
+from purebpf.compiler.frontend.values import S64_HIGH, Const
+from purebpf.lang.types import IntType
 
 if TYPE_CHECKING:
     from purebpf.compiler.frontend.lower import Lowering
@@ -54,6 +55,9 @@ def _trips_of(cx: Lowering, node: ast.While, test: ast.expr) -> int | None:
     limit = _known(cx, limit_node)
     start, step = as_int(cx.builder, cx.flow.names[name]), counts.value.value  # type: ignore[attr-defined]
     if limit is None or start is None or not isinstance(step, int) or step < 1:
+        return None
+    kept = cx.frame.types.get(name)
+    if limit + step > (kept.high if isinstance(kept, IntType) else S64_HIGH):  # it may jump over the limit and start over
         return None
     return max(0, -(-(limit + isinstance(op, ast.LtE) - start.low) // step))
 

@@ -41,7 +41,8 @@ def highest(op: Op, depth: int = DEPTH, told: bool = False) -> int:
         case "udiv":
             found = a
         case "lshr":
-            found = a >> (op.args[1].value & 63) if op.args[1].is_const else a
+            far = told and not op.args[1].is_const and b >= (32 if op.type == I32 else 64)  # of such the verifier knows nothing
+            found = limit if far else a >> (op.args[1].value & 63) if op.args[1].is_const else a
         case "shl" if op.args[1].is_const:
             found = a << (op.args[1].value & 63)
         case _:

@@ -26,6 +26,7 @@ class Make:
 
 
 Result = Op | int | Make | None
+SHIFTS = ("shl", "lshr", "ashr")
 
 
 def rewrite(kind: str, type: Type, args: list[Op], imm: tuple[Any, ...], big_endian: bool, told: bool = False) -> Result:
@@ -40,6 +41,8 @@ def rewrite(kind: str, type: Type, args: list[Op], imm: tuple[Any, ...], big_end
             args = [args[1], args[0]]
         if args[0] is args[1]:
             return _twice(kind, type, args[0])
+        if kind in SHIFTS and args[0].is_const and not args[0].value:
+            return 0
         if args[1].is_const and args[1].type != BOOL and not isinstance(args[1].type, Ptr):
             found = _with_constant(kind, type, args[0], args[1].value, big_endian, told)
             if found is not None:
