@@ -17,8 +17,8 @@ from zlib import crc32
 
 from purebpf.btf.header import Index
 
-FORMAT = b"purebpf BTF index 1 " + sys.byteorder[:1].encode() + b"\n"
-HEAD = Packer("=QQI")  # bytes of BTF, number of types, CRC of what follows
+FORMAT = b"purebpf BTF index 2 " + sys.byteorder[:1].encode() + b"\n"
+HEAD = Packer("=QQQI")  # bytes of BTF, number of types, of sorted names, CRC of what follows
 OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -38,7 +38,7 @@ def load(key: str, size: int) -> Index | None:
     with open(number, "rb") as file:
         if not _private(os.fstat(number)):
             return None
-        data = file.read(len(FORMAT) + HEAD.size + 2 * size)
+        data = file.read(len(FORMAT) + HEAD.size + 4 * size)
     return _decode(data, size)
 
 
@@ -52,16 +52,18 @@ def _decode(data: bytes, size: int) -> Index | None:
     start = len(FORMAT) + HEAD.size
     if len(data) < start or not data.startswith(FORMAT):
         return None
-    made_of, count, checksum = HEAD.unpack(data[len(FORMAT) : start])
+    made_of, count, named, checksum = HEAD.unpack(data[len(FORMAT) : start])
     rest = memoryview(data)[start:]
-    if made_of != size or len(rest) != 8 * count or crc32(rest) != checksum:
+    if made_of != size or len(rest) != 8 * (count + named) or crc32(rest) != checksum:
         return None
-    return Index(rest[: 4 * count].cast("I"), rest[4 * count :].cast("I"))
+    words = rest.cast("I")
+    behind = 2 * count + named
+    return Index(words[:count], words[count : 2 * count], words[2 * count : behind], words[behind:])
 
 
 def save(key: str, size: int, index: Index) -> None:
     """Keep an index, if that is possible."""
-    content = array("I", index.places).tobytes() + array("I", index.names).tobytes()
+    content = b"".join(array("I", part).tobytes() for part in (index.places, index.names, index.sums, index.sorted))
     place = folder()
     temporary = place / f"{key}.{os.getpid()}.tmp"
     try:
@@ -71,7 +73,7 @@ def save(key: str, size: int, index: Index) -> None:
         number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
         try:
             with open(number, "wb") as file:
-                file.write(FORMAT + HEAD.pack(size, len(index.places), crc32(content)) + content)
+                file.write(FORMAT + HEAD.pack(size, len(index.places), len(index.sums), crc32(content)) + content)
             os.replace(temporary, place / f"{key}.index")
         except OSError:
             os.unlink(temporary)

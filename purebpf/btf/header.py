@@ -27,10 +27,13 @@ class Header:
 
 @data
 class Index:
-    """What a scan finds, by type: the word it begins at, and the offset of its name."""
+    """What a scan finds, by type: the word it begins at, and the offset of its name. `sums` and `sorted` are there once the
+    names were sorted: the CRCs of all of them, lowest first, and for each the type, counted from 0."""
 
     places: Sequence[int]
     names: Sequence[int]
+    sums: Sequence[int] = ()
+    sorted: Sequence[int] = ()
 
 
 def header_of(raw: memoryview, origin: str, *, split: bool = False) -> Header:

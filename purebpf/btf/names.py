@@ -1,29 +1,38 @@
-"""From names to type numbers: without an index of names, which would cost more than most users have to ask.
+"""From names to type numbers, by an index of names if there is one, which costs more to make than most users have to ask.
 
-A name is searched in the string section, and then its offset among the offsets of the types' names. Both are searches of bytes
-that take a millisecond. Who asks for many names has a dictionary of the offsets in the place of the second.
+Without one a name is searched in the string section, and then its offset among the offsets of the types' names. Both are
+searches of bytes that take a millisecond. Who asks for many names has a dictionary of the offsets in the place of the second;
+or sorts all names by their CRC, where others will have that too (`keep`).
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
+from zlib import crc32
+
+from purebpf.btf.header import Index
 
 if TYPE_CHECKING:
     from purebpf.btf.reader import Btf
     from purebpf.btf.types import Kind
 
-FEW, MANY = 8, 64
+FEW, MANY, ENOUGH = 8, 64, 16  # offsets of a name; names asked for that are worth a dictionary, and an index to be kept
+LOW = 0xFFFF_FFFF
 FLAVOUR = re.compile(r"(.*[^_])___[^_]", re.DOTALL)
 
 
 class Names:
-    """The names of a BTF's types. `names` are the offsets of them, by type from the number `first` on."""
+    """The names of a BTF's types, by what `index` says of those from the number `first` on. `keep` is called with an index that
+    has the names sorted, when it is worth making; without it none is made."""
 
-    def __init__(self, names: Sequence[int], strings: bytes, first: int, first_string: int, base: Names | None) -> None:
-        self.names, self.strings = names, strings
+    def __init__(self, index: Index, strings: bytes, first: int, first_string: int, base: Names | None) -> None:
+        self.index, self.names, self.strings = index, index.names, strings
+        self.keep: Callable[[Index], None] | None = None
         self.first, self.first_string, self.base = first, first_string, base
         self._known: dict[str, tuple[int, ...]] = {}
         self._used: frozenset[int] = frozenset()
@@ -37,8 +46,23 @@ class Names:
         found = self._known.get(name)
         if found is None:
             below = self.base.find(name) if self.base else ()
-            found = self._known[name] = (*below, *sorted(self._with(self._offsets(name))))
+            if self.keep is not None and len(self._known) >= ENOUGH:
+                self.index, keep, self.keep = sorted_names(self.index, self.strings), self.keep, None
+                keep(self.index)
+            own = self._looked_up(name) if self.index.sums else sorted(self._with(self._offsets(name)))
+            found = self._known[name] = (*below, *own)
         return found
+
+    def _looked_up(self, name: str) -> Iterator[int]:
+        """The types with this name, lowest first, by the index."""
+        sought = name.encode("utf-8", "surrogatepass") + b"\0"
+        total, sums = crc32(sought[:-1]), self.index.sums
+        at = bisect_left(sums, total)
+        while at < len(sums) and sums[at] == total:
+            place = self.index.sorted[at]
+            if self.strings.startswith(sought, self.names[place]):
+                yield self.first + place
+            at += 1
 
     def flavoured(self, name: str) -> list[str]:
         """The names that are this one with a flavour, as `task_struct___old` is `task_struct`. Each of them once."""
@@ -98,6 +122,16 @@ class Names:
                 if offset:
                     found.setdefault(offset, []).append(number)
             self._by_offset = found
+
+
+def sorted_names(index: Index, strings: bytes) -> Index:
+    """The same index with the names sorted; those of a BTF that has no base."""
+    find, rows = strings.find, []
+    for place, offset in enumerate(index.names):
+        if offset:
+            rows.append(crc32(strings[offset : find(b"\0", offset)]) << 32 | place)
+    rows.sort()
+    return Index(index.places, index.names, array("I", [row >> 32 for row in rows]), array("I", [row & LOW for row in rows]))
 
 
 def essential_name(name: str) -> str:

@@ -6,7 +6,7 @@ files, and the running kernel's, is opened by `files.py`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from purebpf.btf.decode import decode
@@ -57,7 +57,7 @@ class Btf:
         self.first_string: int = base.strings_size if base else 0
         self.index = index or scan(self.words, self.header, self.first, origin)
         self._length = self.first + len(self.index.places)
-        self._names: Names = Names(self.index.names, self.strings, self.first, self.first_string, base._names if base else None)
+        self._names: Names = Names(self.index, self.strings, self.first, self.first_string, base._names if base else None)
         self._kept: dict[int, Type] = {}
         self._tags: dict[int, list[DeclTag]] | None = None
         self._layout = Layout(self, pointer_size)
@@ -139,6 +139,12 @@ class Btf:
         if isinstance(kinds, Kind):
             kinds = (kinds,)
         return [number for number in self._names.find(name) if not kinds or self.kind(number) in kinds]
+
+    def keep_names(self, keep: Callable[[Index], None]) -> None:
+        """Have `keep` called with an index that has the names sorted, when it is worth making. Not for a split BTF."""
+        assert self.base is None
+        if not self.index.sums:
+            self._names.keep = keep
 
     def flavours(self, name: str) -> list[str]:
         """The names among its strings that are this one with a flavour: `task_struct___old` of `task_struct`."""

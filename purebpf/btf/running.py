@@ -87,6 +87,8 @@ def own_btf() -> Btf:
     btf = Btf(raw, origin=str(VMLINUX), index=index, pointer_size=wide)
     if key and index is None:
         cache.save(key, len(raw), btf.index)
+    elif key:  # the names are sorted once, by one of the processes that come later and ask for many
+        btf.keep_names(lambda sorted: cache.save(key, len(raw), sorted))
     return btf
 
 

@@ -15,6 +15,7 @@ from purebpf.btf.builder import BtfBuilder
 from purebpf.btf.encode import words_of
 from purebpf.btf.files import open_btf
 from purebpf.btf.header import Index
+from purebpf.btf.names import ENOUGH
 from purebpf.btf.reader import Btf, BtfError
 from purebpf.btf.running import build_id, kernel_btf, module_btf, own_btf
 from purebpf.btf.types import Kind, Ptr, Struct, Typedef
@@ -120,6 +121,24 @@ def test_index_is_kept_and_used(private: Path) -> None:
     assert list(Btf(btf.raw, index=index)) == list(btf)
     assert oct((private / "k.index").stat().st_mode)[-3:] == "600" and oct(private.stat().st_mode)[-3:] == "700"
     assert [path.name for path in private.iterdir()] == ["k.index"]
+
+
+def test_sorted_names_are_made_when_many_are_asked_for_and_find_the_same(private: Path) -> None:
+    plain = Btf(RAW)
+    names = sorted({plain.name(number) for number in range(1, len(plain))} - {""})
+    cache.save("k", len(RAW), plain.index)
+    asked = Btf(RAW, index=cache.load("k", len(RAW)))
+    asked.keep_names(lambda index: cache.save("k", len(RAW), index))
+    assert not any(asked.types_named(f"missing{n}") for n in range(ENOUGH))
+    first = {name: asked.types_named(name) for name in names}
+    index = cache.load("k", len(RAW))
+    assert index is not None and len(index.sums) == len(index.sorted) >= len(names)
+    again = Btf(RAW, index=index)
+    again.keep_names(lambda index: pytest.fail("they are sorted already"))
+    for found in (first, {name: again.types_named(name) for name in names}):
+        assert found == {name: plain.types_named(name) for name in names}
+    for name in ("no such name", names[0][1:] + "?", ""):
+        assert not again.types_named(name)
 
 
 def test_index_of_other_bytes_is_not_used(private: Path) -> None:
