@@ -1,6 +1,6 @@
 """Keeps what a scan of the running kernel's BTF found, so that the next process need not scan: one file a kernel.
 
-The file is `$XDG_CACHE_HOME/purebpf/btf/KEY.index` (or under `~/.cache`), made by writing another one and renaming it. It is
+The file is `$XDG_CACHE_HOME/purebpf/btf/KEY.2.index` (or under `~/.cache`), made by writing another one and renaming it. It is
 believed only if it belongs to the user, nobody else can write it, and its sums are right; any doubt means: scan again. That it
 cannot be written is no error.
 """
@@ -17,7 +17,8 @@ from zlib import crc32
 
 from purebpf.btf.header import Index
 
-FORMAT = b"purebpf BTF index 2 " + sys.byteorder[:1].encode() + b"\n"
+VERSION = 2  # of the format, which others of this user's purebpf may not know
+FORMAT = f"purebpf BTF index {VERSION} {sys.byteorder[:1]}\n".encode()
 HEAD = Packer("=QQQI")  # bytes of BTF, number of types, of sorted names, CRC of what follows
 OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
@@ -32,7 +33,7 @@ def load(key: str, size: int) -> Index | None:
     try:
         if not _private(os.lstat(folder()), directory=True):
             return None
-        number = os.open(folder() / f"{key}.index", OPEN)
+        number = os.open(folder() / f"{key}.{VERSION}.index", OPEN)
     except OSError:
         return None
     with open(number, "rb") as file:
@@ -74,7 +75,7 @@ def save(key: str, size: int, index: Index) -> None:
         try:
             with open(number, "wb") as file:
                 file.write(FORMAT + HEAD.pack(size, len(index.places), len(index.sums), crc32(content)) + content)
-            os.replace(temporary, place / f"{key}.index")
+            os.replace(temporary, place / f"{key}.{VERSION}.index")
         except OSError:
             os.unlink(temporary)
     except OSError:

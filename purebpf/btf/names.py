@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from purebpf.btf.reader import Btf
     from purebpf.btf.types import Kind
 
-FEW, MANY, ENOUGH = 8, 64, 16  # offsets of a name; names asked for that are worth a dictionary, and an index to be kept
+FEW, MANY, ENOUGH = 8, 64, 6  # offsets of a name; names asked for that are worth a dictionary, and an index to be kept
 LOW = 0xFFFF_FFFF
 FLAVOUR = re.compile(r"(.*[^_])___[^_]", re.DOTALL)
 

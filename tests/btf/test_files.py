@@ -119,8 +119,8 @@ def test_index_is_kept_and_used(private: Path) -> None:
     assert index is not None
     assert list(index.places) == list(btf.index.places) and list(index.names) == list(btf.index.names)
     assert list(Btf(btf.raw, index=index)) == list(btf)
-    assert oct((private / "k.index").stat().st_mode)[-3:] == "600" and oct(private.stat().st_mode)[-3:] == "700"
-    assert [path.name for path in private.iterdir()] == ["k.index"]
+    assert oct((private / "k.2.index").stat().st_mode)[-3:] == "600" and oct(private.stat().st_mode)[-3:] == "700"
+    assert [path.name for path in private.iterdir()] == ["k.2.index"]
 
 
 def test_sorted_names_are_made_when_many_are_asked_for_and_find_the_same(private: Path) -> None:
@@ -150,7 +150,7 @@ def test_index_of_other_bytes_is_not_used(private: Path) -> None:
 @pytest.mark.parametrize("at", [0, 25, 30, 38, 41, 45, -1])
 def test_damaged_index_is_not_used(at: int, private: Path) -> None:
     cache.save("k", 100, Index([0, 4], [1, 5]))
-    path = private / "k.index"
+    path = private / "k.2.index"
     data = bytearray(path.read_bytes())
     data[at] ^= 0x55
     path.write_bytes(data)
@@ -161,9 +161,9 @@ def test_damaged_index_is_not_used(at: int, private: Path) -> None:
 
 def test_index_that_others_can_write_is_not_used(private: Path) -> None:
     cache.save("k", 100, Index([0], [1]))
-    (private / "k.index").chmod(0o666)
+    (private / "k.2.index").chmod(0o666)
     assert cache.load("k", 100) is None
-    (private / "k.index").chmod(0o600)
+    (private / "k.2.index").chmod(0o600)
     private.chmod(0o777)
     assert cache.load("k", 100) is None
     cache.save("new", 100, Index([0], [1]))
@@ -175,13 +175,13 @@ def test_index_that_others_can_write_is_not_used(private: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_index_of_somebody_else_is_not_used(private: Path) -> None:
     cache.save("k", 100, Index([0], [1]))
-    os.chown(private / "k.index", 12345, 0)
+    os.chown(private / "k.2.index", 12345, 0)
     assert cache.load("k", 100) is None
 
 
 def test_link_is_not_followed(private: Path) -> None:
     cache.save("k", 100, Index([0], [1]))
-    (private / "l.index").symlink_to(private / "k.index")
+    (private / "l.2.index").symlink_to(private / "k.2.index")
     assert cache.load("l", 100) is None
 
 
@@ -197,7 +197,7 @@ def test_kernel_is_indexed_once(vmlinux: Btf, private: Path) -> None:
     own_btf.cache_clear()
     try:
         first = kernel_btf()
-        assert [path.name for path in private.iterdir()] == [f"{build_id()}.index"]
+        assert [path.name for path in private.iterdir()] == [f"{build_id()}.2.index"]
         own_btf.cache_clear()
         second = kernel_btf()
         assert list(second.index.places) == list(first.index.places) == list(vmlinux.index.places)
