@@ -215,7 +215,6 @@ class Program:
 
         return built(self.kind, self.hook, ctx, packet)
 
-    @told_here
     def python(self, packet: bytes | None = None, ctx: object = None) -> RunResult:
         """Run the very function in Python, on a packet and/or a context as `run` takes them: breakpoints, `print` and `pdb`
         work. Its maps are the virtual machine's, and integers are stored as the kernel would.

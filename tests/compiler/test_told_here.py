@@ -26,7 +26,6 @@ CALLS: dict[str, Callable[[], object]] = {
     "attach": lambda: wrong.attach("lo", engine="vm"),
     "load": lambda: bpf.load(wrong, engine="vm"),
     "run": lambda: wrong.run(bytes(64), engine="vm"),
-    "python": lambda: wrong.python(bytes(64)),
     "spec": wrong.spec,
     "no such argument": lambda: right.run(5, engine="vm"),  # type: ignore[arg-type]
 }
