@@ -119,9 +119,7 @@ def test_the_reader_finds_the_same() -> None:
         programs += same_programs(spec, again)
         assert {n: plain_map(m) for n, m in again.maps.items()} == {n: plain_map(m) for n, m in spec.maps.items()}, name
         assert places(spec) == places(again), name
-        alone = {
-            n for n, v in spec.variables.items() if n == v.name
-        }  # not those that share a name
+        alone = {n for n, v in spec.variables.items() if n == v.name}  # not those that share a name
         assert alone <= set(again.variables), name
         maps += len(spec.maps)
         types = [sum(1 for each in s.variables.values() if each.type) for s in (spec, again)]
