@@ -14,7 +14,8 @@ from purebpf.packaging.sources import DROPPED, Held, Source
 from purebpf.spec import MapSpec
 from purebpf.tables.enums import MapType
 
-HEAD = '"""{about} Written by `purebpf gen`: changes here will be lost."""\n'
+MADE_BY = "Written by `purebpf gen`"
+HEAD = f'"""{{about}} {MADE_BY}: changes here will be lost."""\n'
 STUB_HEAD = "import builtins as _b\nfrom enum import IntEnum\n\nimport purebpf.skeleton as _s\n"
 WIDEST = 120
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from purebpf.errors import Error
-from purebpf.packaging.module import module
+from purebpf.packaging.module import MADE_BY, module
 from purebpf.packaging.naming import identifier
 from purebpf.packaging.sources import Source
 from purebpf.packed import digest, dumps
@@ -59,8 +59,18 @@ def _part(kernel: Btf, sources: list[Source]) -> bytes:
 
 
 def write(files: Files, folder: Path) -> None:
-    """Write the package, each file aside and renamed; what an earlier one had and this one has not is removed."""
+    """Write the package, each file aside and renamed; what an earlier one had and this one has not is removed. Raises Error,
+    before anything is written, where a module stands that somebody wrote."""
     try:
+        for name in files:
+            if (
+                name.endswith((".py", ".pyi"))
+                and (folder / name).exists()
+                and MADE_BY.encode() not in (folder / name).read_bytes()
+            ):
+                raise Error(
+                    f"{folder / name} was not written by `purebpf gen` and is left alone: name another folder, or remove it"
+                )
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             aside = folder / f".{name}.{os.getpid()}"

@@ -50,6 +50,8 @@ class Skeleton:
         self.links: Named[EngineLink] = Named("link", {}, self._programs_ | self._operations_)
         self._sections = {row[0]: Section(self.spec.maps[row[0]], row) for row in self._variables_}
         self.variables = Variables(list(self._sections.values()))
+        for map in maps.values():
+            map.settle()
         self._sizes = {name: declaration.max_entries for name, declaration in maps.items()}
         self._live: Live | None = None
         self._closed = False

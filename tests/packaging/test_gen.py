@@ -54,6 +54,18 @@ def test_equal_sources_make_equal_packages(tmp_path: Path) -> None:
     assert str(tmp_path).encode() not in b"".join(files(tmp_path / "first").values())
 
 
+def test_a_module_that_somebody_wrote_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("x = 1\n")
+    with pytest.raises(Error, match=r"__init__\.py was not written by `purebpf gen` and is left alone"):
+        run(COUNTER, "-o", folder)
+    assert [(each.name, each.read_text()) for each in folder.iterdir()] == [("__init__.py", "x = 1\n")]
+    (folder / "__init__.py").unlink()
+    run(COUNTER, "-o", folder)
+    run(COUNTER, "-o", folder)  # its own it writes again
+
+
 def test_check_tells_what_would_change(tmp_path: Path) -> None:
     counter = source(tmp_path, COUNTER.read_text(), "packet_count.py")
     made = tmp_path / "made"

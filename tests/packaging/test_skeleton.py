@@ -95,6 +95,23 @@ def test_maps_variables_and_programs_are_at_hand_by_name(package: Any, engine: s
         assert (traffic.variables.state.signed, traffic.variables.state.marks[2]) == (-7, 9)
 
 
+def test_settings_of_maps_are_checked(package: Any, engine: str) -> None:
+    with package.Traffic() as traffic:
+        with pytest.raises(AttributeError, match="map `seen` has no `max_entry`; did you mean max_entries"):
+            traffic.maps.seen.max_entry = 7
+        with pytest.raises(AttributeError, match="did you mean pin_path"):
+            traffic.maps.seen.pinpath = "/sys/fs/bpf/seen"
+        for wrong in (-4, 0, "x", 1 << 40, True):
+            with pytest.raises(Error, match="map `seen`: max_entries is a positive 32-bit integer"):
+                traffic.maps.seen.max_entries = wrong
+        traffic.maps.seen.max_entries = 5
+        traffic.variables.settings.limit = 100
+        traffic.load(engine)
+        with pytest.raises(Error, match="map `seen` is loaded; its max_entries is told before"):
+            traffic.maps.seen.max_entries = 7
+        assert traffic.maps.seen.max_entries == 5
+
+
 def test_constants_are_told_before_loading_only(package: Any, engine: str) -> None:
     with package.Traffic() as traffic:
         with pytest.raises(Error, match=r"`variables\.settings\.limit` has no value"):

@@ -17,6 +17,9 @@ def check_declarations(symbols: Symbols) -> None:
             _check(symbols, shared, place)
 
 
+KERNEL = (".ksyms", ".kconfig")  # what an object wants of the kernel it is loaded into
+
+
 def home(symbols: Symbols, place: Place, name: str) -> str:
     """The section that a part defines a name in, or that it declares it to be in; "" where it does not say."""
     part, symbol = symbols.parts[place[0]], symbols.at(place)
@@ -62,5 +65,6 @@ def undefined(symbols: Symbols) -> list[str]:
     return [
         shared.name
         for shared in symbols.shared.values()
-        if not shared.defined and not any(home(symbols, place, shared.name) for place in (shared.chosen, *shared.others))
+        if not shared.defined
+        and not any(home(symbols, place, shared.name) in KERNEL for place in (shared.chosen, *shared.others))
     ]

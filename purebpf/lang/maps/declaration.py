@@ -99,6 +99,30 @@ class MapDeclaration:
         self._live: EngineMap | None = None
         self._engine: Engine | None = None
 
+    def settle(self) -> None:
+        """From now on only what a map has can be set, and its size and pin only until it is loaded."""
+        self._settled = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self.__dict__.get("_settled") and not name.startswith("_"):
+            self._check_setting(name, value)
+        super().__setattr__(name, value)
+
+    def _check_setting(self, name: str, value: Any) -> None:
+        """Refuse what would be ignored, or fail later."""
+        if not hasattr(self, name):
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, ("max_entries", "pin_path"), 1)
+            raise AttributeError(f"the map `{self.called}` has no `{name}`{f'; did you mean {near[0]}?' if near else ''}")
+        if name not in ("max_entries", "pin_path"):
+            return
+        if self._live is not None:
+            raise Error(f"the map `{self.called}` is loaded; its {name} is told before")
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if name == "max_entries" and not (whole and 0 < value < 1 << 32):
+            raise Error(f"the map `{self.called}`: max_entries is a positive 32-bit integer, not {value!r}")
+
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = self.name or name
 

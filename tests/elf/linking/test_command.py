@@ -14,6 +14,23 @@ from tests.elf.linking.kit import LICENSE, needs_clang, objects
 pytestmark = needs_clang
 FIRST = 'extern int limit;\nSEC("tc") int prog(struct __sk_buff *ctx) { return limit; }\n' + LICENSE
 SECOND = "int limit = 3;\n"
+EXTERN_MAP = (
+    """
+extern struct {
+    __uint(type, 2);
+    __uint(max_entries, 4);
+    __type(key, __u32);
+    __type(value, __u64);
+} ports SEC(".maps");
+
+SEC("tc") int prog(struct __sk_buff *ctx)
+{
+    __u32 key = 1;
+    return ((void *(*)(void *, void *))1)(&ports, &key) != 0;
+}
+"""
+    + LICENSE
+)
 
 
 def test_files_are_linked(tmp_path: Path) -> None:
@@ -31,6 +48,13 @@ def test_what_nobody_defines_is_told(tmp_path: Path) -> None:
     done = purebpf("link", str(path), "-o", str(tmp_path / "all.o"))
     assert done.returncode == 0 and (tmp_path / "all.o").exists()
     assert done.stderr == f"Nobody defines limit; link {tmp_path}/all.o with the object that does.\n"
+
+
+def test_a_map_that_nobody_defines_is_told(tmp_path: Path) -> None:
+    (path,) = objects(tmp_path, EXTERN_MAP)
+    done = purebpf("link", str(path), "-o", str(tmp_path / "all.o"))
+    assert done.returncode == 0
+    assert done.stderr == f"Nobody defines ports; link {tmp_path}/all.o with the object that does.\n"
 
 
 def test_what_cannot_be_linked_is_told_and_nothing_is_written(tmp_path: Path) -> None:
