@@ -455,7 +455,7 @@ else:
             from difflib import get_close_matches
 
             near = "".join(f"; did you mean '{other}'?" for other in get_close_matches(name, __all__, 1))
-        raise AttributeError(f"module 'purebpf' has no attribute '{name}'{near}")
+        raise AttributeError(f"module 'purebpf' has no attribute '{name}'{near}", name="", obj=None)  # else Python guesses, too
 
 
 def __dir__() -> list[str]:

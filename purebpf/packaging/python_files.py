@@ -34,9 +34,23 @@ def module_of(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except SyntaxError as error:
         raise Error(f"{path}:{error.lineno}: {error.msg}") from None
+    except Error:
+        raise
+    except Exception as error:
+        raise Error(f"{path} cannot be imported:\n{_of_the_file(error)}") from error
     finally:
         sys.path.pop(0)
     return module
+
+
+def _of_the_file(error: Exception) -> str:
+    """The traceback of an error without the frames that led to the file."""
+    from traceback import TracebackException
+
+    told = TracebackException.from_exception(error)
+    ours, machinery = str(Path(__file__).parents[1]), "<frozen importlib"
+    told.stack[:] = [frame for frame in told.stack if not frame.filename.startswith((ours, machinery))]
+    return "".join(told.format(chain=False)).rstrip()
 
 
 def programs_of(path: Path) -> dict[str, Program]:

@@ -38,6 +38,17 @@ def test_build_emits(emit: str, shows: str) -> None:
     assert shows in purebpf("build", str(EXAMPLES / "packet_count.py"), "--emit", emit).stdout
 
 
+def test_a_file_that_fails_shows_its_own_lines_only(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.py"
+    path.write_text("import purebpf as bpf\n\n\ndef table():\n    return bpf.Hsh[1]\n\n\nm = table()\n")
+    for command in (["build", str(path)], ["gen", str(path), "-o", str(tmp_path / "package")]):
+        done = purebpf(*command)
+        assert done.returncode == 1 and not done.stdout
+        assert done.stderr.startswith(f"{path} cannot be imported:\nTraceback") and "line 5, in table" in done.stderr
+        assert done.stderr.count("File ") == 2 and done.stderr.count("did you mean 'Hash'") == 1
+        assert "Did you mean" not in done.stderr
+
+
 def test_disasm_reads_what_build_emits() -> None:
     made = purebpf("build", str(EXAMPLES / "xconnect.py"), "--emit", "hex").stdout
     assert "call bpf_redirect_map#51" in purebpf("disasm", stdin=made).stdout
