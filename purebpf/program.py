@@ -15,6 +15,7 @@ from purebpf.kept import find, forget, keep
 from purebpf.lang import declaring
 from purebpf.lang.program_types import KINDS, ProgramKind
 from purebpf.spec import CollectionSpec
+from purebpf.targets import with_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -239,14 +240,7 @@ class Program:
         """Load it if it is not loaded, and attach it. What to attach to depends on the type: `attach("eth0", mode="generic")`
         for XDP, `attach("eth0", direction="egress")` for TC, a cgroup's folder, a socket or a socket map, nothing for
         tracepoints. The result detaches when closed."""
-        cgroup = self.kind.decorator.startswith("cgroup_")
-        names = ("cgroup",) if cgroup else _TARGETS.get(self.kind.decorator, ())
-        if len(target) > len(names):
-            raise Error(
-                f"a program of type `{self.kind.decorator}` attaches to {' and '.join(names) or 'its hook alone'}, not to "
-                f"{len(target)} things"
-            )
-        options = dict(zip(names, target, strict=False)) | options
+        options = with_names(self.name, self.kind.type, self.kind.attach, target, options)
         own = self.collection is None
         collection = self._load_for(engine, options) if self.collection is None else self.collection
         try:
@@ -291,20 +285,6 @@ def _check_given(packet: object, ctx: object) -> None:
             continue
         fields = ', or its fields: ctx={"name": value}' if name == "ctx" else ""
         raise Error(f"`{name}` is bytes, not {given!r}: {name}=bytes(64), or a record's `to_bytes()`{fields}")
-
-
-_TARGETS: dict[str, tuple[str, ...]] = {
-    "xdp": ("interface",),
-    "tc": ("interface",),
-    "socket_filter": ("socket",),
-    "sk_reuseport": ("socket",),
-    "lirc_mode2": ("device",),
-    "sk_lookup": ("netns",),
-    "flow_dissector": ("netns",),
-    **dict.fromkeys(("sockops", "lsm_cgroup"), ("cgroup",)),
-    **dict.fromkeys(("sk_msg", "sk_skb"), ("map",)),
-    **dict.fromkeys(("lwt_in", "lwt_out", "lwt_xmit", "lwt_seg6local"), ("destination", "interface")),
-}
 
 
 class Attachment:

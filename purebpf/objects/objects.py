@@ -15,6 +15,7 @@ from purebpf.objects.named import Named, unknown
 from purebpf.objects.variables import Variables
 from purebpf.spec import CollectionSpec, MapSpec, ProgramSpec
 from purebpf.tables.enums import ProgramType
+from purebpf.targets import with_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,11 +69,12 @@ class LoadedProgram:
         """Run it once (or `repeat` times) on a packet and/or a context, both as bytes."""
         return self.raw.run(data=packet, context=context, repeat=repeat)
 
-    def attach(self, **options: object) -> EngineLink:
-        """Attach it; what its section does not say, options do (docs/kernel.md). It is detached when the result or the object
-        is closed."""
+    def attach(self, *target: object, **options: object) -> EngineLink:
+        """Attach it; what its section does not say, options do (docs/kernel.md), or for most types what is given without a
+        name: `attach("eth0")`. It is detached when the result or the object is closed."""
         from purebpf.objects import usdt
 
+        options = with_names(self.name, self.spec.type, self.spec.attach_type, target, options)
         attached = usdt.attach(self._objects, self, options) if usdt.is_for(self.spec) else None
         link = attached or self._objects.engine.attach(self.raw, options)
         self._objects.links.append(link)
@@ -139,9 +141,10 @@ class Objects:
     def links(self) -> list[EngineLink]:
         return self.live.links
 
-    def attach(self, **options: Mapping[str, object]) -> dict[str, EngineLink | KernelLink]:
+    def attach(self, **options: object) -> dict[str, EngineLink | KernelLink]:
         """Attach each program whose section says where, register operations, and attach what `options` are given for, by name:
-        `attach(count={"interface": "eth0"})`. The links by name; programs that would need options have none."""
+        `attach(count="eth0")`, `attach(count={"interface": "eth0", "mode": "generic"})`. The links by name; programs that would
+        need options have none."""
         for name in options:
             if name not in self.programs:
                 raise unknown("program", name, self.programs)
@@ -149,7 +152,9 @@ class Objects:
         try:
             for name, program in self.programs.items():
                 if name in options or hooked(program.spec):
-                    made[name] = program.attach(**options.get(name, {}))
+                    given = options.get(name, {})
+                    targets = given if isinstance(given, tuple) else () if isinstance(given, Mapping) else (given,)
+                    made[name] = program.attach(*targets, **given if isinstance(given, Mapping) else {})
             for name, operations in self.operations.items():
                 made[name] = operations.register()
         except BaseException:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from purebpf.errors import Error, Unsupported
 from purebpf.tables.enums import AttachType, ProgramType
+from purebpf.targets import targets_of, with_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,22 +14,6 @@ if TYPE_CHECKING:
     from purebpf.skeleton.base import Skeleton
     from purebpf.spec import ProgramSpec
 
-CGROUP = tuple(type for type in ProgramType if type.name.startswith("CGROUP_"))
-TARGETS: dict[ProgramType, tuple[str, ...]] = {  # what `attach` takes without a name
-    ProgramType.XDP: ("interface",),
-    ProgramType.SCHED_CLS: ("interface",),
-    ProgramType.SOCKET_FILTER: ("socket",),
-    ProgramType.SK_REUSEPORT: ("socket",),
-    ProgramType.SK_LOOKUP: ("netns",),
-    ProgramType.FLOW_DISSECTOR: ("netns",),
-    ProgramType.SOCK_OPS: ("cgroup",),
-    **dict.fromkeys(CGROUP, ("cgroup",)),
-    **dict.fromkeys((ProgramType.SK_MSG, ProgramType.SK_SKB), ("map",)),
-    **dict.fromkeys(
-        (ProgramType.LWT_IN, ProgramType.LWT_OUT, ProgramType.LWT_XMIT, ProgramType.LWT_SEG6LOCAL),
-        ("destination", "interface"),
-    ),
-}
 BY_THEMSELVES = (  # those whose section may name what they attach to
     ProgramType.KPROBE,
     ProgramType.TRACEPOINT,
@@ -86,11 +71,8 @@ class Program:
         """Attach it, and load the package's programs where they are not loaded yet. What to attach to depends on the type: an
         interface for XDP and TC, a cgroup's folder, a socket ...; nothing for those that name it themselves. It is detached
         when the link is closed, or the package's programs are."""
-        names = TARGETS.get(self.spec.type, ())
-        if len(target) > len(names):
-            takes = " and ".join(names) or "its hook alone"
-            raise Error(f"`{self.name}`, a program of type {self.type_name}, attaches to {takes}, not to {len(target)} things")
-        return self._skeleton.attach_program(self.name, dict(zip(names, target, strict=False)) | options)
+        named = with_names(self.name, self.spec.type, self.spec.attach_type, target, options)
+        return self._skeleton.attach_program(self.name, named)
 
     @property
     def type_name(self) -> str:
@@ -110,7 +92,7 @@ class Program:
 
     def usage(self) -> str:
         """How it is told what to attach to."""
-        name, targets = self.name, TARGETS.get(self.spec.type, ())
+        name, targets = self.name, targets_of(self.spec.type, self.spec.attach_type)
         if len(targets) > 1:
             return f"attach({name}=({', '.join(targets)}))"
         return f"attach({name}={targets[0].upper() if targets else '{option: value}'})"
@@ -121,7 +103,7 @@ class Program:
 
 def options_of(program: Program, given: Any) -> dict[str, object]:
     """What `attach(name=...)` was given, as options."""
-    names = TARGETS.get(program.spec.type, ())
+    names = targets_of(program.spec.type, program.spec.attach_type)
     if hasattr(given, "items"):
         return dict(given)
     values = given if isinstance(given, tuple) else (given,)

@@ -18,6 +18,7 @@ from purebpf.objects import Objects, load, with_variables
 from purebpf.tables.enums import AttachType, ProgramType
 from tests.elf import corpus
 from tests.kernel.bpffs import bpf_file_system
+from tests.kernel.netns import eventually, frame, send, veth_pair
 from tests.objects.kit import path, spec
 
 PACKET = bytes.fromhex("ffffffffffff 000000000000 0800 4500002a000000004006") + bytes(40)
@@ -243,6 +244,24 @@ def test_programs_are_attached_where_their_sections_say(kernel: KernelEngine) ->
         assert objects.attach() == {}  # where to is not said
         with pytest.raises(Error, match="no program 'z'"):
             objects.attach(z={"interface": "lo"})
+
+
+def test_what_a_program_attaches_to_needs_no_name(kernel: KernelEngine) -> None:
+    from tests.objects.programs import measure
+
+    with veth_pair() as (first, second), load(measure.spec(), engine=kernel) as objects:
+        link = objects.programs.measure.attach(first)
+        assert link.mechanism
+        link.close()
+        for given in (first, (first,), {"interface": first, "mode": "generic"}):
+            assert list(objects.attach(measure=given)) == ["measure"]
+            before = sum(objects.maps.sizes.values())
+            send(second, frame())
+            assert eventually(lambda before=before: sum(objects.maps.sizes.values()) > before)  # type: ignore[misc]
+            for one in objects.links:
+                one.close()
+        with pytest.raises(Error, match="`measure`, a program of type xdp, attaches to interface, not to 2 things"):
+            objects.programs.measure.attach(first, second)
 
 
 def test_events_of_a_ring(kernel: KernelEngine) -> None:
