@@ -87,7 +87,7 @@ def test_a_child_that_closes_does_not_disturb_its_parent() -> None:
         assert select.select([ring], [], [], 0)[0] == []  # what woke the child's readers does not wake the parent's
         send.run(packet=bytes(61))
         assert ring.read(5) == [61]
-        assert old.read(5) == [60, 61]
+        assert sorted(old.read(5)) == [60, 61]  # each CPU has its own order
 
 
 def test_a_child_may_load_and_read_for_itself() -> None:
