@@ -24,6 +24,18 @@ TARGETS: dict[ProgramType, tuple[str, ...]] = {
     ),
 }
 
+HOOKED = frozenset(  # those whose section may say what they attach to
+    {
+        ProgramType.KPROBE,
+        ProgramType.TRACEPOINT,
+        ProgramType.RAW_TRACEPOINT,
+        ProgramType.RAW_TRACEPOINT_WRITABLE,
+        ProgramType.TRACING,
+        ProgramType.LSM,
+        ProgramType.EXT,
+    }
+)
+
 
 def targets_of(type: ProgramType, attach: AttachType | None = None) -> tuple[str, ...]:
     """The names of what such a program attaches to; none for those whose hook says it."""
@@ -39,3 +51,10 @@ def with_names(
         takes = " and ".join(names) or "its hook alone"
         raise Error(f"`{name}`, a program of type {type.name.lower()}, attaches to {takes}, not to {len(given)} things")
     return dict(zip(names, given, strict=False)) | dict(options)
+
+
+def options_of(name: str, type: ProgramType, attach: AttachType | None, given: object) -> dict[str, object]:
+    """What `attach(name=given)` means: options by name, one thing to attach to, or a tuple of several."""
+    if isinstance(given, Mapping):
+        return dict(given)
+    return with_names(name, type, attach, given if isinstance(given, tuple) else (given,), {})

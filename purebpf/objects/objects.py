@@ -14,8 +14,7 @@ from purebpf.objects.maps import LoadedMap
 from purebpf.objects.named import Named, unknown
 from purebpf.objects.variables import Variables
 from purebpf.spec import CollectionSpec, MapSpec, ProgramSpec
-from purebpf.tables.enums import ProgramType
-from purebpf.targets import with_names
+from purebpf.targets import HOOKED, options_of, with_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,17 +24,6 @@ if TYPE_CHECKING:
     from purebpf.kernel.struct_ops import StructOpsLink
 
 T = TypeVar("T")
-HOOKED = frozenset(  # program types whose section may say where they are attached
-    {
-        ProgramType.KPROBE,
-        ProgramType.TRACEPOINT,
-        ProgramType.RAW_TRACEPOINT,
-        ProgramType.RAW_TRACEPOINT_WRITABLE,
-        ProgramType.TRACING,
-        ProgramType.LSM,
-        ProgramType.EXT,
-    }
-)
 
 
 class LoadedProgram:
@@ -152,9 +140,8 @@ class Objects:
         try:
             for name, program in self.programs.items():
                 if name in options or hooked(program.spec):
-                    given = options.get(name, {})
-                    targets = given if isinstance(given, tuple) else () if isinstance(given, Mapping) else (given,)
-                    made[name] = program.attach(*targets, **given if isinstance(given, Mapping) else {})
+                    given = options_of(name, program.spec.type, program.spec.attach_type, options.get(name, {}))
+                    made[name] = program.attach(**given)
             for name, operations in self.operations.items():
                 made[name] = operations.register()
         except BaseException:

@@ -9,9 +9,10 @@ from purebpf.errors import Error, NotLoaded, Unsupported
 from purebpf.lang.maps.by_spec import OF_RECORDS, class_of, declared
 from purebpf.objects.loading import loaded
 from purebpf.skeleton.named import Named
-from purebpf.skeleton.programs import Program, options_of
+from purebpf.skeleton.programs import Program
 from purebpf.skeleton.variables import Section, Variables
 from purebpf.spec import MapSpec
+from purebpf.targets import options_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -176,7 +177,8 @@ class Skeleton:
                 if not told and program.needs_target:
                     what = f"`{name}`, a program of type {program.type_name}, does not say what it attaches to"
                     raise Error(f"{what}: {program.usage()}, or attach({attribute}=None) to leave it out")
-                self.attach_program(name, options_of(program, targets[attribute]) if told else {})
+                given = targets[attribute] if told else {}
+                self.attach_program(name, options_of(name, program.spec.type, program.spec.attach_type, given))
                 made.append(name)
             for name, operations in live.operations.items():
                 if name not in self.links:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
+from purebpf.objects.named import unknown
+
 T = TypeVar("T")
 TYPE_CHECKING = False
 
@@ -25,7 +27,10 @@ class Named(Generic[T]):
             raise AttributeError(f"there is no {vars(self).get('_what')} `{name}`; there are: {known}")
 
     def __getitem__(self, name: str) -> T:
-        return self._things[name]
+        try:
+            return self._things[name]
+        except KeyError:
+            raise unknown(self._what, name, self._things) from None
 
     def put(self, name: str, thing: T) -> None:
         """Have one more."""

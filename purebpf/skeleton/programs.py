@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from purebpf.errors import Error, Unsupported
 from purebpf.tables.enums import AttachType, ProgramType
-from purebpf.targets import targets_of, with_names
+from purebpf.targets import HOOKED, targets_of, with_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,16 +14,7 @@ if TYPE_CHECKING:
     from purebpf.skeleton.base import Skeleton
     from purebpf.spec import ProgramSpec
 
-BY_THEMSELVES = (  # those whose section may name what they attach to
-    ProgramType.KPROBE,
-    ProgramType.TRACEPOINT,
-    ProgramType.RAW_TRACEPOINT,
-    ProgramType.RAW_TRACEPOINT_WRITABLE,
-    ProgramType.TRACING,
-    ProgramType.LSM,
-    ProgramType.EXT,
-)
-NEVER = (ProgramType.SYSCALL, ProgramType.STRUCT_OPS, ProgramType.SCHED_ACT, ProgramType.LIRC_MODE2)
+NEVER = (ProgramType.SYSCALL, ProgramType.STRUCT_OPS, ProgramType.SCHED_ACT)
 IN_MAPS = (AttachType.XDP_DEVMAP, AttachType.XDP_CPUMAP)
 
 
@@ -81,9 +72,7 @@ class Program:
     @property
     def needs_target(self) -> bool:
         """Whether it cannot be attached without being told to what."""
-        return self.spec.type not in BY_THEMSELVES or not (
-            self.spec.attach_to or self.spec.attach_type in (AttachType.TRACE_ITER,)
-        )
+        return self.spec.type not in HOOKED or not (self.spec.attach_to or self.spec.attach_type in (AttachType.TRACE_ITER,))
 
     @property
     def attachable(self) -> bool:
@@ -99,14 +88,3 @@ class Program:
 
     def __repr__(self) -> str:
         return f"<{self.type_name} program {self.name}{', loaded' if self._skeleton.is_loaded else ''}>"
-
-
-def options_of(program: Program, given: Any) -> dict[str, object]:
-    """What `attach(name=...)` was given, as options."""
-    names = targets_of(program.spec.type, program.spec.attach_type)
-    if hasattr(given, "items"):
-        return dict(given)
-    values = given if isinstance(given, tuple) else (given,)
-    if len(values) > len(names):
-        raise Error(f"`{program.name}`, a program of type {program.type_name}, takes its options by name: {{'option': value}}")
-    return dict(zip(names, values, strict=False))

@@ -18,8 +18,9 @@ WHOLE = (0x7A, 0x7B)  # stores of eight bytes
 def clear_left_slots(fn: MFunction) -> None:
     """After registers are allocated. Slots are those of eight bytes whose address goes nowhere but to a call in its block; they
     no longer share their place with others, if there is room."""
-    escaping, roomy = _escaping(fn), sum(slot.size for slot in fn.slots) <= STACK_LIMIT
-    slots = [slot for slot in fn.slots if slot.size == 8 and slot not in escaping and (roomy or slot not in fn.apart)]
+    kept, roomy = _escaping(fn), sum(slot.size for slot in fn.slots) <= STACK_LIMIT
+    kept.update(slot for slot in fn.slots if slot.size != 8 or slot.lasting or (slot in fn.apart and not roomy))
+    slots = [slot for slot in fn.slots if slot not in kept]
     for slot in slots:
         fn.apart.pop(slot, None)
     number: dict[Slot | None, int] = {slot: i for i, slot in enumerate(slots)}

@@ -21,12 +21,14 @@ Reg = int
 
 @data(frozen=False, eq=False)
 class Slot:
-    """Memory in the stack frame. `offset` (from r10, negative) is set when the frame is laid out."""
+    """Memory in the stack frame. `offset` (from r10, negative) is set when the frame is laid out. One that is `lasting` is
+    reached by other ways than the instructions that name it."""
 
     size: int
     align: int
     name: str = ""
     offset: int | None = None
+    lasting: bool = False
 
 
 @data

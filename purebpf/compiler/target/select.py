@@ -26,7 +26,7 @@ from purebpf.compiler.target.machine import (
     Reg,
     Slot,
 )
-from purebpf.compiler.target.stack import conflicts
+from purebpf.compiler.target.stack import conflicts, lasting
 from purebpf.isa.instruction import WIDE_LOAD, SourceLine
 from purebpf.isa.opcodes import (
     ADD,
@@ -106,9 +106,10 @@ class _Selector:
         for block in order:
             self.blocks[block] = MBlock(block.name)
             self.out.blocks.append(self.blocks[block])
+        reached = lasting(self.fn)
         for op in self.fn.entry.ops:
             if op.kind == "alloca":
-                slot = Slot(op.imm[0], op.imm[1], op.imm[2])
+                slot = Slot(op.imm[0], op.imm[1], op.imm[2], lasting=op in reached)
                 self.slots[op] = slot
                 self.out.slots.append(slot)
         for op, others in conflicts(self.fn).items():

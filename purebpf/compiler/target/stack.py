@@ -10,11 +10,25 @@ from __future__ import annotations
 from purebpf.compiler.ir.ops import Block, Function, Op
 
 
+def lasting(fn: Function) -> set[Op]:
+    """The pieces that are reached by other ways than the ops that name them: their address is in memory, where a callback finds
+    it, in a block's parameter, or behind a pointer that a call gave."""
+    found: set[Op] = set()
+    for op in fn.ops():
+        if op.kind == "store":
+            found.add(_piece(op.args[1]))
+        if _gives_slices(op):
+            found.update(map(_piece, op.args))
+        for target in op.targets:
+            found.update(map(_piece, target.args))
+    return {op for op in found if op.kind == "alloca"}
+
+
 def conflicts(fn: Function) -> dict[Op, set[Op]]:
     """For each `alloca`, the others that are in use at the same time as it."""
     pieces = [op for op in fn.entry.ops if op.kind == "alloca"]
     number = {op: 1 << i for i, op in enumerate(pieces)}
-    everywhere = 0
+    everywhere = sum(number[op] for op in lasting(fn))
     touched: dict[Block, list[int]] = {}
     for block in fn.blocks:
         row: list[int] = []
@@ -23,14 +37,6 @@ def conflicts(fn: Function) -> dict[Op, set[Op]]:
             if op.kind not in ("add", "guard"):
                 for arg in op.args:
                     bits |= number.get(_piece(arg), 0)
-            if op.kind == "store":  # through an address in memory a callback reaches it at any time
-                everywhere |= number.get(_piece(op.args[1]), 0)
-            if _gives_slices(op):
-                for arg in op.args:
-                    everywhere |= number.get(_piece(arg), 0)
-            for target in op.targets:
-                for arg in target.args:
-                    everywhere |= number.get(_piece(arg), 0)
             row.append(bits)
         touched[block] = row
     before = _spread(fn, touched, forward=True)

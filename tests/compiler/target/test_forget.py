@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import purebpf as bpf
+from purebpf import u32
+from purebpf.compiler.options import Options
+from purebpf.compiler.pipeline import compile_program
 from purebpf.compiler.target.forget import CLEAR, clear_left_slots
 from purebpf.compiler.target.machine import FRAME_POINTER, Inst, MBlock, MFunction, Slot
 from purebpf.compiler.target.regalloc import allocate
+from purebpf.compiler.target.stack import lasting
 from tests.compiler.target.machines import address, branch, call, constant, leave, random_function, simulate
 
 STORE, LOAD = 0x7B, 0x79
@@ -70,3 +75,38 @@ def test_clearing_changes_no_result() -> None:
         clears += sum(map(len, cleared(fn).values()))
         assert simulate(fn) == wanted, seed
     assert clears > 100
+
+
+def test_a_slot_that_is_reached_by_other_ways_stays() -> None:
+    """As a packet's bytes that were copied there: what is read later is the pointer that the call gave."""
+    buffer = Slot(8, 8, lasting=True)
+    fn = loop([], [put(buffer, 6), address(1, buffer), call(1)], [constant(0, 0)], buffer)
+    clear_left_slots(fn)
+    assert not any(cleared(fn).values())
+
+
+@bpf.struct
+class Pair:
+    a: u32
+    b: u32
+
+
+@bpf.tc
+def slices(ctx):
+    data = bpf.dynptr(ctx.packet)
+    numbers = bpf.array(u32, 2)
+    pair = data.at(4, Pair)
+
+    def add(i):
+        numbers[i & 1] += i
+
+    bpf.loop(2, add)
+    key: u32 = 1
+    return numbers[0] if pair is None else pair.b + key
+
+
+def test_what_is_reached_by_other_ways_is_known() -> None:
+    """What a packet's bytes may be copied to, and what a callback finds by an address in memory."""
+    functions = compile_program(slices.function, slices.kind, options=Options(cpu=3)).functions
+    kept = lasting(next(fn for fn in functions if fn.name == "slices"))
+    assert {op.imm[2] for op in kept} >= {"slice", "bpf.array"}
