@@ -29,7 +29,7 @@ def build(file: Path, emit: str, cpu: int | None, kernel: str | None, btf: str, 
     """Compile the programs in FILE.
 
     `spec` is the programs and their maps as text, to be loaded elsewhere. An object file (`-o`) is loaded by libbpf, bpftool,
-    cilium/ebpf, Aya and `purebpf object`.
+    cilium/ebpf and `purebpf object`.
     """
     if output is not None and output.suffix != ".o":
         raise click.BadParameter(f"an object file is written, so its name ends in .o: {output}.o", param_hint="-o")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def write_object(spec: CollectionSpec, path: str | os.PathLike[str]) -> None:
-    """Write programs, maps and variables into an object file that libbpf, bpftool, cilium/ebpf and Aya load.
+    """Write programs, maps and variables into an object file that libbpf, bpftool and cilium/ebpf load.
 
     Equal specs give equal files. Raises Error for what an object file has no place for, Unsupported where a kernel function is
     called whose signature nobody here knows.
