@@ -96,18 +96,22 @@ class FunctionSpec:
 
 
 class ExternKind(IntEnum):
-    """What a program may want of the kernel by name: a function to call (kfunc), a variable with its type, a mere address."""
+    """What a program may want by name: of the kernel a function to call (kfunc), a variable with its type, a mere address; of
+    another object file, to be linked with this one, a function, a variable, a map."""
 
     FUNCTION = 0
     VARIABLE = 1
     ADDRESS = 2
+    OTHER_FUNCTION = 3
+    OTHER_VARIABLE = 4
+    OTHER_MAP = 5
 
 
 @data
 class ExternSpec:
-    """Something of the kernel's that instructions name in `symbol`. One that is `weak` may be missing: its address is 0 then,
-    and its calls are poisoned. `type` is the number of its BTF among the program's types, 0 where nothing is known. `index` is
-    its place among all that the object wants."""
+    """Something of the kernel's, or of another object file, that instructions name in `symbol`. One that is `weak` may be
+    missing: its address is 0 then, and its calls are poisoned. `type` is the number of its BTF among the program's types, 0
+    where nothing is known. `index` is its place among all that the object wants."""
 
     name: str
     kind: ExternKind

@@ -1,15 +1,18 @@
 """What a file wants of the kernel: symbols that it does not define itself.
 
 `.kconfig`: values of the kernel's configuration, which the loader puts into a map; the order there is libbpf's. `.ksyms`:
-functions and variables of the kernel. The types tell which of them one is; a symbol without types can only be an address.
+functions and variables of the kernel. Elsewhere: what another object file has, which is to be linked with this one. The types
+tell which of them one is; a symbol without types can only be an address of the kernel's.
 """
 
 from __future__ import annotations
 
 from purebpf.btf.types import DataSec, Func, Kind, Linkage, Type, Var
 from purebpf.data import data, replace
+from purebpf.elf import maps_legacy
 from purebpf.elf.container import GLOBAL, NOTYPE, UNDEFINED, WEAK
 from purebpf.elf.data_sections import MMAPABLE, RDONLY_PROG
+from purebpf.elf.maps_btf import SECTION as MAPS
 from purebpf.elf.opened import Opened
 from purebpf.spec import ExternKind, ExternSpec, MapSpec, MapTypes, VariableSpec
 from purebpf.tables.enums import MapType
@@ -32,23 +35,41 @@ def externs(file: Opened) -> Externs:
         for symbol in file.elf.symbols
         if symbol.name and symbol.section == UNDEFINED and symbol.binding in (GLOBAL, WEAK) and symbol.kind == NOTYPE
     }
-    known = {variable.name: (variable, number) for variable, number, _ in file.variables(KSYMS)}
+    known = {variable.name: (_kind(file, variable, number), number) for variable, number, _ in file.variables(KSYMS)}
+    settings = _settings(file, weak)
+    if any(name not in known and name not in settings for name in weak):
+        known = _of_others(file) | known
     symbols = {}
     for name in weak:
-        variable, number = known.get(name, (None, 0))
-        symbols[name] = ExternSpec(name, _kind(file, variable, number), weak[name], number)
-    settings = _settings(file, weak)
+        kind, number = known.get(name, (ExternKind.ADDRESS, 0))
+        symbols[name] = ExternSpec(name, kind, weak[name], number)
     rest = sorted(name for name in symbols if name not in settings)
     return Externs(settings, {name: replace(symbols[name], index=len(settings) + i) for i, name in enumerate(rest)})
 
 
-def _kind(file: Opened, variable: object, number: int) -> ExternKind:
+def _kind(file: Opened, variable: Var | Func, number: int) -> ExternKind:
+    """What one of the kernel's is."""
     if isinstance(variable, Func):
         return ExternKind.FUNCTION
-    if not number or file.btf is None:
-        return ExternKind.ADDRESS
+    assert file.btf is not None
     inner = file.btf.third_word(number)
     return ExternKind.ADDRESS if file.btf.kind(file.btf.resolve(inner)) is Kind.VOID else ExternKind.VARIABLE
+
+
+def _of_others(file: Opened) -> dict[str, tuple[ExternKind, int]]:
+    """(what it is, its number) of all that is declared and not the kernel's, by name."""
+    maps = {number for section in file.datasecs if is_map_section(section) for _, number, _ in file.variables(section)}
+    found = {}
+    for number, type in enumerate(file.types, 1):
+        if isinstance(type, Func) and type.linkage is Linkage.EXTERN:
+            found[type.name] = ExternKind.OTHER_FUNCTION, number
+        elif isinstance(type, Var) and type.linkage is Linkage.EXTERN:
+            found[type.name] = ExternKind.OTHER_MAP if number in maps else ExternKind.OTHER_VARIABLE, number
+    return found
+
+
+def is_map_section(name: str) -> bool:
+    return name == MAPS or maps_legacy.is_section(name)
 
 
 def _settings(file: Opened, weak: dict[str, bool]) -> dict[str, VariableSpec]:

@@ -20,6 +20,7 @@ from purebpf.errors import Error, Unsupported
 from purebpf.isa.instruction import BTF_ID, WIDE_LOAD, Instruction
 from purebpf.kernel.descriptor import Descriptor
 from purebpf.spec import ExternKind, ExternSpec, ProgramSpec
+from purebpf.undefined import HOW, WORDS
 
 SYMBOLS = "/proc/kallsyms"
 LINE = rb"^([0-9a-f]+) \S (%s)(?:\t\[([^\]]+)\])?$"
@@ -44,6 +45,8 @@ class Ksyms:
         """The wide load with what the kernel wants. Raises Unsupported for what is not there."""
         name = str(instruction.symbol)
         extern = self.externs.get(name, ExternSpec(name, ExternKind.VARIABLE))
+        if extern.kind in WORDS:  # and it is weak
+            return replace(instruction, src=0, imm=0, symbol=None)
         if extern.kind is ExternKind.ADDRESS:
             return replace(instruction, src=0, imm=self._address(extern), symbol=None)
         found = find(extern, self.spec)
@@ -70,7 +73,7 @@ class Ksyms:
         if found is None and not extern.weak:
             raise Unsupported(
                 f"The program {self.spec.name!r} refers to {extern.name}, declared without a type: {SYMBOLS} has no such "
-                "symbol."
+                f"symbol. If it is a map or variable of another object, {HOW}."
             )
         return found or 0
 

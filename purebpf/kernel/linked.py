@@ -12,6 +12,7 @@ from purebpf.isa.instruction import WIDE_LOAD, Instruction, asks
 from purebpf.isa.opcodes import CALL_KFUNC, CALL_OPCODE, PSEUDO_BTF_ID
 from purebpf.kernel.errors import kernel_version
 from purebpf.spec import MAP_SOURCES, ProgramSpec
+from purebpf.undefined import check_defined
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,8 +58,10 @@ def linked(
     """The instructions for this kernel. `descriptor` gives a map's number by its name; `resolver` answers the questions of
     several programs with the same types.
 
-    Raises Error for a relocation that makes no sense, Unsupported for a symbol of the kernel that is not there.
+    Raises Error for a relocation that makes no sense and for what another object file has, Unsupported for a symbol of the
+    kernel that is not there.
     """
+    check_defined(spec)
     instructions = spec.instructions
     if spec.relocations:
         from purebpf.kernel.relocations import for_this_kernel

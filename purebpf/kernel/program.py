@@ -7,8 +7,7 @@ import sys
 from collections.abc import Mapping
 
 from purebpf.errors import Error, KernelError, VerifierError
-from purebpf.isa.codec import encode, is_unresolved
-from purebpf.isa.opcodes import CALL_LOCAL, CALL_OPCODE
+from purebpf.isa.codec import encode
 from purebpf.kernel import debug_info, verifier
 from purebpf.kernel.descriptor import Descriptor
 from purebpf.kernel.errors import failure, kernel_version, minimum
@@ -116,7 +115,6 @@ def _loaded(
 ) -> KernelProgram:
     """Load it; `common` has the types of a program of an object file."""
     what = f"the program {spec.name!r} ({spec.type.name.lower()})"
-    _check_complete(spec)
     with Names(spec) as named:
         resolver = common.resolver() if common is not None and spec.relocations else None
         code = linked(spec, lambda name: _descriptor(name, spec, maps), named, resolver)
@@ -199,18 +197,6 @@ def _part(spec: ProgramSpec, fields: verifier.Fields, whole: KernelProgram) -> D
         raise Error(f"The program {whole.spec.name!r} has no function {spec.attach_to!r} to replace; it has {known}.")
     fields["attach_prog_fd"], fields["attach_btf_id"] = whole.handle, able[spec.attach_to]
     return Descriptor.none()
-
-
-def _check_complete(spec: ProgramSpec) -> None:
-    """Raises Error for a function that is called by name and nowhere."""
-    lacking = next(
-        (i.symbol for i in spec.instructions if (i.opcode, i.src) == (CALL_OPCODE, CALL_LOCAL) and is_unresolved(i)), None
-    )
-    if lacking is not None:
-        raise Error(
-            f"The program {spec.name!r} calls the function {lacking!r}, which its object neither has nor declares as one of "
-            "the kernel (`__ksym`): link the object with the one that has it."
-        )
 
 
 def _told(

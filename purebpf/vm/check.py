@@ -53,7 +53,10 @@ def find_problem(code: list[Instruction | None], slot: int, instruction: Instruc
     except AssemblerError as error:
         return f"is not valid: {error}"
     if instruction.symbol is not None and ("{label}" in form.symbolic or is_unresolved(instruction)):
-        return f"refers to {instruction.symbol!r}, whose place is not known: pass the program through assemble()"
+        return (
+            f"goes to {instruction.symbol!r}, and where that is nobody has said: instructions made by hand go through "
+            "purebpf.isa.assemble() first, which finds labels"
+        )
     if writes(instruction) & FRAME_POINTER:
         return "writes r10; the frame pointer is read-only"
     destination = target(instruction, slot)
@@ -67,5 +70,8 @@ def find_problem(code: list[Instruction | None], slot: int, instruction: Instruc
     if instruction.opcode == op.GOTOX_OPCODE:
         return "jumps by an instruction array map, which the virtual machine does not have"
     if instruction.opcode == WIDE_LOAD and instruction.src == op.PSEUDO_BTF_ID and not asks(instruction):
-        return "refers to a symbol of the kernel; there are none in the virtual machine"
+        return (
+            f"refers to the kernel's {instruction.symbol or 'variables'}, which the virtual machine does not have: run it in "
+            'the kernel (engine="kernel")'
+        )
     return None

@@ -7,11 +7,14 @@ from purebpf.data import replace
 from purebpf.isa.instruction import WIDE_LOAD, Instruction
 from purebpf.isa.opcodes import PSEUDO_BTF_ID
 from purebpf.spec import ExternKind, ExternSpec, ProgramSpec
+from purebpf.undefined import check_defined
 from purebpf.vm import kfuncs
 
 
 def with_externs(spec: ProgramSpec) -> tuple[Instruction, ...]:
-    """The instructions with addresses of functions as questions whether they are there, and 0 for what is weak and is not."""
+    """The instructions with addresses of functions as questions whether they are there, and 0 for what is weak and is not.
+    Raises Error for what is another object file's."""
+    check_defined(spec)
     if not spec.externs:
         return spec.instructions
     externs = {each.name: each for each in spec.externs}

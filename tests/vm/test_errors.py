@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from purebpf.data import replace
-from purebpf.errors import Unsupported, VmError
+from purebpf.errors import Error, Unsupported, VmError
 from purebpf.isa.asm import (
     DW,
     FP,
@@ -240,17 +240,20 @@ LOAD_ERRORS: dict[str, tuple[tuple[Instruction, ...], int | None, str]] = {
     "label": (
         (Jump("nowhere"), Exit()),
         0,
-        "`goto nowhere` refers to 'nowhere', whose place is not known: pass the program through assemble()",
+        "`goto nowhere` goes to 'nowhere', and where that is nobody has said: instructions made by hand go through "
+        "purebpf.isa.assemble() first, which finds labels",
     ),
     "function": (
         (Call.local("nowhere"), Exit()),
-        0,
-        "`call subprog[nowhere]` refers to 'nowhere', whose place is not known: pass the program through assemble()",
+        None,
+        "The program 'test' calls the function 'nowhere', which is not defined here: link the object that defines it (purebpf "
+        "link a.o b.o -o c.o), or declare it as one of the kernel (`__ksym`).",
     ),
     "kernel variable": (
         (LoadKsym(R1, "jiffies"), Exit()),
         0,
-        "`r1 = ksym[jiffies]` refers to a symbol of the kernel; there are none in the virtual machine",
+        "`r1 = ksym[jiffies]` refers to the kernel's jiffies, which the virtual machine does not have: run it in the kernel "
+        '(engine="kernel")',
     ),
     "map by number": (
         (LoadMapPtr(R1, 4), Exit()),
@@ -286,7 +289,7 @@ def test_refusal_to_load(name: str) -> None:
     code, slot, message = LOAD_ERRORS[name]
     engine = VmEngine()
     maps = {"counts": engine.create_map(COUNTS), "one": engine.create_map(MapSpec("one", MapType.ARRAY, 4, 16, 1))}
-    with pytest.raises(VmError) as caught:
+    with pytest.raises(Error) as caught:
         engine.load_program(ProgramSpec("test", ProgramType.XDP, code), maps)
     assert str(caught.value) == (message if slot is None else f"Instruction {slot} of program 'test', {message}.")
 

@@ -37,6 +37,7 @@ from purebpf.errors import Error, Unsupported
 from purebpf.isa.instruction import BTF_ID, WIDE_LOAD, Instruction, asks
 from purebpf.isa.opcodes import CALL_KFUNC, CALL_OPCODE
 from purebpf.spec import CollectionSpec, ExternKind, ExternSpec, ProgramSpec
+from purebpf.undefined import HOW, WORDS, said
 
 DEEPEST = 16  # pointers to pointers, and functions in functions' parameters
 
@@ -53,7 +54,7 @@ class Wanted:
 
 def wanted_by(spec: CollectionSpec, types: Types) -> list[Wanted]:
     """All that the programs want, in order of first use. A program that asks for a function may lack all that it calls. Only a
-    symbol that all take for weak is weak."""
+    symbol that all take for weak is weak. Raises Error for what is another object file's: it is not known where that has it."""
     found: dict[str, Wanted] = {}
     for program in spec.programs.values():
         told = {extern.name: extern for extern in program.externs}
@@ -63,6 +64,8 @@ def wanted_by(spec: CollectionSpec, types: Types) -> list[Wanted]:
             if not name:
                 continue
             about = told.get(name, ExternSpec(name, kind, weak=asking and kind is ExternKind.FUNCTION))
+            if about.kind in WORDS:
+                raise Error(f"The program {program.name!r} refers to {said(about)}: {HOW}.")
             before, type = found.get(name), _told(about, program, types)
             if before is None:
                 found[name] = Wanted(name, about.kind, about.weak, type)

@@ -15,6 +15,7 @@ from purebpf.isa.codec import UNRESOLVED
 from purebpf.isa.instruction import WIDE_LOAD, Instruction, SourceLine
 from purebpf.isa.opcodes import CALL_LOCAL, CALL_OPCODE, PSEUDO_FUNC
 from purebpf.spec import FunctionSpec, ProgramSpec
+from purebpf.undefined import HOW
 
 Form = tuple[object, ...]
 
@@ -77,9 +78,7 @@ def _calls(spec: ProgramSpec) -> list[tuple[int, int, str]]:
     for slot, i in _by_slot(spec):
         if (i.opcode, i.src) == (CALL_OPCODE, CALL_LOCAL) or (i.opcode, i.src) == (WIDE_LOAD, PSEUDO_FUNC):
             if i.symbol is not None and i.imm & 0xFFFF_FFFF == UNRESOLVED:
-                raise Error(
-                    f"The program {spec.name!r} calls {i.symbol!r}, which it does not have: another object may, link them."
-                )
+                raise Error(f"The program {spec.name!r} calls the function {i.symbol!r}, which is not defined here: {HOW}.")
             target = slot + 1 + ((i.imm & 0xFFFF_FFFF ^ 0x8000_0000) - 0x8000_0000)
             if not 0 <= target < spec.slots:
                 raise Error(f"The program {spec.name!r} calls slot {target}, at slot {slot}; it has {spec.slots} slots.")

@@ -291,7 +291,7 @@ LOOKED_UP = asm.LoadMapPtr(1, "x")
         (alone(small(instructions=(VALUE_OF, *RETURN)), array("x", max_entries=2)), "is a array with 2 entries"),
         (alone(small(instructions=(LOOKED_UP, *RETURN))), "uses the map 'x', which the collection does not have"),
         (alone(small(instructions=(asm.LoadMapPtr(1, 7), *RETURN))), "an object file has names only"),
-        (alone(small(instructions=(asm.Call.local("gone"), *RETURN))), "calls 'gone', which it does not have"),
+        (alone(small(instructions=(asm.Call.local("gone"), *RETURN))), "calls the function 'gone', which is not defined here"),
         (alone(small(instructions=(asm.Call.kfunc("no_such_function"), *RETURN))), "no such function"),
         (alone(small(), MapSpec("t", MapType.PROG_ARRAY, 4, 4, 2, entries=((b"\5\0\0\0", "small"),))), "below max_entries"),
         (alone(small(), MapSpec("t", MapType.PROG_ARRAY, 4, 4, 2, entries=((bytes(4), "gone"),))), "no program or map"),

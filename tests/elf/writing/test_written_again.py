@@ -19,7 +19,7 @@ from tests.elf import corpus, libbpf
 
 NO_PLACE = {  # what an object file cannot say: pins elsewhere, functions of other files
     "iproute2_map_compat": "is pinned at",
-    "fwd_decl": "link them",
+    "fwd_decl": "not defined here: link",
 }
 
 
