@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -16,7 +18,8 @@ from pathlib import Path
 from tests.elf.corpus import Missing, folder
 
 SOURCE = Path(__file__).with_name("libbpf_dump.c")
-AT_ONCE = 50
+AT_ONCE = 4  # objects for one process
+PROCESSES = 16  # side by side: they wait for the kernel, which makes and frees maps, most of the time
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,9 @@ class Judged:
     said: str = ""
 
 
+KNOWN: dict[tuple[str, str, bytes], Judged] = {}
+
+
 @cache
 def dumper() -> Path:
     """The compiled program. Raises Missing."""
@@ -68,12 +74,20 @@ def dumper() -> Path:
 
 
 def judged(paths: Iterable[Path], btf: Path | None = None) -> dict[Path, Judged]:
-    """What libbpf says of objects, with CO-RE for the types of the kernel in a file, or the running one's. Raises Missing."""
+    """What libbpf says of objects, with CO-RE for the types of the kernel in a file, or the running one's. Raises Missing.
+
+    It is asked once about the content of a file; only the file's name matters beside it.
+    """
+    target = hashlib.sha256(btf.read_bytes()).hexdigest() if btf else ""
     environment = os.environ | ({"TARGET_BTF": str(btf)} if btf else {})
-    wanted, found = list(dict.fromkeys(paths)), {}
-    for at in range(0, len(wanted), AT_ONCE):
-        found.update(_judged(wanted[at : at + AT_ONCE], environment))
-    return found
+    keys = {path: (target, path.name, hashlib.sha256(path.read_bytes()).digest()) for path in paths}
+    wanted = list({key: path for path, key in keys.items() if key not in KNOWN}.values())
+    dumper()
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        parts = [wanted[at : at + AT_ONCE] for at in range(0, len(wanted), AT_ONCE)]
+        for found in pool.map(lambda part: _judged(part, environment), parts):
+            KNOWN.update({keys[path]: each for path, each in found.items()})
+    return {path: KNOWN[key] for path, key in keys.items()}
 
 
 def _judged(paths: list[Path], environment: dict[str, str]) -> dict[Path, Judged]:

@@ -19,6 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FEW = 128 };
+
 static bool relocated;
 
 static int print(enum libbpf_print_level level, const char *format, va_list arguments)
@@ -98,6 +100,24 @@ static void show_code(struct bpf_program *program)
     free(code);
 }
 
+/* Hash tables and stacks of a few entries: the kernel fills all that memory, and no program knows how much there is. */
+static void make_small(struct bpf_object *object)
+{
+    struct bpf_map *map;
+    bpf_object__for_each_map(map, object)
+        switch (bpf_map__type(map)) {
+        case BPF_MAP_TYPE_HASH:
+        case BPF_MAP_TYPE_LRU_HASH:
+        case BPF_MAP_TYPE_PERCPU_HASH:
+        case BPF_MAP_TYPE_LRU_PERCPU_HASH:
+        case BPF_MAP_TYPE_STACK_TRACE:
+            if (bpf_map__max_entries(map) > FEW)
+                bpf_map__set_max_entries(map, FEW);
+        default:
+            break;
+        }
+}
+
 /* Load one program, or all with a number below 0; what came of it is told, but for all only when they load. */
 static bool load(const char *path, const char *btf, int number)
 {
@@ -106,6 +126,7 @@ static bool load(const char *path, const char *btf, int number)
     int at = 0, error;
     bpf_object__for_each_program(program, object)
         bpf_program__set_autoload(program, number < 0 || at++ == number);
+    make_small(object);
     relocated = false;
     error = bpf_object__load(object);
     at = 0;

@@ -16,6 +16,7 @@ from purebpf.packaging.package import package
 from purebpf.packaging.settings import Settings
 from purebpf.packaging.sources import read_source
 from purebpf.packed import dumps, loads
+from tests.checker import checked
 from tests.packaging.generated import generate, imported, source
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -195,9 +196,8 @@ def test_a_package_takes_its_own_programs_only(tmp_path: Path) -> None:
 
 def test_type_checkers_know_what_is_in_a_package(tmp_path: Path) -> None:
     generate(tmp_path, COUNTER, name="generated")
-    checked = source(tmp_path, CHECKED, "checked.py")
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--config-file=", str(checked)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    using = source(tmp_path, CHECKED, "using.py")
+    done = checked(using, folder=tmp_path)
     found = [line.split(": ", 2)[2] for line in done.stdout.splitlines() if ": error: " in line]
     assert len(found) == 3, done.stdout
     assert 'expression has type "int", variable has type "str"' in found[0]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.netns import send, veth_pair
-from tests.packaging.environments import ROOT, built, environment, purebpf_wheel, run
+from tests.packaging.environments import ROOT, built, environment, run
 
 PROJECT = """
 [build-system]
@@ -84,10 +84,9 @@ def wheel(project: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def python(purebpf_wheel: Path, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An interpreter with purebpf, the project and nothing else."""
-    own = purebpf_wheel(tmp_path_factory.mktemp("purebpf"))
-    return environment(tmp_path_factory.mktemp("environment"), own, wheel)
+    return environment(tmp_path_factory.mktemp("environment"), purebpf_wheel, wheel)
 
 
 def test_the_wheel_has_the_programs(wheel: Path) -> None:

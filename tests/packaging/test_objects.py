@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import purebpf as bpf
 from purebpf.errors import Error
 from purebpf.packaging.package import package
 from purebpf.packaging.sources import read_source
+from tests.checker import checked
 from tests.elf import corpus
 from tests.kernel.netns import eventually
 from tests.packaging.generated import generate, imported, source
@@ -151,8 +151,7 @@ def test_every_object_makes_a_package_that_opens_and_has_types(tmp_path: Path) -
         pytest.skip("there are neither clang nor Debian's packages here")
     packages = sorted({stub.partition(".")[0] for stub in stubs})
     using = source(folder, "".join(f"import {name}\n" for name in packages), "using.py")
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--config-file=", using.name]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    done = checked(using, folder=folder)
     assert done.returncode == 0, done.stdout
 
 

@@ -11,22 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.environments import environment, purebpf_wheel, run
+from tests.packaging.environments import environment, run
 
 ROOT = Path(__file__).parents[2]
 GENERATOR = "purebpf/tables/generate/"
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return purebpf_wheel(tmp_path_factory.mktemp("wheel"))
-
-
-@pytest.fixture(scope="module")
-def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def python(purebpf_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An interpreter that has the wheel installed, and its dependencies from this environment."""
     folder = tmp_path_factory.mktemp("environment")
-    interpreter = environment(folder, wheel)
+    interpreter = environment(folder, purebpf_wheel)
     paths = sysconfig.get_paths(vars={"base": str(folder), "platbase": str(folder)})
     others = dict.fromkeys([*site.getsitepackages(), *(path for path in sys.path if path.endswith("-packages"))])
     # These folders come after the environment's own, and the links to a clone in them are not followed.
@@ -45,8 +40,8 @@ def examples() -> set[str]:
     return {f"purebpf/examples/{path.name}" for path in (ROOT / "examples").iterdir() if path.is_file()}
 
 
-def test_the_wheel_has_the_package_and_the_examples_and_no_more(wheel: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
+def test_the_wheel_has_the_package_and_the_examples_and_no_more(purebpf_wheel: Path) -> None:
+    with zipfile.ZipFile(purebpf_wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert names == sources() | examples()
     assert "purebpf/examples/packet_count.pcap" in names
