@@ -12,11 +12,20 @@ import sys
 import time
 
 import purebpf as bpf
-from purebpf import u32, u64
+from purebpf import s64, u32, u64
 from purebpf.vmlinux import task_struct
 
 BUCKETS = 27
 TASK_RUNNING = 0
+
+
+class task_struct___before_5_14(bpf.KernelStruct):
+    state: s64
+
+
+class task_struct___since_5_14(bpf.KernelStruct):
+    __state: u32
+
 
 waiting = bpf.Hash[u32, u64](max_entries=65536)  # since when, by thread
 histogram = bpf.PerCpuArray[u64](max_entries=BUCKETS)
@@ -33,6 +42,13 @@ def ready(task: task_struct) -> None:
         waiting[u32(task.pid)] = bpf.ktime()
 
 
+def could_go_on(task: task_struct) -> bool:
+    """Whether a task that leaves the CPU waits for it again."""
+    if bpf.exists(task_struct___before_5_14, "state"):
+        return task_struct___before_5_14(task).state == TASK_RUNNING
+    return task_struct___since_5_14(task).__state == TASK_RUNNING
+
+
 @bpf.tp_btf("sched_wakeup")
 def woken(p: task_struct) -> None:
     ready(p)
@@ -44,8 +60,8 @@ def born(p: task_struct) -> None:
 
 
 @bpf.tp_btf("sched_switch")
-def switched(preempt: bool, prev: task_struct, next: task_struct, prev_state: int) -> None:
-    if prev_state == TASK_RUNNING:
+def switched(preempt: bool, prev: task_struct, next: task_struct) -> None:
+    if could_go_on(prev):
         ready(prev)
     since = waiting.pop(u32(next.pid))
     if since is not None:

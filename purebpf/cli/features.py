@@ -51,11 +51,11 @@ def report(with_helpers: bool) -> dict[str, Any]:
         }
     if why is not None:
         return found
-    level = cpu_level()
     found["misc"] = {"have_large_insn_limit": _large(), "have_bounded_loops": has_feature("bounded_loop")}
-    found["misc"] |= {f"have_v{each}_isa_extension": level >= each for each in (2, 3, 4)}
+    told = {2: "jump_less", 3: "jump32", 4: "jump_long"}  # what bpftool looks at
+    found["misc"] |= {f"have_v{each}_isa_extension": has_feature(name) for each, name in told.items()}
     found["links"] = {f"have_{type.name.lower()}_link_type": probes.link_type(type).there for type in LinkType if type}
-    found["isa"] = {"level": level, **{name: has_feature(name) for name in FEATURES}}
+    found["isa"] = {"level": cpu_level(), **{name: has_feature(name) for name in FEATURES}}
     return found
 
 

@@ -78,7 +78,11 @@ class Kfuncs:
         return bool(self.lacking) and (str(POISON) in log or WEAK_CALL.search(log) is not None)
 
     def missing(self) -> Unsupported:
-        """The error of a program that calls what is not there."""
+        """The error of a program that calls what is not there: of its hook, where that is not there either."""
+        from purebpf.kernel.missing import hook
+
+        if (without := hook(self.spec)) is not None:
+            return without
         name = next(iter(self.lacking))
         since = kfunc_since(name)
         why = came_with(parse(since)) if since else "which this kernel does not have"

@@ -39,10 +39,10 @@ def unseen(spec: ProgramSpec) -> Unsupported | None:
 
 def missing(spec: ProgramSpec, log: str) -> Unsupported | None:
     """Why a program that the kernel rejected cannot run here, if it is the kernel that lacks something."""
-    return _hook(spec) or _feature(spec, spec.requires) or _instruction(spec) or _helper(spec, log)
+    return hook(spec) or _feature(spec, spec.requires) or _instruction(spec) or _helper(spec, log)
 
 
-def _hook(spec: ProgramSpec) -> Unsupported | None:
+def hook(spec: ProgramSpec) -> Unsupported | None:
     """A hook that is newer than this kernel, which does not ask programs of some types for theirs when they are loaded."""
     first = minimum(spec.attach_type) if spec.attach_type is not None else None
     if spec.attach_type is None or first is None or first <= kernel_version():

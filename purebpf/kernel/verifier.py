@@ -22,6 +22,7 @@ KEEPS_END = (6, 4)  # of a log that is too long, where older kernels keep its be
 END = 512 << 10  # of a log of a million instructions: enough to see where they are
 TELLS_SIZE = sum(INTEGERS["PROG_LOAD"]["log_true_size"])
 
+MANY = 100_000  # instructions, whose log is better not asked for again
 STATES_AT_LEVEL_1 = (5, 17)  # before it, level 1 tells states only where paths meet
 
 TAIL = 12  # lines before its last word
@@ -43,8 +44,10 @@ def load(fields: Fields, log_level: int = 0) -> tuple[int, str]:
         # itself, which the log tells.
         if answer >= 0 or answer in (-errno.EPERM, -errno.ENOSYS, -errno.EMFILE, -errno.ENFILE):
             return answer, ""
-        if answer == -errno.E2BIG:
-            return answer, _end(fields)
+        if answer == -errno.E2BIG:  # too many instructions to walk through, or functions that call one another too deeply
+            log = _end(fields)
+            if INSTRUCTION in log or count_verified(log) >= MANY:
+                return answer, log
     log = ""
 
     def told() -> int:

@@ -18,6 +18,7 @@ from purebpf import s32, u8, u16, u32
 from purebpf.btf.running import kernel_btf, module_btf, modules
 from purebpf.btf.types import Kind
 from purebpf.errors import Error
+from tests.kernel.programs import needs
 
 FUNCTION = "bpf_xdp_ct_lookup"
 CACHE = Path.home() / ".cache/purebpf/kernels"
@@ -97,6 +98,7 @@ def test_a_function_of_a_module() -> None:
 
 @pytest.mark.kernel
 @pytest.mark.usefixtures("conntrack")
+@needs((6, 2), "a function of the kernel itself for XDP programs")
 def test_functions_of_the_kernel_beside_it() -> None:
     @bpf.xdp
     def program(ctx: bpf.XdpContext) -> int:

@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -334,6 +335,22 @@ def test_order_can_be_chosen(cgroup: str) -> None:
         state.count = 1
         inside(cgroup, a_datagram)
         assert state.count == 20
+
+
+@pytest.mark.skipif(kernel_version() < (5, 7), reason="this kernel attaches a program to a cgroup once")
+def test_more_programs_than_are_asked_for_at_first_are_told(cgroup: str) -> None:
+    lower = os.path.join(cgroup, "lower")
+    os.mkdir(lower)
+    try:
+        with bpf.load(first_counter), ExitStack() as links:
+            for folder in (cgroup, lower):
+                for _ in range(40):
+                    links.enter_context(first_counter.attach(folder))
+            assert len(query(AttachType.CGROUP_INET_EGRESS, cgroup=lower).programs) == 40
+            found = query(AttachType.CGROUP_INET_EGRESS, cgroup=lower, effective=True)
+            assert len(found.programs) >= 80 and len(set(found.programs[-80:])) == 1
+    finally:
+        os.rmdir(lower)
 
 
 def test_older_way_says_so(cgroup: str) -> None:

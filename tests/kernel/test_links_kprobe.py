@@ -89,6 +89,23 @@ def made_probes() -> list[str]:
     return [line for line in text.splitlines() if f"purebpf_{os.getpid()}/" in line]
 
 
+def test_how_many_calls_return_at_once_can_be_told(kernel: KernelEngine, counts: KernelMap, configured: None) -> None:
+    with loaded(kernel, counter(f"kretprobe/{GETPGID}"), counts) as program:
+        with kernel.attach(program, {"maxactive": 77}) as link:
+            assert link.mechanism.startswith("kprobe by tracefs, ")
+            assert any(line.startswith("r77:") for line in made_probes())
+            os.getpgid(0)
+            assert counted(counts) == 1
+        assert not made_probes()
+        with pytest.raises(Error, match="'maxactive' is a number up to 4096, not 5000"):
+            kernel.attach(program, {"maxactive": 5000})
+    with (
+        loaded(kernel, counter(f"kprobe/{GETPGID}"), counts) as program,
+        pytest.raises(Error, match="'maxactive' is of kretprobes"),
+    ):
+        kernel.attach(program, {"maxactive": 5})
+
+
 def test_a_place_inside_a_function_is_probed(kernel: KernelEngine, counts: KernelMap, configured: None) -> None:
     attached = 0
     for offset in (4, 5):  # behind the first instruction of arm64 and of x86-64, where it is either endbr64 or a call

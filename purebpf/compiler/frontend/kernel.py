@@ -387,7 +387,8 @@ def _pointer(cx: Lowering, node: ast.AST, ref: KernelRef, found: Ptr, shared: bo
     assert isinstance(value, IntValue)
     btf, direct = btf_of(cx, node), ref.direct and not shared
     believed = trust.walked(cx, btf, ref, found) if direct else ""
-    return pointed(cx, node, value.op, found, direct, not (believed and trust.never_null(btf, ref)), believed)
+    sure = believed and not ref.nullable and trust.never_null(btf, ref)
+    return pointed(cx, node, value.op, found, direct, not sure, believed)
 
 
 def pointed(cx: Lowering, node: ast.AST, op: Op, found: Ptr, direct: bool, nullable: bool = True, trust: str = "") -> Value:

@@ -15,6 +15,7 @@ from purebpf.kernel.program import KernelProgram
 OPTIONS = {
     "function": "the function, or 'function+offset', when the program does not name it itself",
     "cookie": "a number that bpf_get_attach_cookie returns (Linux 5.15)",
+    "maxactive": "of a kretprobe, how many calls at once it sees return, up to 4096 (Linux 4.12)",
 }
 REASONS = {
     errno.EILSEQ: "The offset is in the middle of an instruction.",
@@ -25,6 +26,7 @@ REASONS = {
     errno.ENOSPC: "There are more probes than the kernel takes.",
     errno.EOPNOTSUPP: "The kernel cannot probe functions of this kind.",
 }
+MOST_ACTIVE = 4096  # kernel/trace/trace_kprobe.c
 BLACKLIST = "/sys/kernel/debug/kprobes/blacklist"
 
 
@@ -34,7 +36,7 @@ def attach(program: KernelProgram, given: Mapping[str, object], links: bool = Tr
     text = options.text("function", program.spec.attach_to)
     if not text:
         raise options.wrong("needs the option 'function', as the program itself names none")
-    return attach_function(program, text, options.number("cookie", 0), links, tracefs_only)
+    return attach_function(program, text, options.number("cookie", 0), links, tracefs_only, options.number("maxactive", 0))
 
 
 def returning(program: KernelProgram) -> bool:
@@ -43,10 +45,14 @@ def returning(program: KernelProgram) -> bool:
 
 
 def attach_function(
-    program: KernelProgram, text: str, cookie: int = 0, links: bool = True, tracefs_only: bool = False
+    program: KernelProgram, text: str, cookie: int = 0, links: bool = True, tracefs_only: bool = False, maxactive: int = 0
 ) -> KernelLink:
     wanted = target(text)
-    probe = Probe("kprobe", wanted.symbol, wanted.offset, returning(program), text)
+    probe = Probe("kprobe", wanted.symbol, wanted.offset, returning(program), text, maxactive=maxactive)
+    if maxactive and not probe.returning:
+        raise Error(f"'maxactive' is of kretprobes; {probe.what} is at a function's start.")
+    if not 0 <= maxactive <= MOST_ACTIVE:
+        raise Error(f"'maxactive' is a number up to {MOST_ACTIVE}, not {maxactive}.")
     if probe.returning and wanted.offset:
         raise Error(f"A kretprobe is where a function returns; {text!r} has an offset.")
     try:

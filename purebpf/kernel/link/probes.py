@@ -29,7 +29,8 @@ RETURN_BIT = "config:"  # how the file format/retprobe tells the bit
 class Probe:
     """Where a probe is to be. `kind` is "kprobe" or "uprobe"; `symbol` the function or the file's path, `offset` the bytes
     from its start; `text` says it in words. `semaphore`: the offset in the file of a counter that the kernel counts up while
-    the probe is there (0: none)."""
+    the probe is there (0: none). `maxactive`: how many calls at once a kretprobe sees return (0: as many as the kernel finds
+    right, about twice the number of CPUs)."""
 
     kind: str
     symbol: str
@@ -37,6 +38,7 @@ class Probe:
     returning: bool
     text: str
     semaphore: int = 0
+    maxactive: int = 0
 
     @property
     def what(self) -> str:
@@ -56,7 +58,7 @@ def attach_probe(
     reasons: Mapping[int, str] = EMPTY,
 ) -> KernelLink:
     """Attach to one probe. `tracefs_only` takes the older way to make it, `links=False` that to attach to it."""
-    fields = None if tracefs_only else _pmu(probe)
+    fields = None if tracefs_only or probe.maxactive else _pmu(probe)  # only tracefs takes it
     if fields is not None:
         name = pin(os.fsencode(probe.symbol) + b"\0")
         fields |= {"config1": address(name), "config2": probe.offset}
@@ -101,7 +103,8 @@ def _made(probe: Probe, reasons: Mapping[int, str]) -> tuple[int, Callable[[], N
         )
     group, name = f"purebpf_{os.getpid()}", f"{'r' if probe.returning else 'p'}_{os.urandom(8).hex()}"
     where = _place(probe)
-    _write(path, f"{'r' if probe.returning else 'p'}:{group}/{name} {where}\n", probe, reasons)
+    kind = f"r{probe.maxactive or ''}" if probe.returning else "p"
+    _write(path, f"{kind}:{group}/{name} {where}\n", probe, reasons)
 
     def remove() -> None:
         try:

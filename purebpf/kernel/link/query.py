@@ -28,7 +28,7 @@ OPTIONS = {
     "effective": "True: of a cgroup, with those of the cgroups above",
 }
 EFFECTIVE = 1 << 0  # BPF_F_QUERY_EFFECTIVE
-MOST = 64
+FIRST, MOST = 64, 1 << 20  # how many programs are asked for at first, and at last
 ON_INTERFACES = (AttachType.TCX_INGRESS, AttachType.TCX_EGRESS, AttachType.NETKIT_PRIMARY, AttachType.NETKIT_PEER)
 ON_NAMESPACES = (AttachType.SK_LOOKUP, AttachType.FLOW_DISSECTOR)
 ON_MAPS = (
@@ -76,14 +76,18 @@ def _target(hook: AttachType, options: Options) -> tuple[Descriptor, Mapping[str
 
 
 def _ask(hook: AttachType, fields: Mapping[str, int], flags: int) -> Attached:
-    programs, links = array("I", bytes(4 * MOST)), array("I", bytes(4 * MOST))
-    asked: dict[str, int | bytes] = {**fields, "attach_type": int(hook), "query_flags": flags, "count": MOST}
-    asked |= {"prog_ids": programs.buffer_info()[0]}
-    several = hook in ON_INTERFACES
-    if several:
-        asked |= {"link_ids": links.buffer_info()[0]}
-    attribute, size = pack("QUERY", asked)
-    answer = bpf_buffer(Command.PROG_QUERY, attribute, size)
+    several, room = hook in ON_INTERFACES, FIRST
+    while True:
+        programs, links = array("I", bytes(4 * room)), array("I", bytes(4 * room))
+        asked: dict[str, int | bytes] = {**fields, "attach_type": int(hook), "query_flags": flags, "count": room}
+        asked |= {"prog_ids": programs.buffer_info()[0]}
+        if several:
+            asked |= {"link_ids": links.buffer_info()[0]}
+        attribute, size = pack("QUERY", asked)
+        answer = bpf_buffer(Command.PROG_QUERY, attribute, size)
+        if answer != -errno.ENOSPC or room >= MOST:
+            break
+        room *= 4  # there are more, and may be more still when it is asked again
     if answer < 0:
         reasons = {errno.ENOENT: "The kernel has no such hook, or there is none on this interface."}
         what = f"Asking for the programs of {hook.name.lower()}"

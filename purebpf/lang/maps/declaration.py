@@ -98,6 +98,7 @@ class MapDeclaration:
         self.existing: str | int | None = None  # see `reuse`
         self._live: EngineMap | None = None
         self._engine: Engine | None = None
+        self._types: tuple[Type, ...] | None = None
 
     def settle(self) -> None:
         """From now on only what a map has can be set, and its size and pin only until it is loaded."""
@@ -129,6 +130,11 @@ class MapDeclaration:
     @property
     def types(self) -> tuple[Type, ...]:
         """The layouts in the brackets."""
+        if self._types is None:
+            self._types = self._layouts()
+        return self._types
+
+    def _layouts(self) -> tuple[Type, ...]:
         written = getattr(getattr(self, "__orig_class__", None), "__args__", ())
         if self.parameters and len(written) != self.parameters:
             raise declaring.error("the map does not say what it holds", self._usage(), self.place)
