@@ -6,17 +6,17 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from purebpf.errors import Error, VerifierError
 
 if TYPE_CHECKING:
-    from purebpf.spec import CollectionSpec, MapSpec, ProgramSpec
+    from purebpf.isa.instruction import Instruction
+    from purebpf.spec import CollectionSpec, ProgramSpec
 
 FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-Row = dict[str, Any]
 
 
 @click.group()
@@ -28,10 +28,14 @@ def object() -> None:
 @FILE
 @click.option("-j", "--json", "as_json", is_flag=True, help="JSON.")
 def show(file: Path, as_json: bool) -> None:
-    """List the programs, maps and variables in FILE. Nothing is loaded, and a file for another byte order will do."""
+    """List the programs, maps and variables in FILE, with types and initial values where it has BTF.
+
+    Nothing is loaded, and a file for another byte order will do. Long values are cut; --json has them whole.
+    """
+    from purebpf.cli.object_show import lines, shown
     from purebpf.elf.reader import load_object
 
-    rows = shown(load_object(file))
+    rows = shown(load_object(file), in_c=not as_json)
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
@@ -41,24 +45,27 @@ def show(file: Path, as_json: bool) -> None:
 
 @object.command()
 @FILE
-def relocate(file: Path) -> None:
+@click.option("-d", "--disasm", is_flag=True, help="As text, with functions and source lines, as `purebpf disasm` prints it.")
+def relocate(file: Path, disasm: bool) -> None:
     """Print the instructions of each program in FILE for this kernel: its name and, in hexadecimal, its bytes.
 
     Functions that it calls are behind it, what it asks of the kernel's types is answered, descriptors are zero.
     """
     failed = False
-    for name, code in relocated(of_this_machine(file)):
-        if isinstance(code, Error):
-            click.echo(f"{name}: {code}", err=True)
+    spec = of_this_machine(file)
+    for name, found in relocated(spec):
+        if isinstance(found, Error):
+            click.echo(f"{name}: {found}", err=True)
             failed = True
-        else:
-            click.echo(f"PROG {name} {code.hex()}")
+            continue
+        code, raw = found
+        click.echo(as_text(spec.programs[name], code) if disasm else f"PROG {name} {raw.hex()}")
     if failed:
         sys.exit(1)
 
 
-def relocated(spec: CollectionSpec) -> Iterator[tuple[str, bytes | Error]]:
-    """Each program's bytes for this kernel, or why there are none."""
+def relocated(spec: CollectionSpec) -> Iterator[tuple[str, tuple[tuple[Instruction, ...], bytes] | Error]]:
+    """Each program's instructions for this kernel and their bytes, or why there are none."""
     from purebpf.isa.codec import encode
     from purebpf.kernel.linked import without_descriptors
     from purebpf.kernel.together import together
@@ -67,9 +74,18 @@ def relocated(spec: CollectionSpec) -> Iterator[tuple[str, bytes | Error]]:
         for name, program in spec.programs.items():
             try:
                 resolver = common.resolver() if program.relocations and common.knows(program) else None
-                yield name, encode(without_descriptors(program, resolver), sys.byteorder)
+                code = without_descriptors(program, resolver)
+                yield name, (code, encode(code, sys.byteorder))
             except Error as error:
                 yield name, error
+
+
+def as_text(program: ProgramSpec, code: tuple[Instruction, ...]) -> str:
+    """A program's instructions, below a line of what it is."""
+    from purebpf.isa import disassemble
+
+    functions = {function.slot: function.name for function in program.functions}
+    return f"; {program.name}: {program.section}, {program.slots} slots\n{disassemble(code, functions)}"
 
 
 @object.command()
@@ -131,82 +147,3 @@ def of_this_machine(file: Path) -> CollectionSpec:
             f"-target bpfe{sys.byteorder[0]}. `purebpf object show` shows it."
         )
     return spec
-
-
-def shown(spec: CollectionSpec) -> dict[str, list[Row]]:
-    """What is in a collection, as plain data. Sizes and offsets are bytes; slots, of 8 bytes each, are those of a program and
-    of the functions that it calls. Maps of data sections are called as `map_name` has it."""
-    from purebpf.elf.names import map_name
-
-    names = {name: map_name(spec.name, name) for name in spec.maps}
-    return {
-        "programs": [_program(each, names) for each in spec.programs.values()],
-        "maps": [{"name": names[name], **_map(each)} for name, each in spec.maps.items()],
-        "variables": [
-            {"name": name, "map": names[each.map], "offset": each.offset, "size": each.size}
-            for name, each in spec.variables.items()
-        ],
-    }
-
-
-def _program(spec: ProgramSpec, names: dict[str, str]) -> Row:
-    return {
-        "name": spec.name,
-        "section": spec.section,
-        "type": spec.type.name.lower(),
-        "attach_type": spec.attach_type.name.lower() if spec.attach_type is not None else None,
-        "attach_to": spec.attach_to,
-        "slots": spec.slots,
-        "license": spec.license,
-        "optional": spec.optional,
-        "maps": [names[name] for name in spec.maps],
-        "functions": [{"name": each.name, "slot": each.slot} for each in spec.functions],
-        "externs": [each.name for each in spec.externs],
-    }
-
-
-def _map(spec: MapSpec) -> Row:
-    row: Row = {
-        "type": spec.type.name.lower(),
-        "key_size": spec.key_size,
-        "value_size": spec.value_size,
-        "max_entries": spec.max_entries,
-        "flags": spec.flags,
-    }
-    if spec.extra:
-        row["extra"] = spec.extra
-    if spec.pin:
-        row["pin"] = spec.pin
-    if spec.inner is not None:
-        row["inner"] = _map(spec.inner)
-    if spec.entries:
-        row["entries"] = [{"key": key.hex(), "holds": name} for key, name in spec.entries]
-    return row
-
-
-def lines(rows: dict[str, list[Row]]) -> Iterator[str]:
-    """The same in words."""
-    for each in rows["programs"]:
-        more = "  optional" if each["optional"] else ""
-        hook = f" {each['attach_type']}" if each["attach_type"] not in (None, each["type"]) else ""
-        yield f"program {each['name']}  section {each['section']}  {each['type']}{hook}  {each['slots']} slots{more}"
-        if len(each["functions"]) > 1:
-            yield "\tfunctions " + ", ".join(function["name"] for function in each["functions"][1:])
-        for what in ("maps", "externs"):
-            if each[what]:
-                yield f"\t{what} " + ", ".join(each[what])
-    for each in rows["maps"]:
-        yield f"map {each['name']}  {_of_map(each)}"
-        if "inner" in each:
-            yield f"\tholds maps: {_of_map(each['inner'])}"
-        for entry in each.get("entries", ()):
-            yield f"\t{entry['key']}: {entry['holds']}"
-    for each in rows["variables"]:
-        yield f"variable {each['name']}  {each['map']} + {each['offset']}  {each['size']} bytes"
-
-
-def _of_map(row: Row) -> str:
-    more = f"  extra {row['extra']:#x}" if "extra" in row else ""
-    pin = f"  pinned {row['pin']}" if "pin" in row else ""
-    sizes = f"key {row['key_size']}  value {row['value_size']}  entries {row['max_entries']}"
-    return f"{row['type']}  {sizes}  flags {row['flags']:#x}{more}{pin}"

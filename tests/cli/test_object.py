@@ -28,7 +28,39 @@ def test_show_lists_programs_maps_and_variables() -> None:
     assert done.returncode == 0, done.stderr
     assert "program first  section xdp  xdp  35 slots\n\tfunctions middle, leaf, shared\n\tmaps subprogr.bss\n" in done.stdout
     assert "map subprogr.bss  array  key 4  value 32  entries 1  flags 0x400\n" in done.stdout
-    assert "variable trace  subprogr.bss + 0  32 bytes\n" in done.stdout
+    assert "variable trace  subprogr.bss + 0  32 bytes  u32[8] = {0, 0, 0, 0, 0, 0, 0, 0}\n" in done.stdout
+
+
+def test_show_has_types_and_initial_values() -> None:
+    done = purebpf("object", "show", str(built("data_sections")))
+    assert done.returncode == 0, done.stderr
+    found = {line.split()[1]: line.split(" bytes", 1)[1] for line in done.stdout.splitlines() if line.startswith("variable ")}
+    told = '{.limit = 3, .ports = {80, 443, 0, 0, 0}, .enabled = true, .name = "abc"}'
+    assert found["settings"] == f"  struct settings = {told}"
+    assert found["mode"] == "  volatile const enum mode = AUTO"
+    done = purebpf("object", "show", str(built("data_sections")), "--json")
+    rows = {row["name"]: row for row in json.loads(done.stdout)["variables"]}
+    assert rows["settings"]["value"] == {"limit": 3, "ports": [80, 443, 0, 0, 0], "enabled": True, "name": "abc"}
+    assert (rows["aligned"]["type"], rows["aligned"]["value"]) == ("s64", -4)
+
+
+def test_show_tells_settings_without_values_and_cuts_what_is_long(tmp_path: Path) -> None:
+    done = purebpf("object", "show", str(built("kconfig")))
+    assert "variable CONFIG_HZ  kconfig.kconfig + 12  4 bytes  int\n" in done.stdout
+    source = tmp_path / "long.c"
+    source.write_text("int many[300] = {1000};\nstruct { int a; struct { long b, c; } inner[3]; } nameless = {5};\n")
+    done = purebpf("object", "show", str(corpus.built(corpus.Build(source))))
+    many, nameless = (line for line in done.stdout.splitlines() if line.startswith("variable "))
+    assert many.startswith("variable many  long.data + 0  1200 bytes  int[300] = {1000, 0, 0") and many.endswith(" ...")
+    assert len(many) < 160 and "struct { int a; struct { " in nameless and nameless.endswith(" = {.a = 5}")
+
+
+def test_show_without_types_has_numbers_and_bytes(tmp_path: Path) -> None:
+    built("optional")  # whether there is a compiler
+    source = tmp_path / "plain.c"
+    source.write_text("int number = 258;\nchar text[3] = {1, 2, 3};\n")
+    done = purebpf("object", "show", str(corpus.built(corpus.Build(source, debug=False))))
+    assert [line.rsplit("bytes", 1)[1] for line in done.stdout.splitlines() if "variable" in line] == [" = 258", " = 010203"]
 
 
 @pytest.mark.parametrize("target", ["bpf", "bpfeb"])
@@ -41,6 +73,7 @@ def test_show_as_json(target: str) -> None:
     assert program["maps"] == ["filled", "table", "rings", "empty"]
     maps = {each["name"]: each for each in found["maps"]}
     inner = {"type": "hash", "key_size": 8, "value_size": 16, "max_entries": 8, "flags": 0}
+    assert (maps["first"]["key_type"], maps["first"]["value_type"]) == ("u32", "u64")
     assert maps["third"] == {"name": "third", **inner}
     assert maps["table"]["inner"] == inner and maps["table"]["type"] == "hash_of_maps"
     assert [entry["holds"] for entry in maps["filled"]["entries"]] == ["first", "second", "first"]
@@ -67,6 +100,14 @@ def test_relocate_prints_programs_as_this_kernel_gets_them() -> None:
     assert list(found) == ["one", "two", "three"]
     assert all(decode(code, sys.byteorder)[-1].opcode == 0x95 for code in found.values())
     assert len(found["two"]) > len(found["one"])
+
+
+@pytest.mark.kernel
+def test_relocate_as_text() -> None:
+    done = purebpf("object", "relocate", "--disasm", str(built("subprograms")))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("; first: xdp, 35 slots\nfirst:\n; ") and "\nleaf:\n" in done.stdout
+    assert "   0: (" in done.stdout and "PROG" not in done.stdout
 
 
 def test_relocate_wants_this_machines_byte_order() -> None:

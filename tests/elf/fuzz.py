@@ -23,7 +23,7 @@ from types import FrameType
 
 import purebpf as bpf
 from purebpf.btf.reader import Btf, BtfError
-from purebpf.cli.object import shown
+from purebpf.cli.object_show import shown
 from purebpf.elf.container import read
 from purebpf.errors import Error
 from purebpf.relocate import relocated

@@ -48,7 +48,7 @@ def relocated(path: Path) -> dict[str, str]:
     """Each program's instructions for this kernel in hexadecimal, or why there are none."""
     spec = read(path)
     assert not isinstance(spec, str)
-    return {name: str(code) if isinstance(code, Error) else code.hex() for name, code in object.relocated(spec)}
+    return {name: str(code) if isinstance(code, Error) else code[1].hex() for name, code in object.relocated(spec)}
 
 
 def loaded(path: Path, wanted: list[str]) -> dict[str, str]:
