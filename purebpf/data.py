@@ -137,6 +137,20 @@ def _repr(self: Any) -> str:
     return f"{self.__class__.__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__match_args__)})"
 
 
+def shortly(self: Any) -> str:
+    """A `__repr__` for data that may hold much: the fields that are not as by default, what is long in them cut."""
+    from reprlib import Repr
+
+    cut = Repr()
+    cut.maxother = cut.maxstring = 60
+    told = []
+    for name, default in self.__defaults_of_fields__.items():
+        value = getattr(self, name)
+        if isinstance(default, _Factory | _Uncompared) or value != default:
+            told.append(f"{name}={value!r}" if hasattr(value, "__defaults_of_fields__") else f"{name}={cut.repr(value)}")
+    return f"{self.__class__.__qualname__}({', '.join(told)})"
+
+
 def replace(value: T, /, **changes: Any) -> T:
     """The same data but for the fields given."""
     if not hasattr(value, "__defaults_of_fields__"):

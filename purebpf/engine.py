@@ -6,9 +6,11 @@ multiple of 8 bytes, joined. What an engine cannot do raises `Unsupported` with 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 
 from purebpf.data import data
+from purebpf.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +22,20 @@ if TYPE_CHECKING:
     Form = Literal["bytes", "arrays", "view"]
 else:
     Protocol = object
+
+
+LONGEST = 1_000_000  # seconds: more than the system's calls take, and more than anybody waits
+
+
+def deadline(timeout: float | None) -> float | None:
+    """The moment (`time.monotonic`) at which a wait for so many seconds is over; None for one without end. Raises Error for
+    what is no time."""
+    if timeout is None:
+        return None
+    number = isinstance(timeout, int | float) or hasattr(type(timeout), "__float__")
+    if not number or isinstance(timeout, bool) or timeout != timeout:  # not a number
+        raise Error(f"a timeout is seconds (0 for what is there now), or None to wait without end, not {timeout!r}")
+    return None if timeout > LONGEST else time.monotonic() + float(timeout)
 
 
 @data

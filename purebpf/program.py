@@ -14,6 +14,7 @@ from purebpf.errors import CompileError, Error, NotLoaded, Unsupported, told_her
 from purebpf.kept import find, forget, keep
 from purebpf.lang import declaring
 from purebpf.lang.program_types import KINDS, ProgramKind
+from purebpf.lang.run_given import check_given
 from purebpf.spec import CollectionSpec
 from purebpf.targets import with_names
 
@@ -184,7 +185,7 @@ class Program:
                 f"`{self.name}` is loaded already, with its maps, in the engine {self.collection.engine.name!r}, not in "
                 f"{engine!r}: close it first (`{self.name}.close()`), or leave `engine` out"
             )
-        _check_given(packet, ctx)
+        check_given(packet, ctx, repeat)
         if self.collection is not None and self.collection.debugging:
             self.compiled()  # what `python` loaded may have a `breakpoint()`, which is Python's alone
         return self.loaded.run(data=packet, context=self._context(packet, ctx), repeat=repeat)
@@ -198,7 +199,7 @@ class Program:
         run = getattr(self.loaded, "run_live", None)
         if run is None:
             raise Unsupported(f"`{self.name}` is loaded in the virtual machine, which has no network to send frames to")
-        _check_given(packet, ctx)
+        check_given(packet, ctx, repeat)
         result: RunResult = run(packet, context=self._context(packet, ctx), repeat=repeat)
         return result
 
@@ -226,7 +227,7 @@ class Program:
         from purebpf.runner.session import runner_of
         from purebpf.vm.engine import VmEngine
 
-        _check_given(packet, ctx)
+        check_given(packet, ctx)
         collection = self.collection or Collection([self], VmEngine(), debugging=True).load()
         if collection.engine.name != "vm":
             raise Error(
@@ -275,16 +276,6 @@ class Program:
 
     def __repr__(self) -> str:
         return f"<bpf.{self.kind.decorator} program {self.name}{'' if self.collection is None else ', loaded'}>"
-
-
-def _check_given(packet: object, ctx: object) -> None:
-    for name, given in (("packet", packet), ("ctx", ctx)):
-        if given is None or isinstance(given, bytes | bytearray | memoryview):
-            continue
-        if name == "ctx" and (isinstance(given, Mapping) or hasattr(type(given), "__bpf_type__")):
-            continue
-        fields = ', or its fields: ctx={"name": value}' if name == "ctx" else ""
-        raise Error(f"`{name}` is bytes, not {given!r}: {name}=bytes(64), or a record's `to_bytes()`{fields}")
 
 
 class Attachment:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import IntEnum
 
-from purebpf.data import data, made, replace
+from purebpf.data import data, made, replace, shortly
 from purebpf.isa.instruction import Instruction
 from purebpf.tables.enums import AttachType, MapType, ProgramType
 
@@ -23,13 +23,17 @@ if TYPE_CHECKING:
 class MapTypes:
     """What a map holds: BTF as it is loaded, and the numbers of the key's and the value's type in it; the key is 0 for a data
     section. `required`: the kernel must know, as for locks and timers; else the map is created without where it will not.
-    `function` is the number of a function there, for programs that share the types (see `ProgramSpec.types_of`); else 0."""
+    `function` is the number of a function there, for programs that share the types (see `ProgramSpec.types_of`); else 0.
+    `record` is the type of what is sent through a ring, for who reads it: the kernel is not told."""
 
     btf: bytes
     key: int
     value: int
     required: bool = False
     function: int = 0
+    record: int = 0
+
+    __repr__ = shortly
 
 
 @data
@@ -60,6 +64,8 @@ class MapSpec:
     numa_node: int = 0
     optional: bool = False
     device: int = 0
+
+    __repr__ = shortly
 
     @property
     def per_cpu(self) -> bool:
@@ -163,6 +169,10 @@ class ProgramSpec:
         names = (i.symbol for i in self.instructions if i.slots == 2 and i.src in MAP_SOURCES and i.symbol)
         return tuple(dict.fromkeys(names))
 
+    def __repr__(self) -> str:
+        hook = f" at {self.attach_to}" if self.attach_to else ""
+        return f"ProgramSpec({self.name!r}: {self.type.name.lower()}{hook}, {self.slots} slots)"
+
 
 MAP_SOURCES = frozenset({1, 2, 5, 6})  # BPF_PSEUDO_MAP_FD, _MAP_VALUE, _MAP_IDX, _MAP_IDX_VALUE
 
@@ -192,3 +202,18 @@ class CollectionSpec:
     types: tuple[Type, ...] = ()
     name: str = ""
     byte_order: str = ""
+
+    def __repr__(self) -> str:
+        told = [_named("program", self.programs), _named("map", self.maps), _named("variable", self.variables)]
+        return f"CollectionSpec({f'{self.name!r}: ' if self.name else ''}{'; '.join(filter(None, told)) or 'empty'})"
+
+
+MOST_NAMES = 8
+
+
+def _named(kind: str, things: Mapping[str, object]) -> str:
+    """How many there are, and the names of the first; "" for none."""
+    if not things:
+        return ""
+    names = ", ".join([*things][:MOST_NAMES]) + (", ..." if len(things) > MOST_NAMES else "")
+    return f"{len(things)} {kind}{'s' * (len(things) != 1)} ({names})"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from purebpf.btf.errors import BtfError
 from purebpf.btf.layout import DEEPEST, bits_of
+from purebpf.btf.network import network_bits
 from purebpf.btf.types import AnyEnum, Array, Composite, Float, Int, Ptr, Type, Var
 from purebpf.btf.values import FLOATS
 
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 
 def bytes_of(btf: Btf, number: int, value: object) -> bytes:
-    """The bytes of a value. Raises BtfError for a value that the type does not have, with the way to it."""
+    """The bytes of a value; numbers of types such as `__be32` are in network byte order.
+
+    Raises BtfError for a value that the type does not have, with the way to it.
+    """
     out = bytearray(btf.size_of(number))
     _put(btf, number, value, out, 0, 0, "the value", 0)
     return bytes(out)
@@ -41,6 +45,8 @@ def _put(btf: Btf, number: int, value: object, out: bytearray, at: int, width: i
         return _elements(btf, type, value, out, at, where, depth)
     size = width or 8 * btf.size_of(number)
     _scalar(btf, type, value, out, at, size, where)
+    if not width and btf.byteorder == "little" and network_bits(btf, number):
+        out[at // 8 : (at + size) // 8] = out[at // 8 : (at + size) // 8][::-1]
 
 
 def _raw(value: bytes, out: bytearray, at: int, size: int, where: str) -> None:

@@ -191,11 +191,12 @@ class Btf:
         """Whether a struct or union has a layout that C gives only with the attribute `packed`."""
         return self._layout.is_packed(number)
 
-    def value(self, number: int, data: bytes) -> Value:
-        """A value of the type as Python data (values.py). Raises BtfError."""
+    def value(self, number: int, data: bytes, *, network: bool = True) -> Value:
+        """A value of the type as Python data (values.py), those of `__be16` and the like as the network means them, or without
+        `network` as this machine would. Raises BtfError."""
         from purebpf.btf.values import value_of
 
-        return value_of(self, number, data)
+        return value_of(self, number, data, network=network)
 
     def format(self, number: int, data: bytes, *, elements: int = 64, zeros: bool = True) -> str:
         """A value of the type as text (values.py). Raises BtfError."""

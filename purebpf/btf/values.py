@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from purebpf.btf.errors import BtfError
 from purebpf.btf.layout import DEEPEST, bits_of
+from purebpf.btf.network import network_bits
 from purebpf.btf.types import AnyEnum, Array, Composite, Enum, Enum64, Float, Int, Ptr, Type, Var
 
 if TYPE_CHECKING:
@@ -21,13 +22,15 @@ FLOATS = {2: "e", 4: "f", 8: "d"}
 PARTS, PARTS_FOR_A_BYTE = 4096, 64  # that a value may have; unions show the same bytes several times
 
 
-def value_of(btf: Btf, number: int, data: bytes) -> Value:
+def value_of(btf: Btf, number: int, data: bytes, *, network: bool = True) -> Value:
     """The bytes as Python data: structs and unions are dictionaries, arrays lists, enums names where they have one.
 
-    Members of anonymous members are in their place. Raises BtfError for too few bytes, or a type without values.
+    Members of anonymous members are in their place. Numbers of types such as `__be32` are what they mean on the network;
+    without `network`, what this machine would take their bytes for. Raises BtfError for too few bytes, and a type without
+    values.
     """
     _enough(btf, number, data)
-    return _Data(btf, data).value(number, data, 0)
+    return _Data(btf, data, network).value(number, data, 0)
 
 
 def format_value(btf: Btf, number: int, data: bytes, *, elements: int = 64, zeros: bool = True) -> str:
@@ -95,8 +98,8 @@ def _chars(btf: Btf, type: Array, data: bytes, at: int) -> str | None:
 class _Data:
     """Makes Python data."""
 
-    def __init__(self, btf: Btf, data: bytes) -> None:
-        self.btf = btf
+    def __init__(self, btf: Btf, data: bytes, network: bool) -> None:
+        self.btf, self.network = btf, network
         self._left = PARTS + PARTS_FOR_A_BYTE * len(data)
 
     def value(self, number: int, data: bytes, at: int, width: int = 0, depth: int = 0) -> Value:
@@ -122,6 +125,9 @@ class _Data:
             return [self.value(type.type, data, at + i * size, 0, depth + 1) for i in count] if text is None else text
         if isinstance(type, Var):
             return self.value(type.type, data, at, width, depth + 1)
+        if self.network and not width and isinstance(type, Int) and (whole := network_bits(btf, number)):
+            _inside(btf, data, at, whole)
+            return int.from_bytes(data[at // 8 : (at + whole) // 8], "big")
         value = _scalar(btf, type, data, at, width)
         return _named(type, int(value or 0)) or value if isinstance(type, AnyEnum) else value
 

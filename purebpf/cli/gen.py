@@ -50,9 +50,13 @@ def gen(
     from purebpf.packaging.package import depfile as rule_of
     from purebpf.packaging.package import differences, package, write
     from purebpf.packaging.settings import Settings
+    from purebpf.packaging.sources import doubts
 
     settings = Settings(sources, names, types, cpu, kernel, btf, kernels)
     read = settings.read()
+    for source in read:
+        for doubt in doubts(source):
+            click.echo(f"warning: {doubt}", err=True)
     if go:
         from purebpf.packaging.go import go_files
 

@@ -8,8 +8,8 @@ relocations may fill.
 from __future__ import annotations
 
 from purebpf.btf.reader import Btf
-from purebpf.btf.types import Array, Enum, Enum64, FuncProto, Linkage, Member, Ptr, Struct, Type, Var
-from purebpf.data import data, made
+from purebpf.btf.types import Array, Enum, Enum64, FuncProto, Kind, Linkage, Member, Ptr, Struct, Type, Var
+from purebpf.data import data, made, replace
 from purebpf.elf.container import ElfError
 from purebpf.elf.opened import Opened
 from purebpf.errors import Error
@@ -20,6 +20,10 @@ SECTION = ".maps"
 PIN_FOLDER = "/sys/fs/bpf"
 BY_NAME = 1  # LIBBPF_PIN_BY_NAME
 NUMBERS = ("type", "max_entries", "map_flags", "numa_node", "key_size", "value_size", "pinning", "map_extra")
+RINGS = (MapType.RINGBUF, MapType.USER_RINGBUF)
+OF_RECORDS = (*RINGS, MapType.PERF_EVENT_ARRAY)
+RECORD = "record:"  # the tag of a ring, which names the type of what is sent through it
+RECORDS = (Kind.STRUCT, Kind.UNION, Kind.TYPEDEF, Kind.ENUM, Kind.ENUM64, Kind.INT)  # in this order
 MAPS_OF_MAPS = (MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS)
 NEED_TYPES = frozenset({MapType.SK_STORAGE, MapType.INODE_STORAGE, MapType.TASK_STORAGE, MapType.CGRP_STORAGE})
 LOCKS, TIMERS = ("bpf_spin_lock", "bpf_res_spin_lock"), ("bpf_timer", "bpf_wq", "bpf_task_work")
@@ -57,13 +61,14 @@ def declared_maps(file: Opened, btf: bytes) -> list[Declared]:
         raise file.wrong("there are no types (.BTF) of the maps; compile with -g", place)
     _check_zero(file, place)
     found = []
-    for variable, _, at in file.variables(SECTION):
+    for variable, number, at in file.variables(SECTION):
         if not isinstance(variable, Var):
             raise file.wrong(f"{variable.name} is no variable", place)
         if variable.linkage is Linkage.EXTERN:
             raise file.wrong(f"the map {variable.name} is extern: link the files first (`purebpf link`)", place)
         try:
-            found.append(_declared(file, file.btf, variable, at.offset, btf))
+            declared = _declared(file, file.btf, variable, at.offset, btf)
+            found.append(replace(declared, spec=_with_record(file.btf, declared.spec, file.tags.get(number, []), btf)))
         except Error as error:
             if isinstance(error, ElfError):
                 raise
@@ -88,6 +93,36 @@ def _declared(file: Opened, btf: Btf, variable: Var, offset: int, raw: bytes) ->
         raise Error(f"its type is {struct.kind.name.lower()}, not the struct of attributes that a map is declared by")
     spec, values = _spec(file, btf, variable.name, struct, raw)
     return Declared(spec, offset, btf.size_of(number), values)
+
+
+def _with_record(btf: Btf, spec: MapSpec, tags: list[str], raw: bytes) -> MapSpec:
+    """The map with the type of its records, if it is a ring whose tag names it, or whose value it is. The kernel takes no
+    values of rings, so those of `__type(value, struct event)` have no size there."""
+    if spec.type not in OF_RECORDS:
+        return spec
+    types = spec.types or MapTypes(raw, 0, 0)
+    if spec.type in RINGS and types.value:
+        types = replace(types, value=0, record=_element(btf, types.value))
+        spec = replace(spec, value_size=0)
+    for tag in tags:
+        if tag.startswith(RECORD):
+            types = replace(types, record=_named(btf, tag.removeprefix(RECORD)))
+    return replace(spec, types=types) if types.record else spec
+
+
+def _element(btf: Btf, number: int) -> int:
+    """The type in an array of no elements, which has no size; any other type itself."""
+    type = btf.type(btf.resolve(number))
+    return type.type if isinstance(type, Array) and not type.length else number
+
+
+def _named(btf: Btf, name: str) -> int:
+    plain = name.removeprefix("struct ").removeprefix("union ").removeprefix("enum ")
+    found = (number for kind in RECORDS for number in btf.types_named(plain, kind))
+    number = next(found, 0)
+    if not number:
+        raise Error(f"its tag says that records are `{name}`, and there is no such type in the file's BTF")
+    return number
 
 
 def _spec(file: Opened, btf: Btf, name: str, struct: Struct, raw: bytes, inner: bool = False) -> tuple[MapSpec, int | None]:

@@ -39,6 +39,8 @@ UNTYPED = frozenset(  # maps that take no BTF of what is inside
         MapType.QUEUE,
         MapType.STACK,
         MapType.ARENA,
+        MapType.RINGBUF,
+        MapType.USER_RINGBUF,
     }
 )
 BPF_F_RDONLY_PROG, BPF_F_MMAPABLE = 1 << 7, 1 << 10

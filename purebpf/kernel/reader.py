@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
-from purebpf.engine import Event, Run
+from purebpf.engine import Event, Run, deadline
 from purebpf.errors import Error, NotLoaded
 from purebpf.kernel.fence import Fence
 
@@ -53,19 +53,19 @@ class Reader:
         """Append what is there to `runs`; see `EventReader`. Raises as `read`."""
         if self.inherited:
             raise Error("This reader belongs to the parent process: a fork does not inherit its memory. Open one in the child.")
-        deadline = None if timeout is None else time.monotonic() + timeout
+        until = deadline(timeout)
         try:
             with self._reading:
                 if self._closing:
                     raise NotLoaded("This event reader is closed.")
-                self._collect(runs, deadline, form)
+                self._collect(runs, until, form)
         finally:
             self._finish()
 
-    def _collect(self, runs: list[Run], deadline: float | None, form: Form) -> None:
+    def _collect(self, runs: list[Run], until: float | None, form: Form) -> None:
         self._drain(runs, form)
         while not runs and not self._closing:
-            left = None if deadline is None else deadline - time.monotonic()
+            left = None if until is None else until - time.monotonic()
             if left is not None and left <= 0:
                 break
             ready = self._poll.poll(left)

@@ -25,7 +25,8 @@ from purebpf.spec import MapTypes
 from purebpf.tables.enums import MapType
 
 MAGIC, VERSION, HEADER_BYTES = 0xEB9F, 1, 24
-INT, PTR, ARRAY, STRUCT, UNION, FUNC, FUNC_PROTO, VAR, DATASEC, DECL_TAG, TYPE_TAG = 1, 2, 3, 4, 5, 12, 13, 14, 15, 17, 18
+INT, PTR, ARRAY, STRUCT, UNION, TYPEDEF = 1, 2, 3, 4, 5, 8
+FUNC, FUNC_PROTO, VAR, DATASEC, DECL_TAG, TYPE_TAG = 12, 13, 14, 15, 17, 18
 SIGNED, BOOL = 1, 4
 HAS_BITS = 1 << 31  # in the second word of a struct
 GLOBAL = 1  # the linkage of a variable
@@ -54,6 +55,15 @@ def map_types(kind: MapType, key: Type, value: Type, required: bool = False) -> 
     shared = any(isinstance(field.type, KernelType) and field.type.element for field in kept_fields(value))
     function = made.function() if shared else 0
     return MapTypes(made.encode(), first, second, required or kind in STORAGE, function)
+
+
+def record_types(record: Type) -> MapTypes | None:
+    """What is sent through a ring; None for bytes of any length."""
+    if not record.size:
+        return None
+    made = Blob()
+    number = made.number(record)
+    return MapTypes(made.encode(), 0, 0, record=number)
 
 
 def section_types(name: str, layout: StructType) -> MapTypes:
@@ -126,6 +136,8 @@ class Blob:
 
     def _made(self, layout: Type) -> int:
         match layout:
+            case IntType(bits=bits, big=True) if bits > 8:  # as the kernel calls it (linux/types.h)
+                return self.add([self.string(f"__be{bits}"), TYPEDEF << 24, self.number(IntType(bits))])
             case IntType(bits=bits, signed=signed):
                 return self._integer(f"{'' if signed else 'unsigned '}{NAMES[bits]}", bits, SIGNED * signed)
             case BoolType():

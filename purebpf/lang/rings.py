@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from purebpf.lang import declaring
 from purebpf.lang.idioms import _only_in_a_program
+from purebpf.lang.map_types import record_types
 from purebpf.lang.maps import Array, EventMap
 from purebpf.lang.scalars import u64
 from purebpf.spec import MapSpec
@@ -62,7 +63,7 @@ class RingBuf(EventMap[V], Generic[V]):
         if self.value_type.size + HEADER >= self.max_entries:
             what = f"a record of {self.value_type.size} bytes never fits the ring `{name}` of {self.max_entries}"
             raise declaring.error(what, f"size={1 << (self.value_type.size + HEADER).bit_length()}", self.place)
-        return MapSpec(name, self.kind, 0, 0, self.max_entries, self.flags)
+        return MapSpec(name, self.kind, 0, 0, self.max_entries, self.flags, types=record_types(self.value_type))
 
     @property
     def dropped(self) -> int:

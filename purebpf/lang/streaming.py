@@ -11,7 +11,7 @@ from selectors import EVENT_READ, DefaultSelector
 from socket import socketpair
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from purebpf.engine import EventReader
+from purebpf.engine import EventReader, deadline
 from purebpf.errors import NotLoaded
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _there(sources: Iterable[EventMap[V]]) -> Iterator[tuple[EventMap[V], Iterat
 def together(sources: tuple[EventMap[V], ...], timeout: float | None) -> Iterator[tuple[EventMap[V], V]]:
     """The records of several maps, each with its map, until all are closed, or none came for `timeout` seconds."""
     with Waiter(sources) as waiter:
-        until = None if timeout is None else time.monotonic() + timeout
+        until = deadline(timeout)
         waited = False
         while any(source.bound for source in sources):
             came = False
@@ -136,7 +136,7 @@ def together(sources: tuple[EventMap[V], ...], timeout: float | None) -> Iterato
                     yield source, value
                 came = True
             if came:
-                until = None if timeout is None else time.monotonic() + timeout
+                until = deadline(timeout)
                 waited = False
                 continue
             if waited:

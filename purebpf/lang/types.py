@@ -6,6 +6,7 @@ them. The layout is C's natural one, little-endian unless a field is `be16`, `be
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from operator import index
 from typing import Any
 
@@ -251,8 +252,10 @@ class StructType:
         return next((field for field in self.fields if field.name == name), None)
 
     def encode(self, value: Any) -> bytes:
+        if isinstance(value, Mapping):
+            value = self.record(**value)
         if not isinstance(value, self.record):
-            raise TypeError(f"a {self.name} is wanted, not {type(value).__name__}")
+            raise TypeError(f"a {self.name} is wanted, not {type(value).__name__}: give one, or a dictionary of its fields")
         if self.union:
             raw: bytes = value.to_bytes()  # type: ignore[attr-defined]
             return raw

@@ -23,13 +23,16 @@ from typing import Any
 
 from purebpf.engine import Run
 from purebpf.lang.packing import decoder, letter
-from purebpf.lang.types import StructType, Type
+from purebpf.lang.types import BytesType, StructType, Type
 
 Values = Callable[[bytes], list[Any]]
 
 
 def values_of(layout: Type, run: Run, first: int, last: int) -> list[Any]:
-    """The values of some records of a run, which are at least as long as the type."""
+    """The values of some records of a run, which are at least as long as the type; of no type they are their bytes."""
+    if isinstance(layout, BytesType) and not layout.size:
+        content = run.part(first, last)
+        return [content[at : at + run.size] for at in range(run.start, len(content), run.stride)]
     return _values(layout, run.start, run.stride)(run.part(first, last))
 
 

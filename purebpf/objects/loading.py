@@ -19,6 +19,7 @@ from purebpf.objects.named import unknown
 from purebpf.objects.objects import LoadedProgram, Objects
 from purebpf.spec import CollectionSpec, MapSpec, ProgramSpec
 from purebpf.tables.enums import MapType, ProgramType
+from purebpf.tables.sections import similar_section
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,13 +139,19 @@ def _implemented_by(map: MapSpec, programs: set[str]) -> bool:
     return map.type is MapType.STRUCT_OPS and any(held in programs for _, held in map.entries)
 
 
+def of_no_type(spec: ProgramSpec) -> str:
+    """What is wrong with a program whose section has a name that stands for nothing."""
+    near = similar_section(spec.section)
+    meant = f" Is {near!r} meant?" if near else ""
+    return f"The program {spec.name!r} is in the section {spec.section!r}, whose name does not say what it is for.{meant}"
+
+
 def _checked(spec: ProgramSpec) -> ProgramSpec:
     if spec.type is ProgramType.UNSPEC:
         name = spec.section.partition("/")[0]
         raise Error(
-            f"The program {spec.name!r} is in the section {spec.section!r}, whose name does not say what it is for. Give its "
-            f"type to `load_object`, as sections={{{name!r}: (ProgramType.XDP, AttachType.XDP)}}, or leave it out with "
-            "`programs=`."
+            f"{of_no_type(spec)} Give its type to `load_object`, as sections={{{name!r}: (ProgramType.XDP, AttachType.XDP)}}, "
+            "or leave it out with `programs=`."
         )
     return replace(spec, optional=False)
 

@@ -7,7 +7,7 @@ as keys and values everywhere.
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from purebpf.engine import Engine, EngineMap, EventReader
 from purebpf.errors import Error
@@ -18,8 +18,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from purebpf.btf.reader import Btf
     from purebpf.isa.codec import ByteOrder
+    from purebpf.lang.maps import EventMap
 
+T = TypeVar("T")
 PLAIN = (1, 2, 4, 8)
+RINGS = (MapType.RINGBUF, MapType.PERF_EVENT_ARRAY)
 STRIDE = 8  # bytes: values of per-CPU maps are at multiples of it
 
 
@@ -35,7 +38,9 @@ class Codec:
         return int.from_bytes(data, self.order) if self.size in PLAIN else data
 
     def encode(self, value: object) -> bytes:
-        """Raises Error for a value that the type does not have."""
+        """The bytes of Python data, of bytes, or of a record. Raises Error for a value that the type does not have."""
+        if hasattr(type(value), "__bpf_type__"):
+            value = _of_record(value, self.size)
         if self.btf is not None and self.number:
             from purebpf.btf.pack import bytes_of
 
@@ -52,6 +57,25 @@ class Codec:
             raise Error(f"{value} does not fit into {self.size} bytes") from None
 
 
+def _of_record(record: Any, size: int) -> bytes:
+    """The bytes of a record that somebody has made by a class, `@bpf.struct` for example."""
+    layout = type(record).__bpf_type__
+    if layout.size != size:
+        raise Error(f"a `{layout}` has {layout.size} bytes, and {size} belong there")
+    try:
+        data: bytes = layout.encode(record)
+    except (TypeError, ValueError) as error:
+        raise Error(str(error)) from None
+    return data
+
+
+class StructKey(dict[str, Any]):
+    """A key that is a struct: a dictionary of its members that can be a key of another dictionary; leave it as it is."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(repr(sorted(self.items())))
+
+
 class LoadedMap(MutableMapping[Any, Any]):
     """A map by its entries. In a per-CPU map a value is a list, one value for each possible CPU.
 
@@ -60,7 +84,9 @@ class LoadedMap(MutableMapping[Any, Any]):
 
     def __init__(self, engine: Engine, raw: EngineMap, spec: MapSpec, btf: Btf | None, order: ByteOrder) -> None:
         types = spec.types
-        self.engine, self.raw, self.spec = engine, raw, spec
+        self.engine, self.raw, self.spec, self._btf = engine, raw, spec, btf
+        self._stream: tuple[Any, EventMap[Any]] | None = None  # what it is read as
+        self._readers: list[EventReader] = []
         self.keys_as = Codec(btf if types else None, types.key if types else 0, spec.key_size, order)
         self.values_as = Codec(btf if types else None, types.value if types else 0, spec.value_size, order)
 
@@ -69,7 +95,13 @@ class LoadedMap(MutableMapping[Any, Any]):
         """What the map is called in the object; the kernel may know it by another name, see `raw.spec.name`."""
         return self.spec.name
 
+    def _check_entries(self) -> None:
+        if self.spec.type in RINGS:
+            kind = self.spec.type.name.lower()
+            raise Error(f"The map {self.name!r} ({kind}) has records, no entries: `for record in maps.{self.name}.of(Event)`.")
+
     def _key(self, key: object) -> bytes:
+        self._check_entries()
         try:
             return self.keys_as.encode(key)
         except Error as error:
@@ -112,11 +144,14 @@ class LoadedMap(MutableMapping[Any, Any]):
             raise KeyError(key)
 
     def __iter__(self) -> Iterator[Any]:
+        self._check_entries()
         return (self._hashable(self.keys_as.decode(key)) for key in self.raw.keys())  # noqa: SIM118
 
     @staticmethod
     def _hashable(key: Any) -> Any:
-        """A key as one can use it again; a list as a tuple."""
+        """A key as one can use it again, in a dictionary, too."""
+        if isinstance(key, dict):
+            return StructKey(key)
         return tuple(key) if isinstance(key, list) else key
 
     def items(self) -> Any:
@@ -124,6 +159,7 @@ class LoadedMap(MutableMapping[Any, Any]):
         return self._items()
 
     def _items(self) -> Iterator[tuple[Any, Any]]:
+        self._check_entries()
         for key in self.raw.keys():  # noqa: SIM118
             value = self.raw.lookup(key)
             if value is not None:
@@ -131,6 +167,7 @@ class LoadedMap(MutableMapping[Any, Any]):
 
     def __len__(self) -> int:
         """How many entries there are: it counts them."""
+        self._check_entries()
         return sum(1 for _ in self.raw.keys())  # noqa: SIM118
 
     def push(self, value: object) -> None:
@@ -143,11 +180,43 @@ class LoadedMap(MutableMapping[Any, Any]):
         return None if found is None else self._decoded(found)
 
     def events(self) -> EventReader:
-        """Start reading a ring buffer or a perf event array."""
-        if self.spec.type not in (MapType.RINGBUF, MapType.PERF_EVENT_ARRAY):
+        """Start reading a ring buffer or a perf event array: records as bytes, with the CPU. It is closed with the object."""
+        if self.spec.type not in RINGS:
             kind = self.spec.type.name.lower()
             raise Error(f"The map {self.name!r} ({kind}) has no events: ring buffers and perf event arrays have.")
-        return self.engine.open_events(self.raw)
+        self._readers.append(self.engine.open_events(self.raw))
+        return self._readers[-1]
+
+    @overload
+    def of(self, type: type[T]) -> EventMap[T]: ...
+    @overload
+    def of(self, type: str | None = None) -> EventMap[Any]: ...
+    def of(self, type: Any = None) -> EventMap[Any]:
+        """A ring buffer or perf event array as in Python's programs, to be read until the object is closed (docs/events.md):
+        `for event in ring.of(Event)`, `read`, `read_batch`, `async for`, `bpf.events`. `type` is a class with `@bpf.struct`, a
+        scalar, the name of a struct in the object, or `bytes`; without it what the object says, else bytes. It is the same one
+        each time. Raises Error for another type than it is read as."""
+        if self._stream is not None and type in (None, self._stream[0]):
+            return self._stream[1]
+        if self._stream is not None:
+            shown = getattr(self._stream[0], "__name__", self._stream[0]) or "what the object says"
+            raise Error(
+                f"The ring {self.name!r} is read as `{shown}` already. Where records are of several types, read them as "
+                "`bytes`, and make each by its class: `Event.from_bytes(record)`."
+            )
+        from purebpf.objects.rings import stream
+
+        made = stream(self.spec, type, self._btf)
+        made.bind(self.raw, self.engine)
+        self._stream = type, made
+        return made
+
+    def _release(self) -> None:
+        """End what reads it, before it is closed."""
+        if self._stream is not None:
+            self._stream[1].bind(None, None)
+        for reader in self._readers:
+            reader.close()
 
     def __eq__(self, other: object) -> bool:
         return self is other

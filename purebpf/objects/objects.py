@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from purebpf.data import replace
 from purebpf.engine import Engine, EngineLink, EngineMap, EngineProgram, RunResult
 from purebpf.errors import Error, Unsupported
+from purebpf.lang.run_given import check_given, context_of
 from purebpf.live import Live
 from purebpf.objects.changes import order_of, own_types, types_of
 from purebpf.objects.maps import LoadedMap
@@ -53,9 +54,10 @@ class LoadedProgram:
             raise Unsupported(f"The program {self.name!r} is in the virtual machine, which counts nothing.")
         return info
 
-    def run(self, *, packet: bytes | None = None, context: bytes | None = None, repeat: int = 1) -> RunResult:
-        """Run it once (or `repeat` times) on a packet and/or a context, both as bytes."""
-        return self.raw.run(data=packet, context=context, repeat=repeat)
+    def run(self, *, packet: bytes | None = None, context: object = None, repeat: int = 1) -> RunResult:
+        """Run it once (or `repeat` times) on a packet and/or a context: its bytes, a record, or its fields by name."""
+        check_given(packet, context, repeat, "context")
+        return self.raw.run(data=packet, context=context_of(self.spec, context, packet), repeat=repeat)
 
     def attach(self, *target: object, **options: object) -> EngineLink:
         """Attach it; what its section does not say, options do (docs/kernel.md), or for most types what is given without a
@@ -173,6 +175,8 @@ class Objects:
             return
         self.closed = True
         self.variables._release()
+        for map in self.maps.values():
+            map._release()
         self.live.close()
 
     def __enter__(self) -> Objects:

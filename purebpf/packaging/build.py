@@ -20,6 +20,7 @@ installs the wheel compiles nothing.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from setuptools.command.build_py import build_py  # type: ignore[import-untyped]
 from purebpf.errors import Error
 from purebpf.packaging.package import Files, package, write
 from purebpf.packaging.settings import Settings
+from purebpf.packaging.sources import doubts
 
 SETTINGS = {
     "sources": list,
@@ -58,7 +60,7 @@ class BuildPrograms(build_py):  # type: ignore[misc]
     def packages_of_programs(self) -> dict[str, Files]:
         """What the project's file asks for, made once."""
         if not hasattr(self, "_made"):
-            self._made = {name: made(table, name) for name, table in tables(Path("pyproject.toml")).items()}
+            self._made = {name: made(table, name, self.warn) for name, table in tables(Path("pyproject.toml")).items()}
         return self._made
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
@@ -85,8 +87,8 @@ def tables(project: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def made(table: dict[str, Any], name: str) -> Files:
-    """The files of a package that a table asks for."""
+def made(table: dict[str, Any], name: str, warn: Callable[[str], None]) -> Files:
+    """The files of a package that a table asks for; `warn` is told what speaks against it."""
     settings = Settings(
         sources=tuple(map(Path, table["sources"])),
         names=tuple(table.get("names", ())),
@@ -97,6 +99,9 @@ def made(table: dict[str, Any], name: str) -> Files:
         kernels=tuple(map(Path, table.get("embed-btf", ()))),
     )
     try:
-        return package(settings.read(), settings.kernel_types())
+        read = settings.read()
+        for doubt in (doubt for source in read for doubt in doubts(source)):
+            warn(doubt)
+        return package(read, settings.kernel_types())
     except OSError as error:
         raise Error(f"{error.filename} cannot be read: {error.strerror}") from None

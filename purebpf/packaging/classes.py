@@ -15,10 +15,9 @@ from purebpf.lang.types import (
     StructType,
     Type,
 )
-from purebpf.packaging.naming import identifier
+from purebpf.objects.naming import identifier
+from purebpf.objects.records import field_names, member_names
 
-OWN = frozenset({"to_bytes", "from_bytes", "dtype"})  # methods of records, which no field can be called
-OF_ENUMS = frozenset({"mro", "name", "value"})
 NETWORKS = "purebpf.lang.maps.lpm"  # whose records user space may give as networks of `ipaddress`
 TOP = frozenset({"IntEnum", "annotations"})
 
@@ -96,14 +95,7 @@ class Classes:
         if id(names) in self._by_type:
             return self._by_type[id(names)]
         wanted, values = names.__name__, names.values  # type: ignore[attr-defined]
-        taken: set[str] = set(OF_ENUMS)
-        lines = []
-        for value_name, value in values:
-            member = identifier(value_name, taken).strip("_") or f"value{value & 0xFFFF_FFFF}"
-            member = identifier(member, taken)
-            taken.add(member)
-            lines.append(f"    {member} = {value}")
-        text = "\n".join(lines)
+        text = "\n".join(f"    {member} = {value}" for member, value in member_names(values).items())
         name, new = self._named(names, wanted, text)
         if new:
             for place in (self.code, self.stubs):
@@ -144,14 +136,3 @@ def quoted(text: str) -> str:
     """A text as Python code, in the quotes that formatters want."""
     shown = repr(text)
     return shown if '"' in text or shown[0] == '"' else f'"{shown[1:-1]}"'
-
-
-def field_names(layout: StructType) -> dict[str, Field]:
-    """The fields by names that Python and the class of a record take."""
-    taken: set[str] = set(OWN)
-    found = {}
-    for field in layout.fields:
-        name = identifier(field.name, taken)
-        taken.add(name)
-        found[name] = field
-    return found

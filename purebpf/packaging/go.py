@@ -23,7 +23,7 @@ from purebpf.lang.types import (
     StructType,
     Type,
 )
-from purebpf.packaging.naming import class_name
+from purebpf.objects.naming import class_name
 from purebpf.packaging.sources import Source
 from purebpf.spec import CollectionSpec
 

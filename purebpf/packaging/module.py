@@ -8,8 +8,9 @@ from purebpf.data import data
 from purebpf.errors import Error
 from purebpf.lang.maps.by_spec import class_of
 from purebpf.lang.types import KernelType
-from purebpf.packaging.classes import Classes, field_names, quoted
-from purebpf.packaging.naming import identifier
+from purebpf.objects.naming import identifier
+from purebpf.objects.records import field_names
+from purebpf.packaging.classes import Classes, quoted
 from purebpf.packaging.sources import DROPPED, Held, Source
 from purebpf.spec import MapSpec
 from purebpf.tables.enums import MapType

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from purebpf.errors import Error
+from purebpf.objects.naming import identifier
 from purebpf.packaging.module import MADE_BY, module
-from purebpf.packaging.naming import identifier
 from purebpf.packaging.sources import Source
 from purebpf.packed import digest, dumps
 

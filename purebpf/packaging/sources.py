@@ -16,10 +16,11 @@ from purebpf.data import data, made, replace
 from purebpf.errors import Error
 from purebpf.lang.maps.by_spec import OF_MAPS, OF_RECORDS, class_of
 from purebpf.lang.types import ArrayType, BytesType, EnumType, Field, IntType, StructType, Type
-from purebpf.packaging.layouts import Layouts
-from purebpf.packaging.naming import class_name, identifier
+from purebpf.objects.layouts import Layouts
+from purebpf.objects.loading import of_no_type
+from purebpf.objects.naming import class_name, identifier
 from purebpf.spec import CollectionSpec, MapSpec, VariableSpec
-from purebpf.tables.enums import MapType
+from purebpf.tables.enums import MapType, ProgramType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -142,7 +143,10 @@ class _Objects:
         key = _sized(key, spec.key_size)
         if spec.type is MapType.ARENA:
             value = value or IntType(8)
-        elif spec.type not in OF_RECORDS:
+        elif spec.type in OF_RECORDS:
+            number = spec.types.record if spec.types is not None else 0
+            value = layouts.layout(number, f"{spec.name}__record") if number else None
+        else:
             value = _sized(value, spec.value_size)
         inner = None if spec.inner is None else self.held(spec.inner)
         return Held(key if "K" in wanted else None, value if "V" in wanted else None, inner)
@@ -181,6 +185,15 @@ def _encoded(spec: CollectionSpec) -> bytes:
     for each in spec.types:
         builder.define(builder.reserve(), each)
     return builder.encode()
+
+
+def doubts(source: Source) -> list[str]:
+    """What speaks against a package of it: programs that it could not load."""
+    return [
+        f"{source.origin}: {of_no_type(each)} The package will not load as long as it is in."
+        for each in source.spec.programs.values()
+        if each.type is ProgramType.UNSPEC and not each.optional
+    ]
 
 
 def add_type(source: Source, wanted: str) -> None:

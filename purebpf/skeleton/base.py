@@ -74,7 +74,7 @@ class Skeleton:
         Raises KernelError, VerifierError and Unsupported; nothing stays behind then.
         """
         if self._closed:
-            raise Error(f"`{self._called}` is closed: make another one")
+            raise NotLoaded(f"`{self._called}` is closed, its programs with it: make another one")
         if self._live is not None:
             raise Error(f"`{self._called}` is loaded already, in the engine {self._live.engine.name!r}")
         existing: dict[str, Given] = {n: map.existing for n, map in self._declarations() if map.existing is not None}
@@ -140,8 +140,10 @@ class Skeleton:
         return self._loaded().engine
 
     def _loaded(self) -> Live:
+        if self._closed:
+            raise NotLoaded(f"`{self._called}` is closed, its programs with it: make another one")
         if self._live is None:
-            raise NotLoaded(f"`{self._called}` is not loaded: call `load()` or `attach()` first")
+            raise NotLoaded(f"`{self._called}` is not loaded: call `load()` or `attach()` first, or run one of its programs")
         return self._live
 
     @property
@@ -216,7 +218,7 @@ class Skeleton:
         for _, map in self._declarations():
             map.bind(None, None)
         for section in self._sections.values():
-            section.bind(None)
+            section.close()
         live.close()
 
     def __enter__(self) -> Self:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from purebpf.errors import Error, Unsupported
+from purebpf.errors import Unsupported
+from purebpf.lang.run_given import check_given, context_of
 from purebpf.tables.enums import AttachType, ProgramType
 from purebpf.targets import HOOKED, targets_of, with_names
 
@@ -40,23 +41,9 @@ class Program:
     def run(self, packet: bytes | None = None, ctx: object = None, *, repeat: int = 1) -> RunResult:
         """Run it on a packet and/or a context, `repeat` times: by the kernel's test-run, or in the virtual machine. `ctx` is
         the context's bytes, its fields by name, or a record. Loads the package's programs where they are not loaded yet."""
+        check_given(packet, ctx, repeat)
         self._skeleton.load_once()
-        return self.loaded.run(data=packet, context=self._context(packet, ctx), repeat=repeat)
-
-    def _context(self, packet: bytes | None, ctx: Any) -> bytes | None:
-        if ctx is None or isinstance(ctx, bytes | bytearray | memoryview):
-            return None if ctx is None else bytes(ctx)
-        if hasattr(ctx, "to_bytes") and not isinstance(ctx, int):
-            record: bytes = ctx.to_bytes()
-            return record
-        if not hasattr(ctx, "items"):
-            raise Error(f'`ctx` is bytes, a record or fields by name (ctx={{"mark": 5}}), not {ctx!r}')
-        from purebpf.lang.given import built
-        from purebpf.lang.network_types import all_kinds
-
-        fitting = (kind for kind in all_kinds().values() if kind.type is self.spec.type)
-        kinds = sorted(fitting, key=lambda kind: kind.attach is not self.spec.attach_type)
-        return built(kinds[0], self.spec.attach_to, ctx, packet)
+        return self.loaded.run(data=packet, context=context_of(self.spec, ctx, packet), repeat=repeat)
 
     def attach(self, *target: object, **options: object) -> EngineLink:
         """Attach it, and load the package's programs where they are not loaded yet. What to attach to depends on the type: an

@@ -7,7 +7,7 @@ Constants can be assigned before loading only. Others lie in memory that is shar
 from __future__ import annotations
 
 from purebpf.data import replace
-from purebpf.errors import Error
+from purebpf.errors import Error, NotLoaded
 from purebpf.lang.maps.declaration import KEY32
 from purebpf.tables.enums import MapType
 
@@ -41,6 +41,7 @@ class Section:
         self.layout: StructType = made.__bpf_type__
         self.initial = bytearray(dict(spec.contents).get(self.key, b"").ljust(size, b"\0"))
         self.live: EngineMap | None = None
+        self.closed = False
         self.shared: memoryview | None = None
         self.read: bytearray | None = None
         self.view = RecordView(self, 0, self.layout)
@@ -60,9 +61,21 @@ class Section:
         if live is not None and shared and not self.constant:
             self.shared = live.memory()
 
+    def close(self) -> None:
+        """Disconnect them for good: what programs left in them cannot be read any more, constants can."""
+        self.bind(None)
+        self.closed = True
+
+    def _check_open(self, what: str) -> None:
+        if self.closed:
+            name = f"`variables.{self._path(self._name(what))}`"
+            raise NotLoaded(f"{name} was in the programs' memory, which is closed: read it before, or load another one")
+
     def readable(self, what: str) -> bytearray | memoryview:
         if self._name(what) in self.unset:
             raise Error(f"`variables.{self._path(self._name(what))}` has no value yet")
+        if not self.constant:
+            self._check_open(what)
         if self.live is None or self.constant:
             return self.initial
         if self.shared is not None:
@@ -70,6 +83,7 @@ class Section:
         return bytearray(self.live.lookup(self.key) or b"")
 
     def writable(self, what: str) -> bytearray | memoryview:
+        self._check_open(what)
         if self.live is None or self.shared is not None:
             return self.initial if self.shared is None else self.shared
         if self.constant:

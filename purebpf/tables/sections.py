@@ -159,6 +159,24 @@ def find_section(name: str) -> tuple[Section, str] | None:
     return None
 
 
+NEAR, VERY_NEAR = 0.65, 0.85  # of the letters are the same, in order
+
+
+def similar_section(name: str) -> str:
+    """The section that may be meant by a name that stands for no program: `xdp` by `xpd`, `kprobe/f` by `kprobes/f`; "" where
+    none is like it."""
+    from difflib import get_close_matches
+
+    plain = name.removeprefix("?").lower()
+    first, slash, rest = name.removeprefix("?").partition("/")
+    whole = get_close_matches(plain, sections(), 1, VERY_NEAR if slash else NEAR)
+    if whole or not slash:
+        return whole[0] if whole else ""
+    with_hooks = [section.name for section in sections().values() if section.suffix]
+    found = get_close_matches(first.lower(), with_hooks, 1, NEAR)
+    return f"{found[0]}/{rest}" if found else ""
+
+
 def parse_section(name: str) -> tuple[ProgramType, AttachType | None, str] | None:
     """Program type, expected attach type and hook: `tracepoint/syscalls/sys_enter_open` gives TRACEPOINT, None and
     "syscalls/sys_enter_open". None if the name stands for no program."""

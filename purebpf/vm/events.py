@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from purebpf.data import data
-from purebpf.engine import Event, Run
+from purebpf.engine import Event, Run, deadline
 from purebpf.errors import NotLoaded
 from purebpf.vm.arrival import Arrival
 
@@ -108,7 +108,7 @@ class VmEventReader:
 
     def collect(self, runs: list[Run], timeout: float | None = None, form: Form = "bytes") -> None:
         """Append what is there to `runs`; see `EventReader`. It is bytes in any form. Raises as `read`."""
-        deadline = None if timeout is None else monotonic() + timeout
+        until = deadline(timeout)
         with self._arrived:
             if self._closed:
                 raise NotLoaded("This event reader is closed.")
@@ -119,7 +119,7 @@ class VmEventReader:
                     if found := _runs(queue.ready()):
                         runs += found
                         queue.drop(found[-1].end)
-                left = None if deadline is None else deadline - monotonic()
+                left = None if until is None else until - monotonic()
                 if runs or self._closed or (left is not None and left <= 0):
                     return
                 self._arrived.wait(left)

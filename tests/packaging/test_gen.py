@@ -11,11 +11,14 @@ from click.testing import CliRunner
 
 from purebpf.cli.gen import gen
 from purebpf.cli.main import main
+from purebpf.data import replace
+from purebpf.elf.writing.write import write_object
 from purebpf.errors import Error
 from purebpf.packaging.package import package
 from purebpf.packaging.settings import Settings
 from purebpf.packaging.sources import read_source
 from purebpf.packed import dumps, loads
+from purebpf.tables.enums import ProgramType
 from tests.checker import checked
 from tests.packaging.generated import generate, imported, source
 
@@ -44,6 +47,17 @@ def run(*words: object, code: int = 0) -> str:
 
 def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_a_program_of_no_type_is_told(tmp_path: Path) -> None:
+    program = read_source(COUNTER).spec.programs["count"]
+    unknown = replace(program, name="oops", type=ProgramType.UNSPEC, attach_type=None, section="xpd")
+    spec = replace(read_source(COUNTER).spec, programs={"count": program, "oops": unknown})
+    write_object(spec, tmp_path / "x.o")
+    told = run(tmp_path / "x.o", "-o", tmp_path / "made")
+    assert "warning: x.o: The program 'oops' is in the section 'xpd'" in told and "Is 'xdp' meant?" in told
+    with imported(tmp_path / "made") as module, pytest.raises(Error, match="Is 'xdp' meant"):
+        module.X().load("vm")
 
 
 def test_equal_sources_make_equal_packages(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 import purebpf as bpf
 from purebpf.errors import Error
 from purebpf.lang.types import StructType
+from purebpf.objects.layouts import Layouts
 from purebpf.packaging.go import go_files
-from purebpf.packaging.layouts import Layouts
 from purebpf.packaging.sources import Held, Source, read_source
 from purebpf.spec import CollectionSpec
 from tests.btf.kit import Kit

@@ -16,8 +16,8 @@ from purebpf.btf.types import Int, Member, Ptr, Struct, Typedef, TypeTag
 from purebpf.errors import Error
 from purebpf.lang.fixed import record
 from purebpf.lang.types import StructType, Type
+from purebpf.objects.layouts import Layouts
 from purebpf.packaging.classes import Classes
-from purebpf.packaging.layouts import Layouts
 from tests.btf.kit import Kit
 from tests.btf.random_types import build, draw_composite
 

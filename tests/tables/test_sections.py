@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from purebpf.tables.enums import AttachType, ProgramType
-from purebpf.tables.sections import FRAGS, SLEEPABLE, find_section, parse_section, section_name, sections
+from purebpf.tables.sections import FRAGS, SLEEPABLE, find_section, parse_section, section_name, sections, similar_section
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,23 @@ def test_section_stands_for(name: str, type: str, attach: str | None, hook: str)
 )
 def test_other_sections_stand_for_no_program(name: str) -> None:
     assert parse_section(name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("xpd", "xdp"),
+        ("?XDP", "xdp"),
+        ("kprobes/do_X", "kprobe/do_X"),
+        ("tracepont/syscalls/sys_enter_x", "tracepoint/syscalls/sys_enter_x"),
+        ("cgroup_skb/ingres", "cgroup_skb/ingress"),
+        ("of_our_own/thing", ""),
+        ("prog", ""),
+        ("2/1", ""),
+    ],
+)
+def test_the_section_that_may_be_meant(name: str, meant: str) -> None:
+    assert similar_section(name) == meant
 
 
 @pytest.mark.parametrize(

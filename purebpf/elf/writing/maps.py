@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from purebpf.btf.types import DataSec, Enum64, FuncProto, Linkage, Member, Struct, Var
+from purebpf.btf.types import DataSec, DeclTag, Enum64, FuncProto, Linkage, Member, Struct, Var
 from purebpf.btf.types import Section as Place
 from purebpf.data import data
 from purebpf.elf.container import ALLOC, GLOBAL, OBJECT, R_BPF_64_ABS64, WRITE, Section, Symbol
+from purebpf.elf.maps_btf import RECORD
 from purebpf.elf.writing.image import Image
 from purebpf.elf.writing.types import INT, Numbers, Types
 from purebpf.errors import Error
@@ -46,6 +47,8 @@ def define_maps(definitions: list[Definition], types: Types, image: Image) -> di
     for each in definitions:
         number, size = _definition(each, types)
         variable = types.add(Var(each.symbol, number, Linkage.GLOBAL))
+        if each.spec.types is not None and each.spec.types.record and each.numbers is not None:
+            types.add(DeclTag(f"{RECORD}{types.name_for(each.numbers(each.spec.types.record), each.symbol)}", variable, -1))
         variables.append(Place(variable, at, size))
         sizes.append((at, size))
         at += size

@@ -12,7 +12,7 @@ from purebpf.btf.builder import BtfBuilder
 from purebpf.btf.dedup import deduplicate
 from purebpf.btf.graph import reachable, renumbered
 from purebpf.btf.reader import Btf
-from purebpf.btf.types import Array, Composite, DataSec, DeclTag, Func, Int, Linkage, Ptr, Type, Var
+from purebpf.btf.types import Array, Composite, DataSec, DeclTag, Func, Int, Linkage, Ptr, Type, Typedef, Var
 from purebpf.data import replace
 from purebpf.elf import ext
 
@@ -89,6 +89,15 @@ class Types:
         number = self._builder.add(type)
         self._wanted.add(number)
         return number
+
+    def name_for(self, number: int, owner: str) -> str:
+        """A name that this type alone has, which stays: its own, or that of a typedef for the records of `owner`."""
+        own = str(getattr(self.collected(number), "name", ""))
+        if not own or sum(getattr(type, "name", "") == own for type in self._kept) != 1:
+            own = f"{owner}_record"
+            number = self.add(Typedef(own, number))
+        self._wanted.add(number)
+        return own
 
     def pointer(self, number: int) -> int:
         return self.add(Ptr(number))

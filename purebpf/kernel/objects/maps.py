@@ -105,7 +105,7 @@ class Entries:
         """Bytes as their type has them; a key of an array has none of its own."""
         if self._types is None or not number:
             return int.from_bytes(data, "little")
-        return self._types.value(number, data)
+        return self._types.value(number, data, network=False)  # as bpftool does
 
 
 def _hex(data: bytes) -> list[str]:

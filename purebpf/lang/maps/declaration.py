@@ -97,6 +97,7 @@ class MapDeclaration:
         self.pin_path = pin
         self.existing: str | int | None = None  # see `reuse`
         self._live: EngineMap | None = None
+        self._closed = False
         self._engine: Engine | None = None
         self._types: tuple[Type, ...] | None = None
 
@@ -211,6 +212,7 @@ class MapDeclaration:
 
     def bind(self, live: EngineMap | None, engine: Engine | None) -> None:
         """Connect the declaration with a live map, or disconnect it (None)."""
+        self._closed = live is None
         self._live, self._engine = live, engine
 
     @property
@@ -230,7 +232,10 @@ class MapDeclaration:
         return self.name or next((name for name, value in names if value is self), type(self).__name__)
 
     def not_loaded(self) -> NotLoaded:
-        """The error for a use before it is loaded."""
+        """The error for a use before it is loaded, or after it was closed."""
+        if self._closed:
+            again = "make and load another package" if self.__dict__.get("_settled") else "load, run or attach one again"
+            return NotLoaded(f"map `{self.called}` is not loaded any more, the programs that use it are closed: {again}")
         return NotLoaded(f"map `{self.called}` is not loaded: load, run or attach a program that uses it first")
 
     @property

@@ -11,6 +11,7 @@ from purebpf.errors import NotLoaded
 from purebpf.lang import declaring
 from purebpf.lang.backlog import Backlog
 from purebpf.lang.idioms import _only_in_a_program
+from purebpf.lang.map_types import record_types
 from purebpf.lang.maps.declaration import MapDeclaration
 from purebpf.lang.maps.keyed import V
 from purebpf.lang.types import kept_fields
@@ -156,4 +157,4 @@ class PerfEventArray(EventMap[V], Generic[V]):
 
     def describe(self, name: str) -> MapSpec:
         self.plain(name)
-        return MapSpec(name, self.kind, 4, 4, 0, self.flags)
+        return MapSpec(name, self.kind, 4, 4, 0, self.flags, types=record_types(self.value_type))

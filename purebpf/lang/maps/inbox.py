@@ -8,6 +8,7 @@ from typing import Generic
 from purebpf.engine import Engine, EngineMap, RecordWriter
 from purebpf.lang import declaring
 from purebpf.lang.idioms import _only_in_a_program
+from purebpf.lang.map_types import record_types
 from purebpf.lang.maps.declaration import MapDeclaration
 from purebpf.lang.maps.keyed import V
 from purebpf.lang.types import kept_fields
@@ -35,7 +36,7 @@ class UserRingBuf(MapDeclaration, Generic[V]):
     def describe(self, name: str) -> MapSpec:
         if kept := kept_fields(self.value_type):
             raise declaring.error(f"`{name}`: a record that is sent cannot hold `{kept[0].type}`", place=self.place)
-        return MapSpec(name, self.kind, 0, 0, self.max_entries, self.flags)
+        return MapSpec(name, self.kind, 0, 0, self.max_entries, self.flags, types=record_types(self.value_type))
 
     def bind(self, live: EngineMap | None, engine: Engine | None) -> None:
         writer, self._writer = self._writer, None

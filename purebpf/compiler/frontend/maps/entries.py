@@ -231,6 +231,14 @@ def surely(cx: Lowering, declaration: MapDeclaration, op: Op) -> Ref:
     return value_ref(cx, declaration, plain)
 
 
+def _instead(node: ast.Call, name: str) -> str:
+    """What to write instead of a call that does not fit."""
+    map = ast.unparse(node.func).rpartition(".")[0]
+    if name == "get" and any(keyword.arg == "create" for keyword in node.keywords):
+        return f"storage at tasks, sockets and the like is created by `get`; an entry of `{map}` by `{map}[key] = ...`"
+    return ""
+
+
 def arguments(
     cx: Lowering, node: ast.Call, declaration: MapDeclaration, name: str, names: tuple[str, ...], required: int
 ) -> list[tuple[ast.expr, Value]]:
@@ -242,5 +250,5 @@ def arguments(
         given[keyword.arg or ""] = keyword.value
     if bad or any(n not in given for n in names[:required]):
         shown = ", ".join(n if i < required else f"{n}=..." for i, n in enumerate(names))
-        cx.fail(node, f"`{name}` takes ({shown})")
+        cx.fail(node, f"`{name}` takes ({shown})", hint=_instead(node, name))
     return [(given[n], cx.expression(given[n])) for n in names if n in given]

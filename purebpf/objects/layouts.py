@@ -10,22 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from purebpf.btf.layout import bits_of
+from purebpf.btf.network import MODIFIERS, network_bits
 from purebpf.btf.reader import Btf
 from purebpf.btf.types import (
     Array,
-    Const,
     Enum,
     Enum64,
     Float,
     Int,
     Member,
     Ptr,
-    Restrict,
     Struct,
     Typedef,
     TypeTag,
     Union,
-    Volatile,
 )
 from purebpf.btf.types import Type as BtfType
 from purebpf.errors import Error
@@ -33,11 +31,9 @@ from purebpf.lang.fixed import overlap
 from purebpf.lang.types import ArrayType, BoolType, BytesType, CharsType, EnumType, Field, IntType, KernelType, StructType, Type
 
 CHARS = ("char",)
-NETWORK_ORDER = {"__be16": 16, "__be32": 32, "__be64": 64}
 KEPT = ("kptr", "kptr_untrusted", "percpu_kptr", "uptr", "kptr_ref")  # tags of pointers that the kernel looks after
 OF_THE_KERNEL = ("bpf_spin_lock", "bpf_res_spin_lock", "bpf_timer", "bpf_wq", "bpf_task_work", "bpf_refcount")
 IN_LISTS = ("bpf_list_head", "bpf_list_node", "bpf_rb_root", "bpf_rb_node")
-MODIFIERS = (Typedef, Volatile, Const, Restrict, TypeTag)
 
 
 class Layouts:
@@ -53,7 +49,7 @@ class Layouts:
         bits that no integer holds."""
         size = self.btf.size_of(number)
         self.btf.align_of(number)  # finds types that contain themselves
-        if bits := self._network_order(number):
+        if bits := network_bits(self.btf, number):
             return IntType(bits, big=True)
         name = self.called(number)
         number = self.btf.resolve(number)
@@ -68,14 +64,6 @@ class Layouts:
                 return found.name
             number = found.type
         return self.btf.name(number)
-
-    def _network_order(self, number: int) -> int:
-        """The bits of one of the kernel's types for numbers in network byte order; 0 for any other."""
-        while isinstance(found := self.btf.type(number), MODIFIERS):
-            if isinstance(found, Typedef) and found.name in NETWORK_ORDER:
-                return NETWORK_ORDER[found.name]
-            number = found.type
-        return 0
 
     def _layout(self, number: int, size: int, name: str) -> Type:
         match found := self.btf.type(number):
