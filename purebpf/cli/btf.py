@@ -11,25 +11,34 @@ from typing import TYPE_CHECKING
 import click
 
 from purebpf.cli.objects import Beside, Row, beside, choice, chosen, held, write
+from purebpf.cli.usage import Group, show
 from purebpf.errors import Error
 
 if TYPE_CHECKING:
     from purebpf.btf.reader import Btf
 
 
-@click.group()
+@click.group(cls=Group, short_help="Look at types of the kernel and of programs.")
 def btf() -> None:
-    """Look at BTF, the type information of the kernel and of programs."""
+    """Look at BTF: the types of the kernel, of its modules and of programs, as data."""
 
 
-@btf.command()
+@btf.command(
+    usage="[OPTIONS] [vmlinux | MODULE | FILE]",
+    examples=(
+        "purebpf btf dump --type task_struct --format c",
+        "purebpf btf dump nf_tables",
+        "purebpf btf dump x.o --format json",
+    ),
+    short_help="Write types, as a C header, as text or as JSON.",
+)
 @click.argument("file", default="vmlinux")
 @click.option("--type", "names", multiple=True, metavar="NAME", help="Only this type (`task_struct`, `struct file`).")
-@click.option("--format", "form", type=click.Choice(["c", "raw", "json"]), default="raw", show_default=True)
+@click.option("--format", "form", type=click.Choice(["c", "raw", "json"]), default="raw", show_default=True, help="How.")
 @click.option("--base", metavar="FILE", help="The BTF that a kernel module's file builds on (default: the running kernel's).")
 def dump(file: str, names: tuple[str, ...], form: str, base: str | None) -> None:
-    """Write the types in FILE: `vmlinux` for the running kernel (the default), a loaded module's name, or the path of raw BTF
-    or of an ELF file.
+    """Write the types of the running kernel (`vmlinux`, the default), of a module that it has loaded, or in FILE: raw BTF or
+    an ELF file.
 
     `c` is a header with all that the types need; `raw` a line a type; `json` the same for programs.
     """
@@ -46,18 +55,23 @@ def dump(file: str, names: tuple[str, ...], form: str, base: str | None) -> None
         click.echo("\n".join(batch))
 
 
-@btf.command("list")
+@btf.command(
+    "list",
+    usage="[OPTIONS] [id ID]",
+    examples=("purebpf btf list", "purebpf btf list id 1 --json"),
+    short_help="List the BTF in the kernel.",
+)
 @choice
 @beside
 def list_(which: tuple[str, ...], as_json: bool, pretty: bool, no_pids: bool, bpffs: bool) -> None:
-    """List the BTF in the kernel: its own, that of modules, and that of programs. WHICH: `id 5`."""
+    """List the BTF in the kernel: its own, that of modules, and that of programs."""
     from purebpf.kernel.objects.btf import Users, describe
 
     more, users = Beside("BTF", no_pids, bpffs), Users()
     write([more.add(describe(each, users)) for each in chosen("BTF", which, ("id",))], which, as_json, pretty, words)
 
 
-btf.add_command(click.Command("show", callback=list_.callback, params=list_.params, help=list_.help))
+show(btf, list_)
 
 
 def words(row: Row) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from purebpf.cli.files import definitions_of, programs_of
+from purebpf.cli.usage import Command
 from purebpf.compiler.options import Options
 from purebpf.data import replace
 from purebpf.errors import Error
@@ -16,17 +17,25 @@ if TYPE_CHECKING:
     from purebpf.compiler.pipeline import Compiled
 
 
-@click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.command(
+    cls=Command,
+    usage="[OPTIONS] FILE.py",
+    examples=(
+        "purebpf build counter.py",
+        "purebpf build counter.py -o counter.o",
+        "purebpf build counter.py --emit json --kernel 5.10",
+    ),
+)
+@click.argument("file", metavar="FILE.py", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--emit", type=click.Choice(["ir", "asm", "hex", "json", "spec"]), default="asm", show_default=True, help="What to print."
 )
-@click.option("--cpu", type=click.IntRange(1, 4), help=f"Instruction set level.  [default: {Options().cpu}]")
+@click.option("--cpu", type=click.IntRange(1, 4), help=f"Level of the instruction set, v1 to v4.  [default: {Options().cpu}]")
 @click.option("--kernel", metavar="VERSION", help="For this kernel and all later ones, such as 5.10.")
 @click.option("--btf", metavar="FILE", default="", help="Compile by the types of the kernel in FILE, not of the running one.")
 @click.option("-o", "--output", metavar="FILE.o", type=click.Path(dir_okay=False, path_type=Path), help="Write an object file.")
 def build(file: Path, emit: str, cpu: int | None, kernel: str | None, btf: str, output: Path | None) -> None:
-    """Compile the programs in FILE.
+    """Compile the programs in a Python file, and print or write them.
 
     `spec` is the programs and their maps as text, to be loaded elsewhere. An object file (`-o`) is loaded by libbpf, bpftool,
     cilium/ebpf and `purebpf object`.

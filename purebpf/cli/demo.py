@@ -8,6 +8,7 @@ from types import ModuleType
 
 import click
 
+from purebpf.cli.usage import Command
 from purebpf.errors import Error
 
 SECONDS = 5.0
@@ -15,11 +16,20 @@ PACKAGE = Path(__file__).resolve().parents[1]
 PLACES = (PACKAGE / "examples", PACKAGE.parent / "examples")  # installed as a wheel; in a clone
 
 
-@click.command()
-@click.option("--engine", type=click.Choice(["auto", "kernel", "vm"]), default="auto", show_default=True)
+@click.command(
+    cls=Command,
+    examples=("purebpf demo", "purebpf demo --engine vm"),
+    short_help="Count packets per protocol, live, for a few seconds.",
+)
+@click.option(
+    "--engine", type=click.Choice(["auto", "kernel", "vm"]), default="auto", show_default=True, help="Where the program runs."
+)
 @click.option("--seconds", type=click.FloatRange(0.5, 60), default=SECONDS, show_default=True, help="How long to count.")
 def demo(engine: str, seconds: float) -> None:
-    """Count packets per protocol with examples/packet_count.py, show the table live, and end."""
+    """Count packets per protocol, live, for a few seconds: the program examples/packet_count.py in a network of its own.
+
+    In the kernel where bpf(2) is permitted, else in the virtual machine on recorded packets.
+    """
     example = load_example()
     reason = "it was asked for" if engine == "vm" else None
     if engine != "vm":

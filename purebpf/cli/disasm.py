@@ -6,14 +6,18 @@ from typing import BinaryIO
 
 import click
 
+from purebpf.cli.usage import Command
 from purebpf.errors import Error
 
 
-@click.command()
+@click.command(cls=Command, examples=("purebpf disasm program.bin", "purebpf build counter.py --emit hex | purebpf disasm"))
 @click.argument("file", type=click.File("rb"), default="-")
 @click.option("--big", is_flag=True, help="The bytecode is big-endian.")
 def disasm(file: BinaryIO, big: bool) -> None:
-    """Disassemble FILE (default: standard input): raw bytes, or their hexadecimal digits."""
+    """Print bytecode as text. FILE (default: standard input) holds raw bytes, or their hexadecimal digits.
+
+    Object files have a command of their own: `purebpf object relocate --disasm`.
+    """
     from purebpf.isa import decode, disassemble
 
     instructions = decode(as_bytes(file.read()), "big" if big else "little")

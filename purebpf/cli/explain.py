@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from purebpf.cli.usage import Command
 from purebpf.errors import Error
 
 if TYPE_CHECKING:
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
 LARGEST = 1 << 30
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=("bpftool prog load x.o /sys/fs/bpf/x 2>&1 | purebpf explain -", "purebpf explain rejected.log --json"),
+    short_help="Explain why the kernel's verifier rejected a program.",
+)
 @click.argument("file", metavar="LOGFILE", type=click.File("rb"))
 @click.option("--json", "as_json", is_flag=True, help="Print the explanation as JSON.")
 def explain(file: BinaryIO, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from purebpf.cli.objects import echo_json
+from purebpf.cli.usage import Command
 
 if TYPE_CHECKING:
     from purebpf.kernel.features import Answer
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
 LARGE = 4097  # instructions: one more than kernels before 5.2 take
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=("purebpf features", "purebpf features --no-helpers --json"),
+    short_help="Tell what this kernel can do.",
+)
 @click.option("-j", "--json", "as_json", is_flag=True, help="JSON, with the keys of bpftool.")
 @click.option("-p", "--pretty", is_flag=True, help="JSON on several lines.")
 @click.option("--no-helpers", is_flag=True, help="Leave the helpers of each program type out: they take a second.")

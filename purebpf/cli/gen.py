@@ -6,11 +6,25 @@ from pathlib import Path
 
 import click
 
+from purebpf.cli.usage import Command
+from purebpf.packaging.naming import identifier
+
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command()
-@click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.command(
+    cls=Command,
+    usage="[OPTIONS] SOURCE... -o DIR",
+    examples=(
+        "purebpf gen counter.py -o counter/programs",
+        "purebpf gen x.o y.o -o programs --check",
+        "purebpf gen x.o -o . --go",
+    ),
+    short_help="Write a package with programs inside.",
+)
+@click.argument(
+    "sources", metavar="SOURCE...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
 @click.option(
     "-o", "folder", metavar="DIR", required=True, type=click.Path(file_okay=False, path_type=Path), help="The package's folder."
 )
@@ -42,16 +56,18 @@ def gen(
     kernels: tuple[Path, ...],
     depfile: Path | None,
 ) -> None:
-    """Write a package with the programs of SOURCES inside.
+    """Write a package with the programs of each SOURCE inside.
 
-    SOURCES are Python files with programs, or object files. The package needs purebpf to load its programs, and no compiler. It
-    has a class for each source, and classes for what the maps and variables hold.
+    A SOURCE is a Python file with programs, or an object file. The package needs purebpf to load its programs, and no compiler.
+    It has a class for each source, and classes for what the maps and variables hold.
     """
     from purebpf.packaging.package import depfile as rule_of
     from purebpf.packaging.package import differences, package, write
     from purebpf.packaging.settings import Settings
     from purebpf.packaging.sources import doubts
 
+    if not go:
+        check_name(folder)
     settings = Settings(sources, names, types, cpu, kernel, btf, kernels)
     read = settings.read()
     for source in read:
@@ -74,3 +90,13 @@ def gen(
     if depfile is not None:
         depfile.write_text(rule_of(files, folder, read, list(kernels)))
     click.echo(f"wrote {folder}: {', '.join(source.name for source in read)}", err=True)
+
+
+def check_name(folder: Path) -> None:
+    """Raise BadParameter for a folder that no program could import."""
+    name = folder.resolve().name
+    if (wanted := identifier(name)) != name:
+        raise click.BadParameter(
+            f"a package is imported by its folder's name, and {name!r} is no name in Python; say -o {folder.parent / wanted}",
+            param_hint="-o",
+        )

@@ -8,13 +8,15 @@ from pathlib import Path
 import click
 
 from purebpf.cli.objects import Beside, Row, beside, choice, chosen, held, write
+from purebpf.cli.usage import Group, show
 from purebpf.errors import Error
 
 WORDS = ("id", "pinned")
+WHICH = "[id ID | pinned PATH]"
 BASE = ("id", "type", "prog_id", "pinned", "pids")
 
 
-class LinkOrLook(click.Group):
+class LinkOrLook(Group):
     """What is none of the commands is object files to link."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -23,16 +25,21 @@ class LinkOrLook(click.Group):
         return super().parse_args(ctx, args)
 
 
-@click.group(cls=LinkOrLook)
+@click.group(cls=LinkOrLook, short_help="Link object files; look at what is attached by links.")
 def link() -> None:
-    """Look at what is attached by links, or link object files: `purebpf link A.o B.o -o C.o`."""
+    """Link object files (`purebpf link OBJECT... -o OUT`), or look at what is attached by links."""
 
 
-@link.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
-@click.option("-o", "--output", required=True, metavar="FILE", help="The object file to write.")
+@link.command(
+    usage="OBJECT... -o OUT",
+    called="purebpf link",
+    examples=("purebpf link packets.o ports.o -o all.o",),
+    short_help="Link object files.",
+)
+@click.argument("files", metavar="OBJECT...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
+@click.option("-o", "--output", required=True, metavar="OUT", help="The object file to write.")
 def objects(files: tuple[str, ...], output: str) -> None:
-    """Link object files, ours or those of other compilers, to one. The word `objects` may be left out.
+    """Link object files, ours or those of other compilers, to one. `purebpf link objects` is the same.
 
     Names that nobody defines stay in it, for an object that is linked later; they are told.
     """
@@ -47,19 +54,26 @@ def objects(files: tuple[str, ...], output: str) -> None:
         click.echo(f"Nobody defines {', '.join(undefined)}; link {output} with the object that does.", err=True)
 
 
-@link.command("list")
+@link.command(
+    "list",
+    usage=f"[OPTIONS] {WHICH}",
+    examples=("purebpf link list", "purebpf link list id 5 --json"),
+    short_help="List links.",
+)
 @choice
 @beside
 def list_(which: tuple[str, ...], as_json: bool, pretty: bool, no_pids: bool, bpffs: bool) -> None:
-    """List links: all, or the one that WHICH names (`id 5`, `pinned /sys/fs/bpf/x`). What is attached without a link is not
-    here."""
+    """List links: all, or the one with an id or at a place where it is pinned.
+
+    A link is what keeps a program attached; programs that are attached without one are not here.
+    """
     from purebpf.kernel.objects.links import describe
 
     more = Beside("link", no_pids, bpffs)
     write([more.add(describe(each)) for each in chosen("link", which, WORDS)], which, as_json, pretty, lines)
 
 
-link.add_command(click.Command("show", callback=list_.callback, params=list_.params, help=list_.help))
+show(link, list_)
 
 
 def lines(row: Row) -> Iterator[str]:

@@ -8,27 +8,34 @@ from typing import Any
 import click
 
 from purebpf.cli.objects import Beside, Row, beside, choice, chosen, echo_json, held, one, write
+from purebpf.cli.usage import Group, show
 
 WORDS = ("id", "name", "pinned")
+WHICH = "[id ID | name NAME | pinned PATH]"
 
 
-@click.group()
+@click.group(cls=Group)
 def map() -> None:
     """Look at the maps in the kernel."""
 
 
-@map.command("list")
+@map.command(
+    "list",
+    usage=f"[OPTIONS] {WHICH}",
+    examples=("purebpf map list", "purebpf map list name packets --json"),
+    short_help="List maps.",
+)
 @choice
 @beside
 def list_(which: tuple[str, ...], as_json: bool, pretty: bool, no_pids: bool, bpffs: bool) -> None:
-    """List maps: all, or those that WHICH names (`id 5`, `name packets`, `pinned /sys/fs/bpf/x`)."""
+    """List maps: all, or those with an id, a name, or a place where they are pinned."""
     from purebpf.kernel.objects.maps import describe
 
     more = Beside("map", no_pids, bpffs)
     write([more.add(describe(each)) for each in chosen("map", which, WORDS)], which, as_json, pretty, lines)
 
 
-map.add_command(click.Command("show", callback=list_.callback, params=list_.params, help=list_.help))
+show(map, list_)
 
 
 def lines(row: Row) -> Iterator[str]:
@@ -45,11 +52,16 @@ def lines(row: Row) -> Iterator[str]:
     yield from held(row)
 
 
-@map.command()
+@map.command(
+    usage=f"[OPTIONS] {{{WHICH[1:-1]}}}",
+    examples=("purebpf map dump id 5", "purebpf map dump pinned /sys/fs/bpf/packets --json"),
+)
 @choice
 def dump(which: tuple[str, ...], as_json: bool, pretty: bool) -> None:
-    """Write all entries of a map: `dump id 5`. With BTF of the map, keys and values as their types have them; else their
-    bytes."""
+    """Write all entries of a map.
+
+    With BTF of the map, keys and values as their types have them; else their bytes.
+    """
     from purebpf.kernel.objects.maps import Entries, open_map
 
     for found in one("map", which, WORDS):

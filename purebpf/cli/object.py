@@ -10,25 +10,28 @@ from typing import TYPE_CHECKING
 
 import click
 
+from purebpf.cli.usage import Group
 from purebpf.errors import Error, VerifierError
 
 if TYPE_CHECKING:
     from purebpf.isa.instruction import Instruction
     from purebpf.spec import CollectionSpec, ProgramSpec
 
-FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+FILE = click.argument("file", metavar="OBJECT", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 
 
-@click.group()
+@click.group(cls=Group, short_help="Look at object files, and try to load them.")
 def object() -> None:
-    """Look at object files, and load them."""
+    """Look at object files (what clang and `purebpf build -o` write), and try to load them."""
 
 
-@object.command()
+@object.command(
+    examples=("purebpf object show x.o", "purebpf object show x.o --json"), short_help="List programs, maps and variables."
+)
 @FILE
 @click.option("-j", "--json", "as_json", is_flag=True, help="JSON.")
 def show(file: Path, as_json: bool) -> None:
-    """List the programs, maps and variables in FILE, with types and initial values where it has BTF.
+    """List the programs, maps and variables in OBJECT, with types and initial values where it has BTF (clang -g).
 
     Nothing is loaded, and a file for another byte order will do. Long values are cut; --json has them whole.
     """
@@ -43,11 +46,14 @@ def show(file: Path, as_json: bool) -> None:
         click.echo(line)
 
 
-@object.command()
+@object.command(
+    examples=("purebpf object relocate x.o", "purebpf object relocate --disasm x.o"),
+    short_help="Print the instructions that this kernel would get.",
+)
 @FILE
 @click.option("-d", "--disasm", is_flag=True, help="As text, with functions and source lines, as `purebpf disasm` prints it.")
 def relocate(file: Path, disasm: bool) -> None:
-    """Print the instructions of each program in FILE for this kernel: its name and, in hexadecimal, its bytes.
+    """Print the instructions of each program in OBJECT for this kernel: its name and, in hexadecimal, its bytes.
 
     Functions that it calls are behind it, what it asks of the kernel's types is answered, descriptors are zero.
     """
@@ -88,13 +94,14 @@ def as_text(program: ProgramSpec, code: tuple[Instruction, ...]) -> str:
     return f"; {program.name}: {program.section}, {program.slots} slots\n{disassemble(code, functions)}"
 
 
-@object.command()
+@object.command(examples=("purebpf object load x.o",), short_help="Try whether the programs load here.")
 @FILE
 @click.option("--all", "everything", is_flag=True, help="Load the optional programs, too.")
 def load(file: Path, everything: bool) -> None:
-    """Load FILE into the kernel, to see whether it can be: a line for each program with name, type, and `ok` or the error.
+    """Load OBJECT into the kernel, to see whether it can be: a line for each program with name, type, and `ok` or the error.
 
-    Programs that are optional are left out and said to be. Nothing is attached or pinned, and nothing stays behind.
+    Programs that are optional (a `?` before the section's name) are left out and said to be. Nothing is attached or pinned, and
+    nothing stays behind.
     """
     from purebpf.data import replace
 

@@ -9,24 +9,31 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from purebpf.cli.objects import Beside, Row, beside, choice, chosen, echo_json, held, one, write
+from purebpf.cli.usage import Group, show
 from purebpf.errors import Error
 
 if TYPE_CHECKING:
     from purebpf.kernel.descriptor import Descriptor
 
 WORDS = ("id", "name", "tag", "pinned")
+WHICH = "[id ID | name NAME | tag TAG | pinned PATH]"
 
 
-@click.group()
+@click.group(cls=Group)
 def prog() -> None:
     """Look at the programs in the kernel."""
 
 
-@prog.command("list")
+@prog.command(
+    "list",
+    usage=f"[OPTIONS] {WHICH}",
+    examples=("purebpf prog list", "purebpf prog list name count --json"),
+    short_help="List programs.",
+)
 @choice
 @beside
 def list_(which: tuple[str, ...], as_json: bool, pretty: bool, no_pids: bool, bpffs: bool) -> None:
-    """List programs: all, or those that WHICH names (`id 5`, `name count`, `tag 3b185187f1855c4c`, `pinned /sys/fs/bpf/x`).
+    """List programs: all, or those with an id, a name, a tag (a digest of the instructions), or a place where they are pinned.
 
     Run counts and times appear while statistics are on (sysctl kernel.bpf_stats_enabled, or bpf.statistics()).
     """
@@ -36,7 +43,7 @@ def list_(which: tuple[str, ...], as_json: bool, pretty: bool, no_pids: bool, bp
     write([more.add(describe(each)) for each in chosen("program", which, WORDS)], which, as_json, pretty, lines)
 
 
-prog.add_command(click.Command("show", callback=list_.callback, params=list_.params, help=list_.help))
+show(prog, list_)
 
 
 def lines(row: Row) -> Iterator[str]:
@@ -57,7 +64,11 @@ def lines(row: Row) -> Iterator[str]:
     yield from held(row)
 
 
-@prog.command()
+@prog.command(
+    usage=f"[OPTIONS] xlated|jited {{{WHICH[1:-1]}}}",
+    examples=("purebpf prog dump xlated id 5 --linum", "purebpf prog dump jited name count"),
+    short_help="Write the instructions of a program.",
+)
 @click.argument("form", type=click.Choice(["xlated", "jited"]))
 @choice
 @click.option("-l", "--linum", is_flag=True, help="With file, line and column of each source line.")
@@ -72,7 +83,7 @@ def dump(
     opcodes: bool,
     file: BinaryIO | None,
 ) -> None:
-    """Write the instructions of a program as the kernel has them, with the lines they come from: `dump xlated id 5`.
+    """Write the instructions of a program as the kernel has them, with the lines they come from.
 
     `xlated` is eBPF as the verifier rewrote it; `jited` is machine code, in hexadecimal under each source line. The words
     `linum` and `opcodes` may also stand at the end.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from purebpf.cli.files import has_main_block, programs_of
+from purebpf.cli.usage import Command
 from purebpf.errors import Error
 from purebpf.lang.maps import EventMap, Held, KeyedMap, PerCpuMap, ProgArray
 
@@ -28,11 +29,22 @@ RESULTS = {
 }
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--engine", type=click.Choice(["auto", "kernel", "vm"]), default="auto", show_default=True)
+@click.command(
+    cls=Command,
+    usage="[OPTIONS] FILE.py [ARGUMENT]...",
+    examples=("purebpf run trace.py", "purebpf run counter.py eth0", "purebpf run counter.py --pcap packets.pcap"),
+    short_help="Run a file of programs.",
+    context_settings={"ignore_unknown_options": True},
+)
+@click.argument("file", metavar="FILE.py", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
-    "--pcap", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Feed these packets to the file's programs."
+    "--engine", type=click.Choice(["auto", "kernel", "vm"]), default="auto", show_default=True, help="Where programs run."
+)
+@click.option(
+    "--pcap",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Feed these packets to the file's programs.",
 )
 @click.option("--python", is_flag=True, help="With --pcap: run the functions themselves, which stop at breakpoints.")
 @click.option("--log", is_flag=True, help="Show the whole log of the kernel's verifier when it rejects a program.")
@@ -41,11 +53,11 @@ RESULTS = {
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def run(file: Path, engine: str, pcap: Path | None, python: bool, log: bool, btf: str, arguments: tuple[str, ...]) -> None:
-    """Run FILE.
+    """Run a file of programs.
 
-    A file with an `if __name__ == "__main__":` block runs as Python would run it, with ARGUMENTS. With --pcap its programs are
-    run on each packet of a capture instead, and the results and maps are shown. A file without such a block has its programs
-    attached, and what they print is shown, until Ctrl-C.
+    A file with an `if __name__ == "__main__":` block runs as Python would run it, with the ARGUMENTs. With --pcap its programs
+    are run on each packet of a capture instead, and the results and maps are shown. A file without such a block has its
+    programs attached, and what they print is shown, until Ctrl-C.
     """
     from purebpf.collection import set_default_btf, set_default_engine
     from purebpf.rejection import FULL_LOG

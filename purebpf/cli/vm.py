@@ -6,13 +6,19 @@ import sys
 
 import click
 
+from purebpf.cli.usage import Group
 
-@click.group()
+
+@click.group(cls=Group)
 def vm() -> None:
-    """The embedded virtual machine."""
+    """Run bare bytecode in the embedded virtual machine."""
 
 
-@vm.command("exec")
+@vm.command(
+    "exec",
+    examples=("echo 61 10 00 00 00 00 00 00 95 00 00 00 00 00 00 00 | purebpf vm exec 2a000000",),
+    short_help="Run a program from standard input.",
+)
 @click.argument("memory", default="")
 def exec_(memory: str) -> None:
     """Run a program, read from standard input as hexadecimal digits, on MEMORY (hexadecimal), and print r0 in hexadecimal.
