@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from purebpf.cli.usage import Command
-from purebpf.packaging.naming import identifier
+from purebpf.objects.naming import identifier
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
