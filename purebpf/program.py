@@ -428,6 +428,7 @@ else:
 
         Or load an object file, given by its path, its bytes or its spec (`purebpf.objects.load` tells the options).
         """
+        from purebpf.lang.maps.declaration import MapDeclaration
         from purebpf.spec import CollectionSpec
 
         if len(programs) == 1 and isinstance(programs[0], CollectionSpec | str | bytes | os.PathLike):
@@ -442,8 +443,12 @@ else:
         for each in programs:
             if operations := getattr(each, "__bpf_operations__", None):
                 own += operations.values()
-            elif not isinstance(each, Program):
+            elif isinstance(each, Program):
+                continue
+            elif isinstance(each, MapDeclaration):
                 alone.append(each)
+            else:
+                raise Error(f"`load` takes programs and maps, or an object file by its path or bytes, not {each!r:.60}")
         return Collection(own, chosen, alone=alone).load()
 
 

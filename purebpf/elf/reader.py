@@ -36,6 +36,8 @@ def load_object(source: str | os.PathLike[str] | bytes, *, sections: Handlers | 
     """
     if isinstance(source, bytes | bytearray | memoryview):
         return _Collection(Opened(read(bytes(source)), "the object"), "", sections or {}).spec()
+    if not isinstance(source, str | os.PathLike):
+        raise Error(f"An object file is given by its path or its bytes, not by {source!r:.60}")
     path = Path(source)
     try:
         raw = path.read_bytes()

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from purebpf.spec import ProgramSpec
 
 
-def check_given(packet: object, ctx: object, repeat: object = 1, called: str = "ctx") -> None:
-    """Raise Error for what is no packet, no context (the parameter is `called` so) or no number of runs."""
-    for name, given in (("packet", packet), (called, ctx)):
+def check_given(packet: object, ctx: object, repeat: object = 1) -> None:
+    """Raise Error for what is no packet, no context or no number of runs."""
+    for name, given in (("packet", packet), ("ctx", ctx)):
         if given is None or isinstance(given, bytes | bytearray | memoryview):
             continue
-        if name == called and (isinstance(given, Mapping) or hasattr(type(given), "__bpf_type__")):
+        if name == "ctx" and (isinstance(given, Mapping) or hasattr(type(given), "__bpf_type__")):
             continue
-        fields = f', or its fields: {called}={{"name": value}}' if name == called else ""
+        fields = ', or its fields: ctx={"name": value}' if name == "ctx" else ""
         raise Error(f"`{name}` is bytes, not {given!r}: {name}=bytes(64), or a record's `to_bytes()`{fields}")
     if isinstance(repeat, bool) or not isinstance(repeat, int) or not 0 < repeat < 1 << 32:
         raise Error(f"`repeat` says how often it runs, 1 or more times, not {repeat!r}")

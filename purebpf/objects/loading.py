@@ -14,6 +14,7 @@ from purebpf.engine import Engine, EngineMap, EngineProgram
 from purebpf.errors import Error
 from purebpf.live import Live
 from purebpf.objects.changes import pinned_in, with_variables
+from purebpf.objects.given import check_options, engine_map, engine_program
 from purebpf.objects.maps import LoadedMap
 from purebpf.objects.named import unknown
 from purebpf.objects.objects import LoadedProgram, Objects
@@ -68,14 +69,16 @@ def loaded(
     targets: Mapping[str, Target] | None = None,
 ) -> tuple[Live, str]:
     """What `load` makes objects of, and why it is on its engine."""
+    given: dict[str, Mapping[str, object] | None] = {"maps": maps, "variables": variables, "targets": targets}
     if not isinstance(source, CollectionSpec):
         from purebpf.elf.reader import load_object
 
         source = load_object(source)
+    check_options({**given, "programs": programs, "pin_path": pin_path, "btf": btf})
     chosen, why = choose_engine(engine) if isinstance(engine, str) else (engine, "it was given")
     spec = chosen_part(with_variables(source, variables or {}), programs)
-    for kind, given, known in (("map", maps, spec.maps), ("program", targets, spec.programs)):
-        for name in given or ():
+    for kind, named, known in (("map", maps, spec.maps), ("program", targets, spec.programs)):
+        for name in named or ():
             if name not in known:
                 raise unknown(kind, name, known)
     folder = None if pin_path is None else os.fspath(pin_path)
@@ -85,8 +88,8 @@ def loaded(
     if chosen.name != "vm":
         make_folders(each.pin for each in placed.values() if each.pin)
     answered = {name: _relocated(each, btf) if btf is not None else each for name, each in spec.programs.items()}
-    own = {name: each.raw if isinstance(each, LoadedMap) else each for name, each in (maps or {}).items()}
-    others = {name: each.raw if isinstance(each, LoadedProgram) else each for name, each in (targets or {}).items()}
+    own = {name: engine_map(name, each) for name, each in (maps or {}).items()}
+    others = {name: engine_program(name, each) for name, each in (targets or {}).items()}
     return Live(replace(spec, programs=answered, maps=placed), chosen, own, others), why
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PLAIN = (1, 2, 4, 8)
 RINGS = (MapType.RINGBUF, MapType.PERF_EVENT_ARRAY)
+HOLDERS = (MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS, MapType.PROG_ARRAY)
+WITHOUT_KEYS = (MapType.QUEUE, MapType.STACK, MapType.BLOOM_FILTER)
 STRIDE = 8  # bytes: values of per-CPU maps are at multiples of it
 
 
@@ -108,6 +110,8 @@ class LoadedMap(MutableMapping[Any, Any]):
             raise Error(f"A key of the map {self.name!r}: {error}") from None
 
     def _value(self, value: object) -> bytes:
+        if self.spec.type in HOLDERS and (handle := getattr(getattr(value, "raw", value), "handle", None)) is not None:
+            return int(handle).to_bytes(4, self.values_as.order)
         try:
             if not self.spec.per_cpu or isinstance(value, bytes):
                 return value if isinstance(value, bytes) and self.spec.per_cpu else self.values_as.encode(value)
@@ -137,6 +141,8 @@ class LoadedMap(MutableMapping[Any, Any]):
 
     def put(self, key: object, value: object, flags: int = 0) -> None:
         """Write an entry: only a new one (BPF_NOEXIST, 1) or only one that is there (BPF_EXIST, 2)."""
+        if not isinstance(flags, int):
+            raise Error(f"Flags of `put` are a number, bpf.BPF_NOEXIST or bpf.BPF_EXIST, not {flags!r:.60}")
         self.raw.update(self._key(key), self._value(value), flags)
 
     def __delitem__(self, key: object) -> None:
@@ -172,10 +178,15 @@ class LoadedMap(MutableMapping[Any, Any]):
 
     def push(self, value: object) -> None:
         """Add to a queue or stack, or to a Bloom filter."""
+        if self.spec.type not in WITHOUT_KEYS:
+            kind = self.spec.type.name.lower()
+            raise Error(f"`push` is for queues, stacks and Bloom filters; {self.name!r} ({kind}) has keys: `map[key] = value`.")
         self.raw.update(b"", self._value(value))
 
-    def take(self, key: object = b"") -> Any:
+    def take(self, key: object = None) -> Any:
         """Remove an entry, or the next value of a queue or stack, and give its value; None when there is none."""
+        if key is None and self.spec.key_size:
+            raise Error(f"`take` of {self.name!r} ({self.spec.type.name.lower()}) wants the key of the entry to take.")
         found = self.raw.take(self._key(key) if self.spec.key_size else b"")
         return None if found is None else self._decoded(found)
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from purebpf.data import replace
 from purebpf.engine import Engine, EngineLink, EngineMap, EngineProgram, RunResult
-from purebpf.errors import Error, Unsupported
+from purebpf.errors import Error, NotLoaded, Unsupported
 from purebpf.lang.run_given import check_given, context_of
 from purebpf.live import Live
 from purebpf.objects.changes import order_of, own_types, types_of
@@ -54,10 +54,10 @@ class LoadedProgram:
             raise Unsupported(f"The program {self.name!r} is in the virtual machine, which counts nothing.")
         return info
 
-    def run(self, *, packet: bytes | None = None, context: object = None, repeat: int = 1) -> RunResult:
+    def run(self, packet: bytes | None = None, ctx: object = None, *, repeat: int = 1) -> RunResult:
         """Run it once (or `repeat` times) on a packet and/or a context: its bytes, a record, or its fields by name."""
-        check_given(packet, context, repeat, "context")
-        return self.raw.run(data=packet, context=context_of(self.spec, context, packet), repeat=repeat)
+        check_given(packet, ctx, repeat)
+        return self.raw.run(data=packet, context=context_of(self.spec, ctx, packet), repeat=repeat)
 
     def attach(self, *target: object, **options: object) -> EngineLink:
         """Attach it; what its section does not say, options do (docs/kernel.md), or for most types what is given without a
@@ -133,14 +133,18 @@ class Objects:
 
     def attach(self, **options: object) -> dict[str, EngineLink | KernelLink]:
         """Attach each program whose section says where, register operations, and attach what `options` are given for, by name:
-        `attach(count="eth0")`, `attach(count={"interface": "eth0", "mode": "generic"})`. The links by name; programs that would
-        need options have none."""
+        `attach(count="eth0")`, `attach(count={"interface": "eth0", "mode": "generic"})`; None leaves one out. The links by
+        name; programs that would need options have none."""
+        if self.closed:
+            raise NotLoaded(f"The object {self.spec.name!r} is closed, its programs with it: load it again.")
         for name in options:
             if name not in self.programs:
                 raise unknown("program", name, self.programs)
         made: dict[str, EngineLink | KernelLink] = {}
         try:
             for name, program in self.programs.items():
+                if name in options and options[name] is None:
+                    continue
                 if name in options or hooked(program.spec):
                     given = options_of(name, program.spec.type, program.spec.attach_type, options.get(name, {}))
                     made[name] = program.attach(**given)
@@ -186,7 +190,7 @@ class Objects:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<objects {self.spec.name}: {', '.join(self.programs)}>"
+        return f"<objects {self.spec.name}: {', '.join(self.programs)}{'; closed' if self.closed else ''}>"
 
 
 def hooked(spec: ProgramSpec) -> bool:

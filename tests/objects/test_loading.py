@@ -208,7 +208,7 @@ def test_settings_of_the_kernel(kernel: KernelEngine) -> None:
     except Error as error:
         pytest.skip(str(error))
     with objects:
-        objects.programs.options.run(context=bytes(16))
+        objects.programs.options.run(ctx=bytes(16))
         seen = objects.variables.seen
         release = [int(each) for each in os.uname().release.split("-")[0].split("+")[0].split(".")[:2]]
         assert [seen[0] >> 16, seen[0] >> 8 & 255] == release
@@ -218,7 +218,7 @@ def test_settings_of_the_kernel(kernel: KernelEngine) -> None:
 
 def test_addresses_and_functions_of_the_kernel(kernel: KernelEngine) -> None:
     with load(spec("addresses"), engine=kernel) as objects:
-        objects.programs.symbols.run(context=bytes(16))
+        objects.programs.symbols.run(ctx=bytes(16))
         rows = (line.split() for line in Path("/proc/kallsyms").read_text().splitlines())
         known = {words[2]: int(words[0], 16) for words in rows}
         assert objects.variables.addresses == [known["schedule"], known["bpf_prog_put"], 0, 0]
@@ -345,12 +345,12 @@ def test_what_is_weak_is_missing_in_the_virtual_machine() -> None:
     program = found.programs["symbols"]
     weak = replace(program, externs=tuple(replace(each, weak=True) for each in program.externs))
     with load(replace(found, programs={"symbols": weak}), engine="vm") as objects:
-        objects.programs.symbols.run(context=bytes(16))
+        objects.programs.symbols.run(ctx=bytes(16))
         assert objects.variables.addresses == [0, 0, 0, 0]
     with pytest.raises(Error, match="which the virtual machine does not have: run it in the kernel"):
         load(found, engine="vm")
     with load(spec("kfuncs"), engine="vm", programs=["locked"]) as objects:
-        objects.programs.locked.run(context=bytes(24))
+        objects.programs.locked.run(ctx=bytes(24))
         assert objects.variables.found == 1
 
 
@@ -383,10 +383,10 @@ def test_variables_in_an_arena_are_shared(kernel: KernelEngine) -> None:
     if kernel_version() < (6, 9):
         pytest.skip("arenas came with Linux 6.9")
     with load(spec("arena"), engine=kernel, variables={"global_sum": 10}) as objects:
-        objects.programs.use.run(context=bytes(16))
+        objects.programs.use.run(ctx=bytes(16))
         assert objects.variables.global_sum == 13 and objects.variables.global_node == {"next": 0, "value": 3}
         objects.variables.global_sum = 1
-        objects.programs.use.run(context=bytes(16))
+        objects.programs.use.run(ctx=bytes(16))
         assert objects.variables.global_sum == 4
 
 

@@ -86,9 +86,9 @@ def test_records_are_taken_as_keys_and_values(objects: Objects) -> None:
     ("given", "message"),
     [
         ({"packet": "x"}, "`packet` is bytes, not 'x'"),
-        ({"context": 5}, r"`context` is bytes, not 5: .*, or its fields: context="),
+        ({"ctx": 5}, r"`ctx` is bytes, not 5: .*, or its fields: ctx="),
         ({"repeat": "x"}, "`repeat` says how often it runs, 1 or more times, not 'x'"),
-        ({"context": {"nothing": 1}}, "has no field `nothing`"),
+        ({"ctx": {"nothing": 1}}, "has no field `nothing`"),
     ],
 )
 def test_what_a_run_cannot_be_given(objects: Objects, given: dict[str, object], message: str) -> None:
@@ -97,7 +97,7 @@ def test_what_a_run_cannot_be_given(objects: Objects, given: dict[str, object], 
 
 
 def test_a_context_is_given_by_its_fields(objects: Objects) -> None:
-    assert objects.programs.measure.run(packet=bytes(64), context={"rx_queue_index": 0}).value == bpf.XDP_DROP
+    assert objects.programs.measure.run(packet=bytes(64), ctx={"rx_queue_index": 0}).value == bpf.XDP_DROP
 
 
 def test_what_a_reader_cannot_wait_for(objects: Objects) -> None:
