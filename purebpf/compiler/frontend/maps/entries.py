@@ -19,6 +19,7 @@ from purebpf.compiler.frontend.values import (
     MaybeRef,
     Ref,
     Value,
+    count,
     describe,
     known,
     named,
@@ -178,7 +179,8 @@ def proven_index(cx: Lowering, node: ast.AST, declaration: MapDeclaration, key: 
     """An array's index, proven in range; or an error."""
     number = cx.integer(node, key, "an array's index")
     if known(key) is not None and not 0 <= number.low < declaration.max_entries:
-        cx.fail(node, f"index {number.low} is outside `{declaration.name}`", f"it has {declaration.max_entries} entries")
+        has = f"it has {count(declaration.max_entries, 'element')}"
+        cx.fail(node, f"index {number.low} is outside `{declaration.name}`", has)
     if number.low < 0 or number.high >= declaration.max_entries:
         shown = ast.unparse(node) if isinstance(node, ast.expr) else "index"
         cx.fail(
