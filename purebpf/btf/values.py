@@ -79,6 +79,15 @@ def _scalar(btf: Btf, type: Type, data: bytes, at: int, width: int = 0) -> int |
     raise BtfError(f"{btf.origin}: a {type.kind.name.lower()} has no value")
 
 
+def _in_network_order(btf: Btf, number: int, type: Type, data: bytes, at: int, width: int = 0) -> int | float | bool | None:
+    """The same, where numbers of types such as `__be32` (`number` is that type's) are what they mean on the network."""
+    whole = network_bits(btf, number) if isinstance(type, Int) and not width else 0
+    if not whole:
+        return _scalar(btf, type, data, at, width)
+    _inside(btf, data, at, whole)
+    return int.from_bytes(data[at // 8 : (at + whole) // 8], "big")
+
+
 def _named(type: AnyEnum, value: int) -> str:
     """The name of an enum's value; "" if none has it."""
     return next((name for name, each in type.values if each == value), "")
@@ -125,10 +134,8 @@ class _Data:
             return [self.value(type.type, data, at + i * size, 0, depth + 1) for i in count] if text is None else text
         if isinstance(type, Var):
             return self.value(type.type, data, at, width, depth + 1)
-        if self.network and not width and isinstance(type, Int) and (whole := network_bits(btf, number)):
-            _inside(btf, data, at, whole)
-            return int.from_bytes(data[at // 8 : (at + whole) // 8], "big")
-        value = _scalar(btf, type, data, at, width)
+        scalar = _scalar(btf, type, data, at, width)
+        value = _in_network_order(btf, number, type, data, at, width) if self.network else scalar
         return _named(type, int(value or 0)) or value if isinstance(type, AnyEnum) else value
 
 
@@ -151,7 +158,7 @@ class _Text:
             return self._elements(type, data, at, indent)
         if isinstance(type, Var):
             return self.value(type.type, data, at, indent + 1, width)
-        value = _scalar(btf, type, data, at, width)
+        value = _in_network_order(btf, number, type, data, at, width)
         if isinstance(type, AnyEnum):
             return _named(type, int(value or 0)) or str(value)
         if isinstance(type, Ptr):

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from purebpf.btf.errors import BtfError
+from purebpf.btf.types import Kind
 from purebpf.elf.externs import KCONFIG
 from purebpf.elf.names import map_name
 from purebpf.objects.changes import order_of, types_of
@@ -68,10 +69,12 @@ class Types:
         return "" if text == "void" else " ".join(text.split()).replace(" [", "[")
 
     def of_map(self, spec: MapSpec) -> Row:
-        """The types of keys and values; a data section has variables instead."""
-        if spec.types is None or not spec.types.key:
+        """The types of keys and values, and of the records of a ring; a data section has variables instead."""
+        if spec.types is None or self.btf is None:
             return {}
-        sides = {"key_type": self.name(spec.types.key), "value_type": self.name(spec.types.value)}
+        section = spec.types.value and self.btf.kind(spec.types.value) is Kind.DATASEC
+        numbers = {"key": spec.types.key, "value": 0 if section else spec.types.value, "record": spec.types.record}
+        sides = {f"{side}_type": self.name(number) for side, number in numbers.items()}
         return {side: name for side, name in sides.items() if name}
 
     def of_variable(self, spec: VariableSpec) -> Row:
@@ -165,8 +168,8 @@ def _of_map(row: Row) -> str:
 
 
 def _types_of(row: Row) -> Iterator[str]:
-    """What keys and values of a map are."""
-    sides = [f"{side} {cut(row[f'{side}_type'], LONGEST_TYPE)}" for side in ("key", "value") if f"{side}_type" in row]
+    """What keys, values and records of a map are."""
+    sides = [f"{side} {cut(row[f'{side}_type'], LONGEST_TYPE)}" for side in ("key", "value", "record") if f"{side}_type" in row]
     if sides:
         yield "\t" + "  ".join(sides)
 

@@ -57,6 +57,13 @@ def map_types(kind: MapType, key: Type, value: Type, required: bool = False) -> 
     return MapTypes(made.encode(), first, second, required or kind in STORAGE, function)
 
 
+def value_types(value: Type) -> MapTypes:
+    """The values of a map without keys."""
+    made = Blob()
+    number = made.number(value)
+    return MapTypes(made.encode(), 0, number)
+
+
 def record_types(record: Type) -> MapTypes | None:
     """What is sent through a ring; None for bytes of any length."""
     if not record.size:

@@ -51,6 +51,7 @@ class Other:
 
 sent = bpf.RingBuf[Sent](size=1 << 12)
 numbers = bpf.RingBuf[u32](size=1 << 12)
+kept = bpf.Queue[Sent](max_entries=4)
 others = bpf.RingBuf[Other.Sent](size=1 << 12)
 everywhere = bpf.PerfEventArray[Sent]()
 
@@ -60,6 +61,7 @@ def send(ctx: bpf.XdpContext) -> bpf.XdpAction:
     sent.emit(Sent(size=len(ctx.packet), port=80))
     numbers.emit(u32(len(ctx.packet)))
     others.emit(Other.Sent(number=5))
+    kept.push(Sent(size=1, port=80))
     everywhere.output(Sent(size=len(ctx.packet), port=80))
     return bpf.XDP_PASS
 
@@ -171,6 +173,7 @@ def test_an_object_of_ours_says_what_its_rings_send(engine: str) -> None:
             assert (found[maps.sent].size, found[maps.sent].port) == (60, 80)
             assert found[maps.numbers] == 60 and found[maps.others].number == 5
             assert found[maps.everywhere].port == 80
+            assert maps.kept.take() == {"size": 1, "port": 80}
 
 
 def test_a_package_of_such_an_object_has_the_types(tmp_path: Path) -> None:

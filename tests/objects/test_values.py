@@ -9,8 +9,9 @@ import pytest
 
 import purebpf as bpf
 from purebpf import u16
+from purebpf.cli.object_show import shown
 from purebpf.errors import Error, NotLoaded
-from purebpf.objects import Objects, load
+from purebpf.objects import Objects, load, with_variables
 from tests.elf import corpus
 from tests.packaging.generated import generate, imported
 
@@ -138,3 +139,16 @@ def test_an_object_is_shown_shortly() -> None:
     assert repr(spec).startswith("CollectionSpec('typed': 1 program (measure); 12 maps (by_port, flows, ")
     assert repr(spec.programs["measure"]) == f"ProgramSpec('measure': xdp, {spec.programs['measure'].slots} slots)"
     assert len(repr(spec.maps["flows"])) < 300
+
+
+def test_values_of_an_object_are_shown_in_network_order(tmp_path: Path) -> None:
+    spec = with_variables(bpf.load_object(typed()), {"port": 443, "limits": {"ports": [80]}})
+    for in_c, values in ((False, (443, {"low": 0, "high": 0, "ports": [80, 0]})), (True, ("443", "{.ports = {80, 0}}"))):
+        shown_values = {row["name"]: row["value"] for row in shown(spec, in_c)["variables"]}
+        assert (shown_values["port"], shown_values["limits"]) == values
+
+
+def test_types_of_maps_are_shown() -> None:
+    rows = {row["name"]: row for row in shown(bpf.load_object(typed()))["maps"]}
+    assert (rows["by_port"]["key_type"], rows["by_port"]["value_type"]) == ("__be16", "__be32")
+    assert rows["tagged"]["record_type"] == "struct event" and "record_type" not in rows["plain"]

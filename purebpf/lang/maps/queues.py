@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Generic, cast
 
 from purebpf.lang import declaring
+from purebpf.lang.map_types import value_types
 from purebpf.lang.maps.declaration import MapDeclaration
 from purebpf.lang.maps.keyed import V
 from purebpf.lang.types import kept_fields
@@ -24,7 +25,8 @@ class ValueMap(MapDeclaration, Generic[V]):
         layout = self.value_type
         if kept := kept_fields(layout):
             raise declaring.error(f"`{name}`: {type(self).__name__} cannot hold `{kept[0].type}`", place=self.place)
-        return MapSpec(name, self.kind, 0, layout.size, self.max_entries, self.flags, extra=self._extra(), pin=self.pin_path)
+        types, extra, pin = value_types(layout), self._extra(), self.pin_path
+        return MapSpec(name, self.kind, 0, layout.size, self.max_entries, self.flags, types=types, extra=extra, pin=pin)
 
     def _extra(self) -> int:
         return 0
