@@ -89,6 +89,8 @@ def opened(file: str, base: str | None) -> Btf:
 
     path = Path(file)
     if "/" not in file and not path.exists():
+        if path.suffix:
+            raise Error(f"There is no file {file} here, and no module of the kernel has a name with a dot.")
         return module_btf(file)
     try:
         below = open_btf(base) if base else None

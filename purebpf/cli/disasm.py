@@ -26,6 +26,10 @@ def disasm(file: BinaryIO, big: bool) -> None:
 
 def as_bytes(data: bytes) -> bytes:
     """Hexadecimal digits (with any white space) as the bytes they stand for; anything else as it is."""
+    if data.startswith(b"\x7fELF"):
+        raise Error(
+            "that is an ELF file and no bare bytecode: `purebpf object relocate --disasm FILE` prints an object's programs"
+        )
     if not data:
         raise Error("there is nothing to disassemble")
     text = b"".join(data.split())

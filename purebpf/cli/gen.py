@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from purebpf.cli.usage import Command
+from purebpf.errors import Error
 from purebpf.objects.naming import identifier
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -88,7 +89,10 @@ def gen(
         return
     write(files, folder)
     if depfile is not None:
-        depfile.write_text(rule_of(files, folder, read, list(kernels)))
+        try:
+            depfile.write_text(rule_of(files, folder, read, list(kernels)))
+        except OSError as error:
+            raise Error(f"{depfile} cannot be written: {error.strerror}") from None
     click.echo(f"wrote {folder}: {', '.join(source.name for source in read)}", err=True)
 
 

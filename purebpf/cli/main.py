@@ -56,8 +56,10 @@ def ended(number: int, _frame: FrameType | None) -> None:
 
 
 def main() -> None:
-    """Errors of purebpf are told without a traceback; Ctrl-C ends quietly with status 130, a closed pipe silently."""
+    """Errors of purebpf are told without a traceback, and so are files that cannot be read or written; Ctrl-C ends quietly with
+    status 130, a closed pipe silently. What a user's own file raises keeps its traceback."""
     signal.signal(signal.SIGTERM, ended)
+    users_own = sys.argv[1:2] == ["run"]
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:
@@ -69,8 +71,19 @@ def main() -> None:
         click.echo(str(error), err=True)
         sys.exit(1)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        hush()
         sys.exit(141)
+    except OSError as error:
+        if users_own:
+            raise
+        hush()
+        click.echo(f"{error.filename or 'standard output'}: {error.strerror or error}", err=True)
+        sys.exit(1)
+
+
+def hush() -> None:
+    """Have nothing more be written to standard output, whose buffer is written when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

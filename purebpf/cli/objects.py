@@ -39,9 +39,9 @@ def chosen(kind: str, which: Sequence[str], words: tuple[str, ...]) -> Iterator[
     from purebpf.kernel.objects.ids import ids, open_id, opened
 
     if which and (len(which) != 2 or which[0] not in words):
-        raise click.UsageError(f"say which {kind}: {', '.join(f'{word} {word.upper()}' for word in words)}")
+        raise unclear(kind, words)
     if which and which[0] == "id":
-        if not which[1].isdigit():
+        if not (which[1].isascii() and which[1].isdigit() and int(which[1]) < 1 << 32):
             raise click.UsageError(f"{which[1]!r} is no id of a {kind}")
         with opened(kind, int(which[1])) as found:
             yield found
@@ -60,6 +60,12 @@ def chosen(kind: str, which: Sequence[str], words: tuple[str, ...]) -> Iterator[
                 yield one
     if which and not any_there:
         raise Error(f"There is no {kind} with the {which[0]} {which[1]}.")
+
+
+def unclear(kind: str, words: tuple[str, ...]) -> click.UsageError:
+    """The error that it is not said which object is meant."""
+    values = {"pinned": "PATH"}
+    return click.UsageError(f"say which {kind}: {', '.join(f'{word} {values.get(word, word.upper())}' for word in words)}")
 
 
 def _pinned(kind: str, path: str) -> Iterator[Descriptor]:
@@ -88,7 +94,7 @@ def _fits(kind: str, descriptor: Descriptor, word: str, wanted: str) -> bool:
 def one(kind: str, which: Sequence[str], words: tuple[str, ...]) -> Iterator[Descriptor]:
     """The only one that is meant. Raises Error when there are several of that name."""
     if not which:
-        raise click.UsageError(f"say which {kind}: {', '.join(f'{word} {word.upper()}' for word in words)}")
+        raise unclear(kind, words)
     found = chosen(kind, which, words)
     yield next(found)
     if next(found, None) is not None:

@@ -27,4 +27,5 @@ def exec_(memory: str) -> None:
     """
     from purebpf.vm.exec import from_hex, run_hex
 
-    click.echo(f"{run_hex(sys.stdin.read(), from_hex(memory, 'memory')):x}")
+    given = from_hex(memory, "memory")  # before the program is waited for
+    click.echo(f"{run_hex(sys.stdin.read(), given):x}")

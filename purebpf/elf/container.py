@@ -112,10 +112,13 @@ class Header:
     entry_size: int
 
 
+HOW = "Objects for eBPF are made by `clang -g -O2 -target bpf -c x.c` and by `purebpf build x.py -o x.o`"
+
+
 def read(raw: bytes, origin: str = "the object") -> ElfObject:
     """The object in these bytes. `origin` stands for it in errors."""
     if raw[:4] != b"\x7fELF":
-        raise ElfError(f"{origin} is no ELF file: it begins with {raw[:4].hex(' ') or 'nothing'}, not with 7f 45 4c 46")
+        raise ElfError(f"{origin} is no ELF file: it begins with {raw[:4].hex(' ') or 'nothing'}, not with 7f 45 4c 46. {HOW}")
     if len(raw) < Struct("<" + FILE_HEADER).size:
         raise ElfError(f"{origin}: the ELF header is damaged: it has {len(raw)} bytes")
     if raw[4] != ELF64:
@@ -133,7 +136,7 @@ def _headers(raw: bytes, mark: str, origin: str) -> tuple[list[Header], int, int
     type, machine, start, each, count, names = head[5], head[6], head[10], head[15], head[16], head[17]
     if machine not in (EM_BPF, OLD_EM_BPF):
         other = MACHINES.get(machine, f"machine {machine}")
-        raise ElfError(f"{origin}: it is a file for {other}, not for eBPF (EM_BPF, {EM_BPF})")
+        raise ElfError(f"{origin}: it is a file for {other}, not for eBPF (EM_BPF, {EM_BPF}). {HOW}")
     if type != RELOCATABLE:
         raise ElfError(f"{origin}: it is no relocatable object file, but {FILE_TYPES.get(type, f'of type {type}')}")
     layout = Struct(mark + SECTION_HEADER)

@@ -81,7 +81,10 @@ def opened(path: str, what: str) -> Descriptor | None:
     if answer == -errno.ENOENT:
         return None
     if answer < 0:
-        reasons = {errno.EINVAL: "It is nothing that is pinned.", errno.EACCES: "This process may not read it."}
+        reasons = {
+            errno.EINVAL: "It is nothing that is pinned.",
+            errno.EACCES: "It is in no BPF file system (/sys/fs/bpf is one), or this process may not read it.",
+        }
         raise failure(-answer, f"Opening the pin {path}", reasons=reasons)
     return Descriptor(answer, what)
 

@@ -26,14 +26,14 @@ def module_of(path: Path) -> ModuleType:
     name = f"purebpf_file_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise Error(f"{path} is no Python file")
+        raise Error(no_python(path))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     sys.path.insert(0, str(path.resolve().parent))
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
-        raise Error(f"{path}:{error.lineno}: {error.msg}") from None
+        raise Error(f"{path}:{error.lineno}: {error.msg}" if error.lineno else no_python(path)) from None
     except Error:
         raise
     except Exception as error:
@@ -41,6 +41,12 @@ def module_of(path: Path) -> ModuleType:
     finally:
         sys.path.pop(0)
     return module
+
+
+def no_python(path: Path) -> str:
+    """The words for a file that is none of Python's."""
+    more = "; `purebpf object` and `purebpf gen` take object files" if path.suffix == ".o" else ""
+    return f"{path} is no Python file{more}"
 
 
 def _of_the_file(error: Exception) -> str:

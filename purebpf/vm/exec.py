@@ -47,8 +47,8 @@ def run_hex(program_hex: str, memory: bytes = b"", *, byteorder: ByteOrder = "li
 def from_hex(text: str, what: str) -> bytes:
     try:
         return bytes.fromhex(text)
-    except ValueError as error:
-        raise AssemblerError(f"The {what} is not hexadecimal: {error}.") from None
+    except ValueError:
+        raise AssemblerError(f"The {what} is not hexadecimal: it takes digits and a to f, two for each byte.") from None
 
 
 def main(arguments: list[str]) -> int:

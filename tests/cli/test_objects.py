@@ -209,7 +209,7 @@ def test_machine_code_and_files(attached: bpf.Attachment, tmp_path: Path) -> Non
     [
         (("prog", "show", "id", "4294967295"), "There is no program with the id 4294967295"),
         (("prog", "show", "name", "no_such_program"), "There is no program with the name no_such_program"),
-        (("prog", "show", "number", "5"), "say which program: id ID, name NAME, tag TAG, pinned PINNED"),
+        (("prog", "show", "number", "5"), "say which program: id ID, name NAME, tag TAG, pinned PATH"),
         (("prog", "dump", "xlated"), "say which program"),
         (("prog", "dump", "xlated", "id", "1", "fast"), "'fast' is none of the words linum, opcodes"),
         (("map", "dump", "id", "x"), "'x' is no id of a map"),
