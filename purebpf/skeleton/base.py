@@ -89,10 +89,19 @@ class Skeleton:
             for name, section in self._sections.items():
                 if name in live.maps:
                     section.bind(live.maps[name])
+            self._fill()
         except BaseException:
             self.close()
             raise
         return self
+
+    def _fill(self) -> None:
+        """Maps of maps know those in them that the package has."""
+        for name, map in self._declarations():
+            spec = self.spec.maps[name]
+            inside = ((key, inner) for key, inner in spec.entries if spec.inner is not None and inner in self.maps)
+            for key, inner in inside:
+                map.entries[map.key_type.decode(key)] = self.maps[inner]  # type: ignore[attr-defined]
 
     def _described(self) -> dict[str, MapSpec]:
         """The maps with what has been told of them since."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -52,6 +55,32 @@ def test_variables_of_all_sections(tmp_path: Path, engine: str) -> None:
             v.mode = module.mode.OFF
         with pytest.raises(Error, match=r"`variables\.fixed` is a constant"):
             v.fixed.limit = 1
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_maps_in_maps_are_those_of_the_package(tmp_path: Path, engine: str) -> None:
+    with imported(generate(tmp_path, *compiled("map_of_maps"))) as module, module.MapOfMaps() as package:
+        package.load(engine)
+        maps = package.maps
+        assert maps.filled[0] is maps.first and maps.filled[3] is maps.second and maps.table[2] is maps.third
+        maps.filled[1] = maps.second
+        maps.filled[1][0] = 7
+        assert maps.second[0] == 7 and maps.filled.get(2) is None
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (lambda maps: maps.table_of_ports.set(1, 2, "x"), "flags of `table_of_ports` are a number, .*, not 'x'"),
+        (lambda maps: maps.table_of_ports.update(5), "`table_of_ports` is updated by a dictionary, or pairs"),
+    ],
+)
+def test_uses_of_maps_that_are_none(use: Callable[[Any], object], message: str) -> None:
+    table_of_ports = bpf.Hash[bpf.u32, bpf.u32](max_entries=4, name="table_of_ports")
+    with pytest.raises(TypeError, match=message), bpf.load(table_of_ports, engine="vm"):
+        use(SimpleNamespace(table_of_ports=table_of_ports))
+    with pytest.raises(Error, match=r"map `table_of_ports` can be one that is pinned at a path, or of an id, not 5\.5"):
+        table_of_ports.reuse(5.5)  # type: ignore[arg-type]
 
 
 @pytest.mark.kernel

@@ -181,6 +181,8 @@ class MapDeclaration:
         must have the same type, sizes and flags."""
         if self.bound:
             raise Error(f"map `{self.name}` is loaded: say what to reuse before that")
+        if existing is not None and (isinstance(existing, bool) or not isinstance(existing, str | int)):
+            raise Error(f"map `{self.name}` can be one that is pinned at a path, or of an id, not {existing!r:.60}")
         self.existing = existing
 
     def pin(self, path: str) -> None:

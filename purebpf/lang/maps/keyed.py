@@ -106,8 +106,13 @@ class KeyedMap(MapDeclaration, Generic[K, V]):
     def set(self, key: K, value: V, flags: int = 0) -> int:
         """Write an entry with update flags (`bpf.BPF_NOEXIST`, `bpf.BPF_EXIST`); raises KernelError where a program would
         get -errno."""
+        self._check_flags(flags)
         self.live.update(self._key(key), self._encode(value), flags)
         return 0
+
+    def _check_flags(self, flags: object) -> None:
+        if not isinstance(flags, int):
+            raise TypeError(f"flags of `{self.name}` are a number, bpf.BPF_NOEXIST or bpf.BPF_EXIST, not {flags!r:.60}")
 
     def delete(self, key: K) -> int:
         """In a program: delete an entry, 0 or -errno. In user space: raises KeyError when there is none."""
@@ -140,6 +145,9 @@ class KeyedMap(MapDeclaration, Generic[K, V]):
     def update(self, entries: Mapping[K, V] | Iterable[tuple[K, V]], flags: int = 0) -> None:
         """Write several entries, where the kernel can (Linux 5.6) with one call; `mechanism` says how. Raises KernelError,
         whose text tells how many were written. User space only."""
+        self._check_flags(flags)
+        if not isinstance(entries, Mapping | KeyedMap | Iterable):
+            raise TypeError(f"`{self.name}` is updated by a dictionary, or pairs of a key and a value, not by {entries!r:.60}")
         pairs = list(entries.items() if isinstance(entries, Mapping | KeyedMap) else entries)
         keys = b"".join(self._key(key) for key, _ in pairs)
         values = b"".join(self._encode(value) for _, value in pairs)

@@ -19,7 +19,8 @@ class _Bytes(EventMap["bytes"]):
         return BytesType(0)
 
     def read_batch(self, timeout: float | None = None, *, copy: bool = True) -> Any:
-        raise Error(f"the records of `{self.name}` have no type: read them with `read` or `read_events`")
+        hint = "say which when the package is made (`purebpf gen --type RING=STRUCT`), or of an object by `of(Event)`"
+        raise Error(f"the records of `{self.name}` have no type: read them with `read`; {hint}")
 
 
 class RawPerfEventArray(_Bytes, PerfEventArray["bytes"]):
