@@ -219,6 +219,7 @@ class LoadedMap(MutableMapping[Any, Any]):
 
         made = stream(self.spec, type, self._btf)
         made.bind(self.raw, self.engine)
+        made.settle()
         self._stream = type, made
         return made
 

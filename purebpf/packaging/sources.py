@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SECTIONS = (".data", ".bss", ".rodata", ".kconfig", ".ksyms")  # what the names of maps with variables begin with
 OF_THE_KERNEL = (".kconfig", ".ksyms")  # what the kernel tells, not the user
+NAMED = (Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.ENUM64, Kind.TYPEDEF)
 DROPPED = ".dropped"  # the map in which programs count what found no room in a ring
 
 
@@ -216,12 +217,18 @@ def _named(source: Source, name: str) -> Type:
             return layout
     if source.spec.types:
         btf = Btf(_encoded(source.spec), origin=source.origin)
-        for kind in (Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.ENUM64, Kind.TYPEDEF):
+        for kind in NAMED:
             for number in btf.types_named(name, kind):
                 layout = Layouts(btf).layout(number)
                 if isinstance(layout, StructType | EnumType):
                     return layout
-    raise Error(f"{source.origin} has no struct, union or enum {name!r}")
+    from difflib import get_close_matches
+
+    known = [str(each) for each in _all(source) if isinstance(each, StructType | EnumType)]
+    known += [each.name for each in source.spec.types if each.kind in NAMED and hasattr(each, "name")]
+    near = get_close_matches(name, dict.fromkeys(known), 3)
+    meant = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise Error(f"{source.origin} has no struct, union or enum {name!r}{meant}")
 
 
 def _all(source: Source) -> list[Type]:

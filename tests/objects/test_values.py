@@ -124,7 +124,7 @@ def test_what_is_in_a_package_is_told_to_be_closed(tmp_path: Path) -> None:
                 lambda: package.load(),
                 lambda: package.engine,
             ],
-            "map `by_port` is not loaded any more, .*: make and load another package": [lambda: package.maps.by_port[1]],
+            "map `by_port` is not loaded any more, .*: load them anew": [lambda: package.maps.by_port[1]],
             r"`variables\.port` was in the programs' memory, which is closed": [lambda: package.variables.port],
         }
         for message, each in uses.items():

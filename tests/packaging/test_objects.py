@@ -143,6 +143,8 @@ def test_records_of_a_ring_are_bytes_until_their_type_is_told(tmp_path: Path) ->
         mine = [event for event in objects.maps.events.read(5.0) if event.pid == os.getpid()]
         assert isinstance(mine[0], module.event) and mine[0].time > 0
         assert mine[0].to_bytes()[12:] == b"x" * 20
+    with pytest.raises(Error, match="has no struct, union or enum 'evnt'; did you mean event"):
+        generate(tmp_path, rings, types=("events=evnt",))
     with pytest.raises(Error, match="no map 'nothing' whose records could be `event`; it has: events"):
         generate(tmp_path, rings, types=("nothing=event",))
 

@@ -236,7 +236,7 @@ class MapDeclaration:
     def not_loaded(self) -> NotLoaded:
         """The error for a use before it is loaded, or after it was closed."""
         if self._closed:
-            again = "make and load another package" if self.__dict__.get("_settled") else "load, run or attach one again"
+            again = "load them anew" if self.__dict__.get("_settled") else "load, run or attach one again"
             return NotLoaded(f"map `{self.called}` is not loaded any more, the programs that use it are closed: {again}")
         return NotLoaded(f"map `{self.called}` is not loaded: load, run or attach a program that uses it first")
 
