@@ -252,10 +252,10 @@ class StructType:
         return next((field for field in self.fields if field.name == name), None)
 
     def encode(self, value: Any) -> bytes:
-        if isinstance(value, Mapping):
-            value = self.record(**value)
         if not isinstance(value, self.record):
-            raise TypeError(f"a {self.name} is wanted, not {type(value).__name__}: give one, or a dictionary of its fields")
+            if not isinstance(value, Mapping):
+                raise TypeError(f"a {self.name} is wanted, not {type(value).__name__}: give one, or a dictionary of its fields")
+            value = self.record(**value)
         if self.union:
             raw: bytes = value.to_bytes()  # type: ignore[attr-defined]
             return raw
