@@ -22,6 +22,8 @@ class Collector:
 
     def number(self, layout: Type) -> int:
         match layout:
+            case IntType(bits=bits, big=True) if bits > 8:  # as the kernel calls it (linux/types.h)
+                return self.add(btf.Typedef(f"__be{bits}", self.number(IntType(bits))))
             case IntType(bits=bits, signed=signed):
                 return self.add(btf.Int(f"{'' if signed else 'unsigned '}{NAMES[bits]}", bits // 8, bits, signed=signed))
             case BoolType():
