@@ -257,7 +257,7 @@ class StructType:
                 raise TypeError(f"a {self.name} is wanted, not {type(value).__name__}: give one, or a dictionary of its fields")
             value = self.record(**value)
         if self.union:
-            raw: bytes = value.to_bytes()  # type: ignore[attr-defined]
+            raw: bytes = value.to_bytes()
             return raw
         data = bytearray(self.size)
         for field in self.values:
