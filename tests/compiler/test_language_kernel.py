@@ -222,6 +222,35 @@ def test_questions(kernel: KernelEngine) -> None:
     assert got[11] == (1 if any(m.name == "state" for m in btf.type(btf.find("task_struct")).members) else 2)  # type: ignore[union-attr]
 
 
+@bpf.tracepoint("syscalls/sys_enter_getpgid")
+def limits(ctx: bpf.TracepointContext) -> None:
+    task = bpf.current.task
+    if task.tgid != only.pid:
+        return
+    i = task.prio - 120
+    if 0 <= i < 16:
+        found[20] = task.signal.rlim[i].rlim_cur ^ 5
+    for i in range(16):
+        found[21] ^= task.signal.rlim[i].rlim_cur
+    found[22] = task.signal.rlim[found[23] & 7].rlim_max
+    found[24] = task.thread_pid.numbers[u32(found[25])].nr
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_an_index_that_was_tested_is_the_verifiers_too(way: Options, kernel: KernelEngine) -> None:
+    import resource
+
+    got = results(limits, way)
+    soft = [resource.getrlimit(each)[0] & (1 << 64) - 1 for each in range(16)]
+    together = 0
+    for each in soft:
+        together ^= each
+    nice = os.nice(0)
+    assert got[20] == (soft[nice] ^ 5 if 0 <= nice < 16 else 0)
+    assert (got[21], got[22]) == (together, resource.getrlimit(0)[1] & (1 << 64) - 1)
+    assert got[24] == os.getpid()
+
+
 def test_relocations_know_names_and_places() -> None:
     program = look.compiled().program
     asked = {relocation.access for relocation in program.relocations}
@@ -260,6 +289,10 @@ REFUSED = {
     '    x = bpf.enum_value(pid_type, "PIDTYPE_SSID")': ("has no `PIDTYPE_SSID`", "PIDTYPE_SID"),
     "    x = bpf.current.task.thread_pid.numbers.nr": ("no attribute `nr`", "index it"),
     "    x = task_struct()": ("takes one address", ""),
+    "    x = bpf.current.task.signal.rlim[bpf.current.task.pid].rlim_cur": ("may be outside of", "0 <= i < 16"),
+    "    for i in range(17): x = bpf.current.task.signal.rlim[i].rlim_cur": ("0..16", "`if i < 16:`"),
+    "    x = bpf.current.task.thread_pid.numbers[bpf.current.task.pid].nr": ("may be outside of", "`if i >= 0:`"),
+    "    x = bpf.current.task.thread_pid.numbers[bpf.ktime()].nr": ("may be outside of", "u32(bpf.ktime())"),
 }
 
 

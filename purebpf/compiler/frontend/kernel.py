@@ -28,7 +28,8 @@ from purebpf.btf.types import (
     Union,
     Volatile,
 )
-from purebpf.compiler.frontend import helpers, kfuncs, memory, trust
+from purebpf.compiler.frontend import advice, helpers, kfuncs, memory, trust
+from purebpf.compiler.frontend.bounds import provable
 from purebpf.compiler.frontend.values import U64, Fill, IntValue, KernelRef, Ref, Value, describe, known
 from purebpf.compiler.ir.ops import BOOL, I32, I64, VOID, Op
 from purebpf.data import replace
@@ -209,11 +210,24 @@ def subscript(cx: Lowering, node: ast.Subscript, ref: KernelRef) -> Value:
         if not 0 <= fixed < max(found.length, 1) and found.length:
             cx.fail(node.slice, f"{fixed} is outside of {_shown(ref)}", f"it has {found.length} elements")
         return read(cx, node, replace(inside, path=(*ref.path, fixed)), found.type, 0, False)
-    number, first = cx.integer(node.slice, index, "an index"), (*ref.path, 0)
+    number, first = _proven(cx, node.slice, ref, index, found), (*ref.path, 0)
     asked = (int(CoreKind.FIELD_BYTE_SIZE), ref.root, access(first), btf.size_of(found.type))
-    step = cx.builder.emit("mul", I64, [number.op, cx.builder.emit("core", I64, [], asked)])
+    step = cx.builder.emit("mul", I64, [number, cx.builder.emit("core", I64, [], asked)])
     moved = cx.builder.emit("add", I64, [ref.op, step])  # so that the first element, from there, is the one
     return read(cx, node, replace(inside, op=moved, path=first, direct=False, trust=""), found.type, 0, False)
+
+
+def _proven(cx: Lowering, node: ast.expr, ref: KernelRef, index: Value, array: Array) -> Op:
+    """A computed index that is known to be in range, also by the verifier. Where C's array has no length, or 1 as such arrays
+    were once written, whatever 32 bits count is."""
+    number = cx.integer(node, index, "an index")
+    count = array.length if array.length > 1 else 1 << 32
+    if number.low < 0 or number.high >= count:
+        hint = advice.to_test(node, number.low, count)
+        if count != array.length:
+            hint = f"cut it to 32 bits: `u32({ast.unparse(node)})`" if number.low >= 0 else "test it first: `if i >= 0:`"
+        cx.fail(node, f"the index may be outside of {_shown(ref)}", f"{number.low}..{number.high}", hint)
+    return provable(cx, number.op, count - 1)
 
 
 def member(btf: Btf, struct: int, name: str) -> tuple[tuple[int, ...], Member, bool] | None:
