@@ -6,6 +6,8 @@ front. Structs without a name are written out where they are used.
 
 from __future__ import annotations
 
+import re
+
 from purebpf.btf.c_layout import Place, places
 from purebpf.btf.c_names import Names, identifier, integer, is_arithmetic
 from purebpf.btf.errors import BtfError
@@ -38,6 +40,7 @@ from purebpf.btf.types import (
 MODES = {1: "QI", 2: "HI", 4: "SI", 8: "DI"}
 TEXT_FOR_A_BYTE = 200  # a type can be used often, but text beyond all measure comes only from BTF that was made for that
 FREE_TEXT = 1 << 18
+WITH_NUMBER = re.compile(r"(\w+)\((\d+)\)")  # an attribute: `address_space(1)`
 
 
 class Declarations:
@@ -170,8 +173,13 @@ class Declarations:
 
 
 def _attribute(tag: TypeTag) -> str:
-    text = tag.name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f"__attribute__(({identifier(tag.name)}))" if tag.attribute else f'__attribute__((btf_type_tag("{text}")))'
+    """A type tag, or an attribute as it was written: `address_space(1)` of what lies in an arena."""
+    if not tag.attribute:
+        text = tag.name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'__attribute__((btf_type_tag("{text}")))'
+    if known := WITH_NUMBER.fullmatch(tag.name):
+        return f"__attribute__(({identifier(known[1])}({known[2]})))"
+    return f"__attribute__(({identifier(tag.name)}))"
 
 
 def _joined(left: str, right: str) -> str:

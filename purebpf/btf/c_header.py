@@ -13,6 +13,7 @@ from purebpf.btf.c_names import BUILT_IN, FLOATS, Names, identifier, is_arithmet
 from purebpf.btf.errors import BtfError
 from purebpf.btf.graph import references
 from purebpf.btf.layout import bits_of
+from purebpf.btf.names import similar
 from purebpf.btf.reader import Btf
 from purebpf.btf.types import (
     Array,
@@ -216,10 +217,14 @@ def _loose_enums(btf: Btf) -> set[int]:
 def named(btf: Btf, name: str) -> list[int]:
     """The types that a person means by a name: `task_struct`, or with its word, `struct task_struct`. Raises BtfError."""
     word, _, rest = name.partition(" ")
-    words = {"struct": Kind.STRUCT, "union": Kind.UNION, "enum": Kind.ENUM}
-    if rest and word in words:
-        kinds = (words[word], Kind.ENUM64) if word == "enum" else (words[word],)
-        return [btf.find(rest.strip(), kinds)]
+    words = {"struct": (Kind.STRUCT,), "union": (Kind.UNION,), "enum": (Kind.ENUM, Kind.ENUM64)}
+    kinds, plain = (words[word], rest.strip()) if rest and word in words else ((), name)
+    try:
+        first = btf.find(plain, kinds)
+    except BtfError as error:
+        near = similar(btf, plain, kinds or (Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.ENUM64, Kind.TYPEDEF))
+        raise BtfError(f"{error}; similar: {near}" if near else str(error)) from None
+    if kinds:
+        return [first]
     found = btf.types_named(name)
-    defined = [number for number in found if btf.kind(number) not in (Kind.FWD, Kind.DECL_TAG, Kind.TYPE_TAG)]
-    return defined or [btf.find(name)]
+    return [number for number in found if btf.kind(number) not in (Kind.FWD, Kind.DECL_TAG, Kind.TYPE_TAG)] or [first]

@@ -99,7 +99,7 @@ else:
 def fields_of(cls: Declared) -> tuple[KernelField, ...]:
     """The fields of a declared type. Raises Error at the field, NameError for an annotation that names nothing yet."""
     if cls.__bpf_fields__ is None:
-        cls.__bpf_fields__ = tuple(_field(cls, name) for name in cls.__annotations__)
+        cls.__bpf_fields__ = tuple(_field(cls, name) for name in _annotations(cls))
     return cls.__bpf_fields__
 
 
@@ -130,13 +130,19 @@ def described(cls: Declared) -> object:
 
 
 def _refuse_others(cls: Declared) -> None:
-    annotated = cls.__annotations__
+    annotated = _annotations(cls)
     for name, member in vars(cls).items():
         if name in annotated or (name.startswith("__") and name.endswith("__")):
             continue
         what = "has fields only" if callable(member) else "has annotated fields only"
         hint = "make it a plain function" if callable(member) else "`pid: s32`, or `comm: str = bpf.chars(16)`"
         raise declaring.in_class(cls, name, f"a struct of the kernel {what}", hint)
+
+
+def _annotations(cls: Declared) -> dict[str, Any]:
+    """Those of the class itself: of one that has none, Python gives those of its metaclass."""
+    found = cls.__annotations__
+    return {} if found is Declared.__annotations__ else found
 
 
 def _plain_name(cls: Declared, name: str) -> str:

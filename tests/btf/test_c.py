@@ -113,6 +113,19 @@ def test_qualifiers_and_tags() -> None:
     assert c_type(btf, FIRST + 5, "x") == "const int x"
 
 
+def test_attributes_are_written_as_they_were() -> None:
+    btf = made(TypeTag("address_space(1)", 0, attribute=True), Ptr(FIRST), TypeTag("odd (", 0, attribute=True), Ptr(FIRST + 2))
+    assert c_type(btf, FIRST + 1, "x") == "__attribute__((address_space(1))) void *x"
+    assert c_type(btf, FIRST + 3, "x") == "__attribute__((odd__)) void *x"
+
+
+def test_a_name_that_is_not_there_is_told_with_its_like() -> None:
+    with pytest.raises(BtfError, match=r"no struct named 'tsk'; similar: task$"):
+        named(task_btf()[0], "struct tsk")
+    with pytest.raises(BtfError, match=r"no type named 'zzz'$"):
+        named(task_btf()[0], "zzz")
+
+
 def test_everything_is_defined_before_it_is_used() -> None:
     btf, number = task_btf()
     assert body(c_header(btf, [number])) == TASK

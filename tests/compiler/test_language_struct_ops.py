@@ -282,6 +282,16 @@ def test_other_programs_do_not_write_objects(tmp_path: Path) -> None:
         prog.compiled()
 
 
+def test_a_misspelt_struct_is_told_with_the_right_name() -> None:
+    @bpf.struct_ops("tcp_congestion_op")
+    class misspelt:
+        def ssthresh(sk):  # type: ignore[no-untyped-def]
+            return 10
+
+    with pytest.raises(CompileError, match=r"no operations `tcp_congestion_op`; did you mean tcp_congestion_ops\?"):
+        bpf.register(misspelt)
+
+
 def test_what_the_decorator_refuses() -> None:
     with pytest.raises(Error, match="has no operation"):
 

@@ -12,7 +12,7 @@ import pytest
 import purebpf as bpf
 from purebpf import u64
 from purebpf.btf.hooks import find_hook
-from purebpf.errors import Unsupported
+from purebpf.errors import KernelError, Unsupported
 from purebpf.kernel.engine import KernelEngine
 from purebpf.tables.enums import AttachType
 
@@ -102,6 +102,11 @@ def test_elements_of_a_map(kernel: KernelEngine) -> None:
     with bpf.load(table, engine="kernel"):
         table.update(dict.fromkeys(range(5), 1))
         assert counted("bpf_map_elem", {"map": table}) == 6  # and once at the end
+
+
+def test_a_map_that_is_not_given(kernel: KernelEngine) -> None:
+    with pytest.raises(KernelError, match=r"attach\(map=\.\.\.\)"):
+        counted("bpf_map_elem", {})
 
 
 def test_sockets_of_a_map(kernel: KernelEngine) -> None:

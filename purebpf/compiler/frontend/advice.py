@@ -27,7 +27,9 @@ FUNCTIONS: dict[Any, str] = {
     float: "there are no floating-point numbers in the kernel: scale to integers",
     round: "integers are exact; `(a + b // 2) // b` is a rounded quotient",
     sorted: "there is nothing to sort in a program; sort in user space",
-    getattr: "write the attribute out: `record.field`", isinstance: "the types of a program are known when it is compiled",
+    getattr: "write the attribute out: `record.field`",
+    hasattr: 'whether the kernel has a field is `bpf.exists(task_struct, "field")`',
+    isinstance: "the types of a program are known when it is compiled",
     map: "write a `for` loop", filter: "write a `for` loop with an `if`",
     input: "read in user space and put the value into a map", open: "a program has no files; use a map",
     **dict.fromkeys((range, enumerate, zip, reversed), "write it directly behind the `in` of a `for`"),
@@ -122,6 +124,14 @@ def missing_value(cx: Lowering, node: ast.Name) -> None:
             f"the function assigns `{node.id}`, so it is a variable of its own, not the module's",
             "use another name for it; to keep a value between runs, `@bpf.globals` or a map",
         )
+
+
+def none_test(node: ast.AST, name: str = "v") -> str:
+    """How to test for None: a name as it is; anything else is read anew where it is written again, so it gets one first."""
+    shown = ast.unparse(node) if isinstance(node, ast.expr) else "..."
+    if isinstance(node, ast.Name):
+        return f"test it first: `if {shown} is not None:`"
+    return f"give it a name and test that: `{name} = {shown}`, `if {name} is not None:`, and use `{name}`"
 
 
 def to_test(node: ast.AST, low: int, count: int) -> str:

@@ -326,7 +326,7 @@ def _len(cx: Lowering, node: ast.Call) -> Value:
             cx.usable(node.args[0], text)
             return text_methods.length(cx, node, text)
     cx.usable(node.args[0], value)
-    cx.fail(node, f"{describe(value)} has no len() in a program", hint=instead.size_of(node.args[0], value))
+    cx.fail(node, f"{describe(value)} has no len() in a program", hint=instead.size_of(cx, node.args[0], value))
 
 
 BUILTINS: dict[Any, Callable[[Lowering, ast.Call], Value]] = {

@@ -47,10 +47,11 @@ from purebpf.compiler.frontend.values import (
 from purebpf.data import replace
 from purebpf.lang import idioms
 from purebpf.lang.data import ArrayView, RecordView
+from purebpf.lang.kernel_types import KernelName
 from purebpf.lang.kfuncs import KfuncName, kfuncs
 from purebpf.lang.maps import MapDeclaration
 from purebpf.lang.rings import RingBuf
-from purebpf.lang.types import StructType, type_of
+from purebpf.lang.types import KernelType, StructType, type_of
 
 PYTHON: dict[type[ast.AST], Any] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.FloorDiv: operator.floordiv, ast.Mod:
@@ -148,6 +149,10 @@ def attribute(cx: Lowering, node: ast.Attribute) -> Value:
                 return memory.load_member(cx, node, ref, node.attr)
             if isinstance(type, StructType):
                 return _of_the_class(cx, node, ref, type)
+            if isinstance(type, KernelType) and type.of and type.element is None:
+                from purebpf.compiler.frontend import kptrs
+
+                kptrs.check_method(cx, node)
             return Bound(ref, node.attr)
         case Context():
             return context.attribute(cx, node, base)
@@ -227,6 +232,10 @@ def _python_attribute(cx: Lowering, node: ast.Attribute, value: Any) -> Value:
         hint = f"did you mean `{near[0]}`?" if near else ""
         if node.attr in ("size", "__len__", "sizeof") and isinstance(type_of(value), StructType):
             hint = f"its size in bytes is `bpf.sizeof({ast.unparse(node.value)})`"
+        if isinstance(value, KernelName):
+            name = value.__bpf_kernel_type__
+            shown = f"the kernel's `{name}`, a type,"
+            hint = f'an enumerator is `bpf.enum_value({name}, "{node.attr}")`; a field is one of an object, `{name}(address)`'
         cx.fail(node, f"{shown} has no attribute `{node.attr}`", hint=hint)
 
 

@@ -42,6 +42,11 @@ TEXT_METHODS = {
     "endswith": 'a program can ask for the start, `text.startswith("a")`, and for a part, `"a" in text`',
 }
 ARRAYS = (MapType.ARRAY, MapType.PERCPU_ARRAY)
+READ_TEXT = ("bpf.read_kernel_str({})", "bpf.read_user_str({})")
+READ_VALUE = ("bpf.read_kernel({}, T)", "bpf.read_user({}, T)")
+OF_PROCESSES = (  # programs whose addresses are a process's: the parameters of its calls
+    "tracepoint", "uprobe", "uretprobe", "uprobe_session", "usdt", "ksyscall", "kretsyscall", "perf_event",
+)  # fmt: skip
 PACKET_SIZES = ("len", "length", "size", "data_len", "__len__")
 
 
@@ -269,13 +274,17 @@ def at_an_address(cx: Lowering, node: ast.AST, text: bool = True) -> str:
     """Of a number where a text or an array is wanted: in an event, mostly the address of one."""
     if cx.unit.kind.packet:
         return ""
-    read = f"bpf.read_user_str({shown(node)})" if text else f"bpf.read_user({shown(node)}, T)"
-    return f"what lies at a user-space address is `{read}`"
+    kernel, user = (f"`{read.format(shown(node))}`" for read in (READ_TEXT if text else READ_VALUE))
+    if cx.unit.kind.decorator in OF_PROCESSES:
+        return f"what lies at a user-space address is {user}"
+    return f"what lies at an address in the kernel is {kernel}, in a process {user}"
 
 
-def size_of(node: ast.AST, value: Value) -> str:
+def size_of(cx: Lowering, node: ast.AST, value: Value) -> str:
     """Of something that has no `len()`."""
     match value:
+        case IntValue() if isinstance(node, ast.Attribute):
+            return at_an_address(cx, node)
         case Ref(type=StructType() as type):
             return f"its size in bytes is `bpf.sizeof({type})`, {type.size}"
     return ""

@@ -262,15 +262,9 @@ def no_field(cx: Lowering, node: ast.AST, shown: str, struct: int, name: str) ->
     if types is not None and struct in types.numbers.values():
         hint = f"add it to the declaration: `{name}: u32`"
         cx.fail(node, f"the declaration of `{shown}` has no field `{name}`", hint=hint)
-    cx.fail(node, f"the kernel's `{shown}` has no field `{name}`", hint=_fields(btf_of(cx, node), struct, name))
+    from purebpf.compiler.frontend import kernel_advice
 
-
-def _fields(btf: Btf, struct: int, name: str) -> str:
-    import difflib
-
-    names = field_names(btf, struct)
-    near = difflib.get_close_matches(name, names, 3)
-    return f"similar: {', '.join(near)}" if near else f"it has: {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}"
+    cx.fail(node, f"the kernel's `{shown}` has no field `{name}`", hint=kernel_advice.instead(cx, node, shown, struct, name))
 
 
 def _shown(ref: KernelRef) -> str:
@@ -335,8 +329,7 @@ def lent(cx: Lowering, node: ast.AST, what: str, wanted: str, value: Value) -> O
         cx.fail(node, f"{what} must be an object that the verifier knows", "this is an address", hint)
     if value.nullable and wanted not in NEVER_NULL:
         name = ast.unparse(node) if isinstance(node, ast.expr) else "it"
-        hint = f"test it first: `if {name} is not None:`" if isinstance(node, ast.Name) else "give it a name and test that"
-        cx.fail(node, f"`{name}` may be None here", f"{what} may not", hint)
+        cx.fail(node, f"`{name}` may be None here", f"{what} may not", advice.none_test(node))
     return value.op
 
 

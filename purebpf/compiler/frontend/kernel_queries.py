@@ -15,7 +15,7 @@ from purebpf.btf.relocation import CoreKind
 from purebpf.btf.trim import MISSING, UNKNOWN
 from purebpf.btf.types import Enum, Enum64, Struct, Typedef, Union
 from purebpf.compiler.frontend import kernel
-from purebpf.compiler.frontend.values import Const, IntValue, Value
+from purebpf.compiler.frontend.values import Const, IntValue, KernelRef, Value, describe
 from purebpf.compiler.ir.ops import I64
 from purebpf.lang import kernel_types, layout
 from purebpf.lang.kernel_structs import Declared
@@ -124,6 +124,11 @@ def query(cx: Lowering, node: ast.Call, function: object) -> Value | None:
     if not isinstance(function, FunctionType) or function not in QUERIES or not node.args:
         return None
     first = cx.expression(node.args[0])
+    if isinstance(first, KernelRef) or (isinstance(first, Const) and isinstance(first.value, str)):
+        name = first.name.partition(".")[0] if isinstance(first, KernelRef) else first.value
+        hint = f"from purebpf.vmlinux import {name}" if name.isidentifier() else ""
+        what = "an object" if isinstance(first, KernelRef) else describe(first)
+        cx.fail(node.args[0], f"`{function.__name__}` takes a type of the kernel, not {what}", hint=hint)
     if not isinstance(first, Const) or not isinstance(first.value, KernelName):
         return None
     lower, takes = QUERIES[function]

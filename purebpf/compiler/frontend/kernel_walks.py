@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from purebpf.btf.types import Kind
 from purebpf.btf.types import Ptr as BtfPtr
-from purebpf.compiler.frontend import kernel, kfunc_calls, kfunc_types, kfuncs, memory
+from purebpf.compiler.frontend import advice, kernel, kfunc_calls, kfunc_types, kfuncs, memory
 from purebpf.compiler.frontend.flow import Flow
 from purebpf.compiler.frontend.kfunc_types import Signature, Wants
 from purebpf.compiler.frontend.values import NONE, Const, KernelRef, Ref, Value
@@ -128,10 +128,7 @@ def _cgroups(cx: Lowering, node: ast.Call) -> Walk:
 
 def _tested(cx: Lowering, node: ast.expr, start: KernelRef) -> None:
     if start.nullable and len(start.path) == 1:
-        shown = ast.unparse(node)
-        cx.fail(
-            node, f"`{shown}` may be None here", "the start of a walk cannot be", f"test it first: `if {shown} is not None:`"
-        )
+        cx.fail(node, f"`{ast.unparse(node)}` may be None here", "the start of a walk cannot be", advice.none_test(node))
 
 
 def _named(cx: Lowering, node: ast.Call, kind: str) -> Walk:

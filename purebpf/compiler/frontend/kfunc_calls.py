@@ -10,7 +10,7 @@ import ast
 from typing import TYPE_CHECKING, NoReturn
 
 from purebpf.btf.types import Enum, Enum64, Int, Ptr, Struct, Union
-from purebpf.compiler.frontend import helpers, kernel, kfunc_types, kfuncs, memory, rcu, references, trust
+from purebpf.compiler.frontend import advice, helpers, kernel, kfunc_types, kfuncs, memory, rcu, references, trust
 from purebpf.compiler.frontend import parameters as own_parameters
 from purebpf.compiler.frontend.flow import as_int
 from purebpf.compiler.frontend.kfunc_types import Parameter, Signature, Wants
@@ -237,7 +237,7 @@ def _object(cx: Lowering, at: ast.AST, what: str, facts: Kfunc, wanted: Paramete
         cx.fail(at, f"`{shown}` is given back at the end of its `with`", f"`{facts.name}` would do it too early")
     wants_trust = {"trusted", "release"} & facts.flags
     if value.nullable and len(value.path) == 1 and not (wanted.nullable and not first):
-        cx.fail(at, f"`{shown}` may be None here", f"{what} cannot be", f"test it first: `if {shown} is not None:`")
+        cx.fail(at, f"`{shown}` may be None here", f"{what} cannot be", advice.none_test(at))
     if not cx.unit.options.kernel_pointers:
         return kernel.address(cx, value)  # another engine, which says what it lacks
     if not value.direct:
@@ -256,11 +256,14 @@ def _distrusted(cx: Lowering, at: ast.AST, what: str, shown: str, struct: str, h
     if has == "rcu":
         sources = {"task_struct": f"bpf_task_acquire({shown})", "cgroup": f"bpf_cgroup_acquire({shown})"}
     source = sources.get(struct)
+    hint = f"take a reference of your own: `bpf.kfuncs.{source}`" if source else ""
+    if not trust.in_rcu(cx):
+        hint += f"{'; ' if hint else ''}what RCU protects, as `task.real_parent`, is one inside of `with bpf.rcu():`"
     cx.fail(
         at,
         f"`{shown}` is no pointer that the verifier trusts",
         f"{what} is one: from a kernel function, a traced argument, or the current task",
-        f"take a reference of your own: `bpf.kfuncs.{source}`" if source else "",
+        hint,
     )
 
 

@@ -27,6 +27,14 @@ def method(cx: Lowering, node: ast.Call, place: Ref, name: str) -> Value:
     return _exchange(cx, node, place) if name == "xchg" else _look(cx, node, place)
 
 
+def check_method(cx: Lowering, node: ast.Attribute) -> None:
+    """Refuse what a place for a reference does not have: the object's own fields, above all."""
+    if node.attr not in ("xchg", "get"):
+        shown = ast.unparse(node.value)
+        hint = f"look at what is there: `v = {shown}.get()`, `if v is not None:`, and use `v.{node.attr}`"
+        cx.fail(node, f"a place for a reference has no field `{node.attr}`", "it has `xchg(new)` and `get()`", hint)
+
+
 def _struct(cx: Lowering, node: ast.AST, place: Ref) -> int:
     assert isinstance(place.type, KernelType)
     return kernel.named(cx, node, place.type.of)

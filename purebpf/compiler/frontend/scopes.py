@@ -123,5 +123,6 @@ def _refuse(cx: Lowering, node: ast.expr) -> NoReturn:
     cx.fail(
         node,
         "this `with` has no meaning in a program",
-        hint="there are `with ring.reserve() as record:`, `with record.lock:` and `with bpf.rcu():`",
+        hint="there are `with ring.reserve() as record:`, `with record.lock:`, `with bpf.rcu():` "
+        "and `with bpf.kfuncs.…(...) as x:`",
     )

@@ -76,11 +76,21 @@ def prototype(btf: Btf, struct: str, member: str) -> FuncProto:
     numbers = btf.types_named(struct, Struct.kind)
     found = btf.type(numbers[0]) if numbers else None
     if not isinstance(found, Struct):
-        raise Error(f"the kernel has no operations `{struct}`")
+        raise Error(f"the kernel has no operations `{struct}`{_others(btf, struct)}")
     functions = {one.name: proto for one in found.members if (proto := _pointed(btf, one.type)) is not None}
     if member not in functions:
         raise Error(f"`{struct}` has no operation `{member}`; it has: {', '.join(functions)}")
     return functions[member]
+
+
+def _others(btf: Btf, struct: str) -> str:
+    """The operations that programs may be on this kernel, the nearest first if there is one: for a message."""
+    import difflib
+
+    wrapped = (btf.name(number).partition("bpf_struct_ops_") for number in btf.numbers(Struct.kind))
+    there = sorted(name for before, _, name in wrapped if name and not before and name != "common_value")
+    near = difflib.get_close_matches(struct, there, 1)
+    return f"; did you mean {near[0]}?" if near else f"; it has: {', '.join(there)}" if there else ""
 
 
 def _pointed(btf: Btf, type: int) -> FuncProto | None:

@@ -89,7 +89,8 @@ def _in_range(cx: Lowering, node: ast.expr, value: Value, results: tuple[int, in
     if results == (0, 0):
         cx.fail(node, f"{what} nothing", "the kernel takes 0 only", "leave the value out: `return`")
     found = str(number.low) if number.low == number.high else f"between {number.low} and {number.high}"
-    cx.fail(node, f"{what} {_meaning(cx, results)}", f"this is {found}", "test or narrow it first")
+    hint = "" if number.low == number.high else "test or narrow it first"
+    cx.fail(node, f"{what} {_meaning(cx, results)}", f"this is {found}", hint)
 
 
 def _meaning(cx: Lowering, results: tuple[int, int]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from errno import EAGAIN, EINVAL, ENOENT
+from errno import EAGAIN, EBADF, EINVAL, ENOENT
 
 from purebpf.kernel.descriptor import Descriptor
 from purebpf.kernel.errors import failure
@@ -31,6 +31,7 @@ CHUNK = 1 << 16
 NEEDS = ("CAP_BPF", "CAP_PERFMON")
 REASONS = {
     EINVAL: "The kernel does not take this iterator with these options; bpf_map_elem needs a map.",
+    EBADF: "`bpf_map_elem`, and the iterators over sockets in maps, go through a map: attach(map=...).",
     ENOENT: "The kernel has no such iterator (any more), or there is no such thread.",
 }
 
