@@ -454,7 +454,8 @@ else:
         if not name.startswith("_"):
             from difflib import get_close_matches
 
-            near = "".join(f"; did you mean '{other}'?" for other in get_close_matches(name, __all__, 1))
+            plain = {other.lower(): other for other in __all__}
+            near = "".join(f"; did you mean '{plain[other]}'?" for other in get_close_matches(name.lower(), plain, 1))
         raise AttributeError(f"module 'purebpf' has no attribute '{name}'{near}", name="", obj=None)  # else Python guesses, too
 
 

@@ -239,6 +239,10 @@ class Collection:
             if program.collection is self:
                 program.collection = None
 
+    def __repr__(self) -> str:
+        held = ", ".join((*(program.name for program in self.programs), *(each.called for each in self.alone))) or "nothing"
+        return f"<bpf.Collection of {held}, {'closed' if self.closed else f'engine {self.engine.name}'}>"
+
     def __enter__(self) -> Collection:
         return self
 

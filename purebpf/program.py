@@ -368,6 +368,10 @@ class Attachment:
         if self._own:
             self._collection.close()
 
+    def __repr__(self) -> str:
+        closed = self.link not in self._collection.links
+        return f"<bpf.Attachment of {self.program.name} by {self.mechanism}{', closed' if closed else ''}>"
+
     def __enter__(self) -> Attachment:
         return self
 

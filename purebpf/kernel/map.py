@@ -64,7 +64,10 @@ UPDATE_REASONS = {
     errno.ENODEV: "The value names a network interface that does not exist.",
     errno.EBUSY: "The entry is being changed by a program at this moment.",
 }
+UNREADY = {errno.EOPNOTSUPP: "Such a map takes a TCP socket that is connected or listens, other sockets that are connected."}
 UPDATE_REASONS_OF = {
+    MapType.SOCKMAP: UNREADY,
+    MapType.SOCKHASH: UNREADY,
     MapType.QUEUE: {errno.E2BIG: "The queue is full; with BPF_EXIST the oldest value makes room."},
     MapType.STACK: {errno.E2BIG: "The stack is full; with BPF_EXIST the oldest value makes room."},
     MapType.LPM_TRIE: {

@@ -48,10 +48,20 @@ def _checked(path: str, what: str) -> str:
     return path
 
 
+def _new(path: str, what: str) -> str:
+    """The same for a name that is to be given. Raises Error."""
+    path = os.path.abspath(path)
+    if os.path.isdir(path):
+        raise Error(f"{what} needs a name to be pinned by, and {path} is a folder: give one in it, such as {path}/counts.")
+    if "." in os.path.basename(path):
+        raise Error(f"{what} cannot be pinned as {path}: a BPF file system takes no name with a dot in it.")
+    return _checked(path, what)
+
+
 def pin(descriptor: Descriptor, path: str) -> None:
     """Give a map, program or link a name. Raises KernelError, with EEXIST when the name is taken; Error outside of a BPF file
     system."""
-    path = _checked(path, descriptor.what)
+    path = _new(path, descriptor.what)
     held = kept_at(os.fsencode(path) + b"\0")
     answer = bpf(Command.OBJ_PIN, {"pathname": address(held), "bpf_fd": descriptor.number})
     if answer < 0:
@@ -68,7 +78,9 @@ def unpin(path: str) -> None:
 
 def move(old: str, new: str) -> None:
     """Rename a pin, in one step, if the new name is free (renameat2(2), Linux 3.15). Raises KernelError."""
-    old, new = _checked(old, old), _checked(new, new)
+    old, new = _checked(old, old), _new(new, f"What is pinned as {old}")
+    if not os.path.lexists(old):
+        raise Error(f"There is no pin {old}.")
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.renameat2(CWD, os.fsencode(old), CWD, os.fsencode(new), RENAME_NOREPLACE) != 0:
         raise failure(ctypes.get_errno(), f"Renaming the pin {old} to {new}", reasons=PIN_REASONS)

@@ -88,11 +88,22 @@ def mismatch(function: Callable[..., Any], args: tuple[Any, ...], keywords: dict
     """What is wrong with the arguments of a call, in Python's words; None if they fit."""
     import inspect
 
+    signature = inspect.signature(function)
     try:
-        inspect.signature(function).bind(*args, **keywords)
+        signature.bind(*args, **keywords)
     except TypeError as problem:
-        return str(problem)
+        return _unknown(tuple(signature.parameters), keywords) or str(problem)
     return None
+
+
+def _unknown(known: tuple[str, ...], keywords: dict[str, Any]) -> str:
+    """The first keyword that is none, with the one that was probably meant; "" if all are, or none is like it."""
+    from difflib import get_close_matches
+
+    for name in keywords:
+        if name not in known and (near := get_close_matches(name, known, 1)):
+            return f"there is no `{name}`; did you mean `{near[0]}`?"
+    return ""
 
 
 def explained(name: str, usage: str) -> Callable[[F], F]:

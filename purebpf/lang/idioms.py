@@ -182,5 +182,9 @@ class Ticks:
 
 def every(seconds: float, *, count: int | None = None) -> Ticks:
     """Tick every so many seconds: 0, 1, 2 ... until `count`, or until Ctrl-C, which ends the loop quietly. `async for` ticks in
-    an event loop."""
+    an event loop. Raises Error for what is no time to wait."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+        raise Error(f"`every` takes how many seconds are between two ticks, such as 1.0, not {seconds!r}")
+    if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
+        raise Error(f"`every` takes how often to tick as count=10, not {count!r}")
     return Ticks(seconds, count)

@@ -109,6 +109,13 @@ def test_a_map_that_is_not_given(kernel: KernelEngine) -> None:
         counted("bpf_map_elem", {})
 
 
+def test_an_attachment_says_what_it_is(kernel: KernelEngine) -> None:
+    needs_iterator("task")
+    with program("task").attach(engine="kernel") as attached:
+        assert repr(attached) == "<bpf.Attachment of each by iter link>"
+    assert repr(attached) == "<bpf.Attachment of each by iter link, closed>"
+
+
 def test_sockets_of_a_map(kernel: KernelEngine) -> None:
     with (
         bpf.load(keeps_maps, engine="kernel"),

@@ -127,6 +127,8 @@ def test_a_socket_map_is_a_mapping_of_cookies(network: None) -> None:
         with pytest.raises(ValueError, match="the socket for `sockets` is closed"), socket.socket() as closed:
             closed.close()
             sockets[0] = closed
+        with pytest.raises(bpf.KernelError, match="a TCP socket that is connected or listens"), socket.socket() as unconnected:
+            sockets[0] = unconnected
         by_port[9] = one
         one.close()
         assert eventually(lambda: 9 not in by_port)

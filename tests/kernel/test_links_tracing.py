@@ -160,7 +160,7 @@ def test_tracefs_that_is_not_mounted_says_how_to_mount_it(
 def test_pid_is_no_option_of_a_tracepoint(kernel: KernelEngine) -> None:
     with (
         kernel.load_program(returning(0, ProgramType.TRACEPOINT), {}) as program,
-        pytest.raises(Error, match=r"has no option 'pid'\. Its options are: event: .*; cookie: "),
+        pytest.raises(Error, match=r"has no option 'pid'\. Its options are:\n  event: .*\n  cookie: "),
     ):
         kernel.attach(program, {"event": TRACEPOINT, "pid": os.getpid()})
 
@@ -301,10 +301,15 @@ def test_perf_event_of_a_process_samples_its_threads_early_and_late(kernel: Kern
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"event": "cycles"}, "got event='cycles'; it is one of 'cpu-clock', 'task-clock', 'page-faults'"),
+        (
+            {"event": "cycles"},
+            r"got event='cycles' \(did you mean 'cpu-cycles'\?\); it is one of 'cpu-clock', 'task-clock', 'page-faults'",
+        ),
         ({"sample_period": 1, "frequency": 1}, "got both sample_period and frequency"),
         ({"sample_period": 0}, "below 1"),
-        ({"sample_period": "often"}, "got sample_period='often', which is no integer"),
+        ({"event": "cpu-clok"}, r"got event='cpu-clok' \(did you mean 'cpu-clock'\?\); it is one of .* 'breakpoint'\.$"),
+        ({"hz": 99}, r"has no option 'hz'\. Its options are:\n  event: .*\n  address: "),
+        ({"sample_period": "often"}, "got sample_period='often', which is no integer. `sample_period` is: a sample after"),
         ({"frequency": 0}, "below 1"),
         ({"pid": 0, "tid": 0}, "got both pid and tid"),
         ({"pid": -2}, "got a negative pid"),

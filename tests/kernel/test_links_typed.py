@@ -333,7 +333,7 @@ def test_lines_of_an_iterator_over_a_map(kernel: KernelEngine, counts: KernelMap
         ({"pid": 1, "tid": 1}, "got both pid and tid"),
         ({"order": "self"}, "and no cgroup"),
         ({"cgroup": "/sys", "order": "first"}, "it is one of 'self', 'descendants', 'post', 'ancestors'"),
-        ({"event": "task"}, "has no option 'event'. Its options are: map"),
+        ({"event": "task"}, r"has no option 'event'\. Its options are:\n  map: "),
     ],
 )
 def test_wrong_options_of_an_iterator(kernel: KernelEngine, options: dict[str, object], said: str) -> None:

@@ -220,7 +220,8 @@ def test_a_pattern_probes_all_functions_that_it_fits() -> None:
         ({"binary": "/no/such/file"}, "There is no file /no/such/file to probe"),
         ({"binary": __file__}, "cannot be read as an ELF file"),
         ({"symbol": 3.5}, "needs the options 'binary' and 'symbol'"),
-        ({"function": "labs"}, "has no option 'function'. Its options are: binary"),
+        ({"function": "labs"}, r"has no option 'function'\. Its options are:\n  binary"),
+        ({"symbl": "labs"}, r"has no option 'symbl' \(did you mean 'symbol'\?\)\."),
     ],
 )
 def test_wrong_places_are_told(kernel: KernelEngine, counts: KernelMap, options: dict[str, object], said: str) -> None:

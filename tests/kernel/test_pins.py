@@ -208,3 +208,18 @@ def test_a_forked_process_has_the_map_too(kernel: KernelEngine) -> None:
                 os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
         assert map.lookup(KEY) == VALUE
+
+
+def test_names_that_no_pin_can_have_are_told(kernel: KernelEngine, pins: Path) -> None:
+    with kernel.create_map(SPEC) as map:
+        with pytest.raises(Error, match=f"the map 'counts' .*cannot be pinned as {pins}/v1.2: .* no name with a dot"):
+            map.pin(str(pins / "v1.2"))
+        with pytest.raises(Error, match=f"needs a name to be pinned by, and {pins} is a folder"):
+            map.pin(str(pins))
+        with pytest.raises(Error, match=f"There is no pin {pins}/nothing"):
+            map.move_pin(str(pins / "nothing"), str(pins / "other"))
+        map.pin(str(pins / "counts"))
+        with pytest.raises(Error, match="no name with a dot"):
+            map.move_pin(str(pins / "counts"), str(pins / "a.b"))
+        map.unpin(str(pins / "counts"))
+    assert [each.name for each in pins.iterdir() if "debug" not in each.name] == []

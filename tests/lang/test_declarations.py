@@ -112,6 +112,32 @@ def test_a_map_that_is_not_loaded_says_so() -> None:
         table[1]
 
 
+def test_a_loop_over_a_ring_that_was_never_loaded_says_so() -> None:
+    ring, perf = bpf.RingBuf[u32](size=4096, name="ring"), bpf.PerfEventArray[u32](name="perf")
+    for loop in (ring, ring.records(0), perf, bpf.events(ring)):
+        with pytest.raises(bpf.NotLoaded, match=r"map `(ring|perf)` is not loaded: load, run or attach"):
+            list(loop)
+
+
+def test_a_table_of_programs_takes_nothing_else() -> None:
+    table = bpf.ProgArray(max_entries=4, name="table")
+    with pytest.raises(TypeError, match="`table` holds programs, decorated functions, not <built-in function len>"):
+        table[0] = len
+    assert not table.entries
+
+
+@pytest.mark.parametrize("name", ["LRUHash", "lruhash", "LruHahs"])
+def test_a_name_in_other_letters_is_told_with_the_right_one(name: str) -> None:
+    with pytest.raises(AttributeError, match=f"no attribute '{name}'; did you mean 'LruHash'"):
+        getattr(bpf, name)
+
+
+@pytest.mark.parametrize("wrong", [{"seconds": -1}, {"seconds": "1"}, {"seconds": None}, {"seconds": 1, "count": 2.5}])
+def test_ticks_of_no_time_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(bpf.Error, match="`every` takes how "):
+        bpf.every(**wrong)
+
+
 def test_formats_of_events() -> None:
     fields = parse_format(
         "name: x\nID: 1\nformat:\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ MAPS = {
     "bpf.Array[u32, u64](max_entries=4)": ("takes one type", "bpf.Array[V](max_entries=...)"),
     "bpf.DevMap[u32](max_entries=4)": ("takes no types", "bpf.DevMap(max_entries=...)"),
     "bpf.Hash[u32, u64](max_entries='4')": ("positive 32-bit integer, not '4'", "bpf.Hash[K, V](max_entries=...)"),
+    "bpf.Hash[u32, u64](max_entrys=4)": ("there is no `max_entrys`; did you mean `max_entries`?", "(max_entries=...)"),
+    "bpf.LpmTrie[ipaddress.IPv4Address, u64](max_entries=4)": ("`IPv4Address` has no layout", "`ipaddress.IPv4Network`"),
     "bpf.Array[u64](max_entries=4, size=3)": ("unexpected keyword argument 'size'", "bpf.Array[V](max_entries=...)"),
     "bpf.ProgArray()": ("missing a required argument: 'max_entries'", "bpf.ProgArray(max_entries=...)"),
     "bpf.Hash[int, u64](max_entries=4)": ("`bpf.Hash[...]`: `int` has no layout", "say how wide: u8 to u64"),
@@ -25,7 +28,7 @@ MAPS = {
     "bpf.RingBuf[u64](size=5000)": ("a power of two from 4096 bytes on, not 5000", "size=8192"),
     "bpf.RingBuf[u64](max_entries=4096)": ("missing a required argument: 'size'", "bpf.RingBuf[V](size=...)"),
     "bpf.StackTrace(max_entries=4, depth=200)": ("1 to 127, not 200", ""),
-    "bpf.struct(pack=True)": ("unexpected keyword argument 'pack'", "@bpf.struct(packed=True)"),
+    "bpf.struct(pack=True)": ("there is no `pack`; did you mean `packed`?", "@bpf.struct(packed=True)"),
     "bpf.globals(3)": ("@bpf.globals decorates a class, not 3", ""),
 }
 CLASSES = {
@@ -70,7 +73,7 @@ FIELDS = {
 def test_a_wrong_declaration_is_told_with_its_line(source: str, words: tuple[str, str]) -> None:
     code = compile(f"\n\n{source}", "authors_file.py", "exec")
     with pytest.raises(Error) as caught:
-        exec(code, {"bpf": bpf, "u32": u32, "u64": u64, "__name__": "authors"})
+        exec(code, {"bpf": bpf, "ipaddress": ipaddress, "u32": u32, "u64": u64, "__name__": "authors"})
     text = str(caught.value)
     assert words[0] in text and words[1] in text
     assert "--> authors_file.py:3" in text

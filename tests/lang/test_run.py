@@ -24,6 +24,12 @@ def test_a_loaded_program_refuses_another_engine() -> None:
         length.close()
 
 
+def test_what_is_loaded_says_what_it_is() -> None:
+    with length.load("vm") as loaded:
+        assert repr(loaded) == "<bpf.Collection of length, engine vm>"
+    assert repr(loaded) == "<bpf.Collection of length, closed>"
+
+
 @bpf.xdp
 def unreached(ctx):  # type: ignore[no-untyped-def]
     return 2

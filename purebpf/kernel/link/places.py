@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -13,6 +14,9 @@ from purebpf.kernel.link.socket_filter import HasFileno
 from purebpf.kernel.map import KernelMap
 
 OWN_NETNS = "/proc/thread-self/ns/net"
+MOUNTS = "/proc/self/mounts"
+CGROUP2_MAGIC = 0x63677270  # include/uapi/linux/magic.h
+CGROUP2_MOUNT = "mount -t cgroup2 none /sys/fs/cgroup"
 
 
 def open_cgroup(options: Options) -> Descriptor:
@@ -20,7 +24,30 @@ def open_cgroup(options: Options) -> Descriptor:
     given = options.get("cgroup")
     if given is None:
         raise options.wrong("needs the option 'cgroup', a folder such as '/sys/fs/cgroup/my.slice'")
-    return _open(options, "cgroup", given, os.O_DIRECTORY)
+    found = _open(options, "cgroup", given, os.O_DIRECTORY)
+    if not on_cgroup2(found.number):
+        found.close()
+        raise KernelError(errno.EBADF, f"Opening the cgroup {given} failed: it is no cgroup of version 2{_where()}.")
+    return found
+
+
+def on_cgroup2(descriptor: int) -> bool:
+    """Whether a folder lies in a file system of cgroups of version 2 (fstatfs(2))."""
+    answer = ctypes.create_string_buffer(256)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.fstatfs(descriptor, answer) != 0:
+        return False
+    return ctypes.c_long.from_buffer(answer).value & 0xFFFF_FFFF == CGROUP2_MAGIC
+
+
+def _where() -> str:
+    """Where those are, to stand in a sentence; "" where that cannot be found out."""
+    try:
+        with open(MOUNTS) as mounts:
+            folders = [fields[1] for line in mounts if (fields := line.split())[2] == "cgroup2"]
+    except OSError:
+        return ""
+    return f"; these are below {folders[0]}" if folders else f": none is mounted (`{CGROUP2_MOUNT}`)"
 
 
 def open_netns(options: Options) -> Descriptor:

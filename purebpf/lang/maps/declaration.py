@@ -40,8 +40,10 @@ def _check_type(map: type, wanted: Any) -> None:
         origin = type(None) if wanted is None else None
     if origin is not None and type_of(wanted) is None and not issubclass(origin, MapDeclaration):
         shown = wanted.__name__ if wanted is origin else wanted
-        plain = isinstance(wanted, type) and wanted.__module__ not in ("builtins", "typing")
+        plain = isinstance(wanted, type) and wanted.__module__ not in ("builtins", "typing", "ipaddress")
         hint = f"write `@bpf.struct` above `class {shown}`" if plain else WORDS.get(origin, LAYOUTS)
+        if getattr(wanted, "__module__", "") == "ipaddress":
+            hint = "an IPv4 address is a be32 or u32; the keys of `bpf.LpmTrie` are `ipaddress.IPv4Network` or `IPv6Network`"
         if hasattr(wanted, "__bpf_kernel_type__"):
             hint = "objects of the kernel stay there: hold what you copy from them, in a @bpf.struct of your own"
         raise declaring.error(f"`bpf.{map.__name__}[...]`: `{shown}` has no layout", hint)

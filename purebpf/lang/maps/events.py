@@ -92,7 +92,10 @@ class EventMap(MapDeclaration, Generic[V]):
         return [event for run in runs for event in run.events() if not event.lost]
 
     def records(self, timeout: float | None = None) -> Iterator[V]:
-        """The records one by one; ends when none came for `timeout` seconds, or when it is closed."""
+        """The records one by one; ends when none came for `timeout` seconds, or when it is closed. Raises NotLoaded where it
+        has never been loaded: such a loop would end at once, and say nothing."""
+        if not self.bound and not self._closed:
+            raise self.not_loaded()
         while self.bound:
             try:
                 values = self.backlog.values(timeout)

@@ -26,6 +26,8 @@ class ProgArray(MapDeclaration):
     def __setitem__(self, index: int, program: Any) -> None:
         if not 0 <= index < self.max_entries:
             raise IndexError(f"index {index} is outside the program array of {self.max_entries} entries")
+        if not getattr(program, "__bpf_program__", False):
+            raise TypeError(f"`{self.called}` holds programs, decorated functions, not {program!r:.60}")
         self.entries[index] = program
         if self._live is not None:
             self.store(index, program.loaded)
