@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from purebpf.spec import ProgramSpec
 
 if TYPE_CHECKING:
     from purebpf.explain.explanation import Explanation
+
+OTHER_SIZE = re.compile(r"the field has ([1248]) bytes there, not ")  # purebpf/relocate.py says so of signed integers
 
 
 def named(explanation: Explanation, spec: ProgramSpec, unresolved: Mapping[int, str]) -> Explanation:
@@ -27,4 +30,7 @@ def named(explanation: Explanation, spec: ProgramSpec, unresolved: Mapping[int, 
     except Error:
         return explanation
     message = f"this kernel has no `{what}` as the program knows it"
-    return replace(explanation, message=message, label=unresolved.get(relocation.slot, explanation.label))
+    why = unresolved.get(relocation.slot, explanation.label)
+    size = OTHER_SIZE.match(why)
+    hint = f"declare it with the kernel's size and sign: `s{8 * int(size[1])}`" if size else explanation.hint
+    return replace(explanation, message=message, label=why, hint=hint)

@@ -40,6 +40,9 @@ REASONS = {
     errno.EBUSY: "It is registered already, or still in use.",
     ENOTSUPP: "The kernel has no such operations for programs to implement.",
 }
+WANTED = {  # what the kernel does not do without
+    "tcp_congestion_ops": "It wants a `name`, `ssthresh`, `undo_cwnd`, and `cong_avoid` or `cong_control`.",
+}
 
 
 class StructOpsLink(KernelLink):
@@ -82,6 +85,7 @@ class StructOpsMap:
         self, name: str, struct: str, values: Mapping[str, object], programs: Mapping[str, KernelProgram], link: bool = True
     ) -> None:
         self.what = f"the operations {name!r} ({struct})"
+        self.reasons = REASONS | {errno.EINVAL: f"{REASONS[errno.EINVAL]} {WANTED.get(struct, '')}".rstrip()}
         self.links = link and kernel_version() >= LINKS_SINCE
         btf = kernel_btf()
         outer = _struct(btf, PREFIX + struct)
@@ -102,7 +106,12 @@ class StructOpsMap:
             answer = bpf(Command.MAP_CREATE, {**fields, "btf_fd": types.number})
         if answer < 0:
             raise failure(
-                -answer, f"Creating {self.what}", needs=NEEDS, first=FIRST, feature="operations of programs", reasons=REASONS
+                -answer,
+                f"Creating {self.what}",
+                needs=NEEDS,
+                first=FIRST,
+                feature="operations of programs",
+                reasons=self.reasons,
             )
         self.descriptor = Descriptor(answer, self.what)
         try:
@@ -117,7 +126,7 @@ class StructOpsMap:
         fields = {"map_fd": self.descriptor.number, "key": address(key), "value": address(value)}
         answer = bpf(Command.MAP_UPDATE_ELEM, fields)
         if answer < 0:
-            raise failure(-answer, f"Registering {self.what}", needs=NEEDS, reasons=REASONS)
+            raise failure(-answer, f"Registering {self.what}", needs=NEEDS, reasons=self.reasons)
 
     def register(self) -> StructOpsLink:
         """Have the kernel use them, for as long as the result is open; the map belongs to it then. Raises KernelError."""
@@ -126,7 +135,7 @@ class StructOpsMap:
         answer = bpf(Command.LINK_CREATE, {"map_fd": self.descriptor.number, "attach_type": int(AttachType.STRUCT_OPS)})
         if answer < 0:
             error = failure(
-                -answer, f"Registering {self.what}", needs=NEEDS, first=LINKS_SINCE, feature="links", reasons=REASONS
+                -answer, f"Registering {self.what}", needs=NEEDS, first=LINKS_SINCE, feature="links", reasons=self.reasons
             )
             self.descriptor.close()
             raise error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from purebpf.errors import Error
+from purebpf.lang.kernel_types import KernelName
 from purebpf.lang.types import StructType, Type, type_of
 
 T = TypeVar("T")
@@ -48,6 +49,7 @@ def to_bytes(record: Any, /) -> bytes:
 def _layout(what: str, type: Any) -> Type:
     layout = type_of(type)
     if layout is None:
+        _of_the_kernel(what, type)
         raise Error(f"bpf.{what}: {type!r} has no layout; use a @bpf.struct, u8 to s64, be16 to be64 or bool")
     return layout
 
@@ -55,5 +57,13 @@ def _layout(what: str, type: Any) -> Type:
 def _record(what: str, record: Any) -> StructType:
     layout = type_of(record)
     if not isinstance(layout, StructType):
+        _of_the_kernel(what, record)
         raise Error(f"bpf.{what}: {record!r} is no @bpf.struct or @bpf.union")
     return layout
+
+
+def _of_the_kernel(what: str, type: Any) -> None:
+    """Refuse a type of the kernel, which only a program can ask about. Raises Error."""
+    if isinstance(type, KernelName):
+        hint = "ask in a program, by which the kernel that runs it answers; in Python, `purebpf.btf` has the types"
+        raise Error(f"bpf.{what}: {type!r} lies in the kernel: {hint}")

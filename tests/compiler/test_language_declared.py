@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from purebpf import be16, s32, u8, u16, u32, u64
 from purebpf.btf import running
 from purebpf.collection import Collection
 from purebpf.compiler.options import Options
-from purebpf.errors import CompileError, Error, Unsupported
+from purebpf.errors import CompileError, Error, Unsupported, VerifierError
 from purebpf.kernel.engine import KernelEngine
 from purebpf.lang.declaring import Misdeclared
 from purebpf.vmlinux import mm_struct  # type: ignore[attr-defined, unused-ignore]
@@ -372,3 +372,39 @@ def test_what_a_program_may_not(line: str, tmp_path: Path, no_btf: None) -> None
         program.compiled()
     for part in REFUSED[line]:
         assert part in str(caught.value)
+
+
+class task_struct___wide(bpf.KernelStruct):
+    tgid: u64
+
+
+@with_types
+def test_a_signed_field_of_another_size_is_told_with_the_right_one(kernel: KernelEngine) -> None:
+    @bpf.raw_tracepoint("sys_enter")
+    def wide(ctx: bpf.RawTracepointContext) -> None:
+        found[0] = task_struct___wide(bpf.current.task).tgid
+
+    with pytest.raises(VerifierError, match="declare it with the kernel's size and sign: `s32`"):
+        Collection([wide], kernel).load()
+
+
+class task_struct___empty(bpf.KernelStruct):
+    pass
+
+
+@with_types
+def test_a_declaration_without_fields(kernel: KernelEngine) -> None:
+    @bpf.raw_tracepoint("sys_enter")
+    def empty(ctx: bpf.RawTracepointContext) -> None:
+        if bpf.type_exists(task_struct___empty):
+            found[0] = bpf.sizeof(task_struct___empty)
+
+    with Collection([empty], kernel).load():
+        pass
+
+
+@pytest.mark.parametrize("ask", [bpf.sizeof, lambda type: bpf.exists(type, "pid"), lambda type: bpf.offsetof(type, "pid")])
+def test_python_cannot_ask_the_kernel(ask: Callable[[object], object]) -> None:
+    for type in (task_struct___empty, mm_struct):
+        with pytest.raises(Error, match="lies in the kernel: ask in a program"):
+            ask(type)

@@ -215,7 +215,7 @@ def test_what_the_kernel_wants_of_operations_is_told(kernel: KernelEngine) -> No
         def release(sk):  # type: ignore[no-untyped-def]
             calls[0] += 1
 
-    with pytest.raises(KernelError, match="one that it wants is missing"):
+    with pytest.raises(KernelError, match=r"one that it wants is missing.* `ssthresh`, `undo_cwnd`, and `cong_avoid`"):
         bpf.register(partial)
 
     @bpf.struct_ops("tcp_congestion_ops")

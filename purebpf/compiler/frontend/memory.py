@@ -162,7 +162,9 @@ def store(cx: Lowering, node: ast.AST, ref: Ref, value: Value) -> None:
     if isinstance(value, Fill):
         fits = isinstance(type, CharsType) if value.stretches else value.type.size <= type.size
         if not fits or not isinstance(type, CharsType | BytesType):
-            cx.fail(node, f"{describe(value)} does not fit {named(type)}")
+            texts = isinstance(value.type, CharsType) and isinstance(type, CharsType) and type.size > 1
+            hint = f"keep what fits: `[:{type.size - 1}]`" if texts else ""
+            cx.fail(node, f"{describe(value)} does not fit {named(type)}", hint=hint)
         return fill(cx, node, ref, value)
     if isinstance(value, Const) and isinstance(value.value, str | bytes | list | tuple):
         try:
