@@ -6,6 +6,7 @@ links first, then programs, then maps; it is safe to do twice.
 
 from __future__ import annotations
 
+from _thread import RLock
 from collections.abc import Callable, Iterable
 
 from purebpf.errors import Error, NotLoaded, VerifierError
@@ -134,6 +135,7 @@ class Collection:
         self._bound: list[MapDeclaration] = []
         self._names: dict[Program, str] = {}
         self.closed = False
+        self._closing = RLock()  # a signal's handler may close what this thread is closing
 
     @property
     def target(self) -> Options:
@@ -181,11 +183,13 @@ class Collection:
             for name, spec in self.spec.maps.items():
                 declaration = declarations.get(name)
                 if declaration is not None and declaration.bound:
-                    raise Error(f"map `{name}` is in use by another loaded collection: close that one first")
+                    holder = f", that of {declaration.holder.told}" if declaration.holder is not None else ""
+                    raise Error(f"map `{name}` is in use by another loaded collection{holder}: close that one first")
                 existing = declaration.existing if declaration is not None else None
                 self.maps[name] = self.engine.create_map(spec) if existing is None else self.engine.open_map(spec, existing)
                 if declaration is not None:
                     self._bound.append(declaration)
+                    declaration.holder = self
                     declaration.bind(self.maps[name], self.engine)
             for program in sorted(self.programs, key=lambda each: each.replaces is not None):
                 name = self._names[program]
@@ -213,6 +217,11 @@ class Collection:
             raise told(error, spec) from None
 
     @property
+    def told(self) -> str:
+        """What is in it, to stand in a sentence."""
+        return ", ".join((*(program.name for program in self.programs), *(each.called for each in self.alone))) or "nothing"
+
+    @property
     def declarations(self) -> list[MapDeclaration]:
         """The author's maps that are bound to this collection."""
         return list(self._bound)
@@ -224,24 +233,23 @@ class Collection:
         return self.loaded[self._names[program]]
 
     def close(self) -> None:
-        """Detach, unload, forget. Errors of one part do not keep the others from being closed."""
-        if self.closed:
-            return
-        self.closed = True
-        for declaration in self._bound:
-            declaration.bind(None, None)
-        closers = [
-            resource.close for group in (self.links[::-1], self.loaded.values(), self.maps.values()) for resource in group
-        ]
-        for close in closers:
-            close()
-        for program in self.programs:
-            if program.collection is self:
-                program.collection = None
+        """Detach, unload, forget. Where another thread does so already, it waits until that is done."""
+        with self._closing:
+            if self.closed:
+                return
+            self.closed = True
+            for program in self.programs:
+                if program.collection is self:
+                    program.collection = None
+            for declaration in self._bound:
+                declaration.bind(None, None)
+                declaration.holder = None
+            for group in (self.links[::-1], list(self.loaded.values()), list(self.maps.values())):
+                for resource in group:
+                    resource.close()
 
     def __repr__(self) -> str:
-        held = ", ".join((*(program.name for program in self.programs), *(each.called for each in self.alone))) or "nothing"
-        return f"<bpf.Collection of {held}, {'closed' if self.closed else f'engine {self.engine.name}'}>"
+        return f"<bpf.Collection of {self.told}, {'closed' if self.closed else f'engine {self.engine.name}'}>"
 
     def __enter__(self) -> Collection:
         return self

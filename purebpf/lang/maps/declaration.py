@@ -98,6 +98,7 @@ class MapDeclaration:
         self.flags = flags
         self.pin_path = pin
         self.existing: str | int | None = None  # see `reuse`
+        self.holder: Any = None  # what it is loaded in, which lives as long as the map has it
         self._live: EngineMap | None = None
         self._closed = False
         self._engine: Engine | None = None
