@@ -13,7 +13,7 @@ import pytest
 import purebpf as bpf
 from purebpf import s32, u16, u32, u64
 from purebpf.btf.running import kernel_btf
-from purebpf.errors import Error, Unsupported
+from purebpf.errors import CompileError, Error, Unsupported
 from purebpf.kernel.engine import KernelEngine
 
 
@@ -219,6 +219,29 @@ def test_open_files(kernel: KernelEngine, tmp_path: Path) -> None:
     path = tmp_path / "file"
     with path.open("w") as file, files.attach() as attached:
         assert Open(pid=os.getpid(), fd=file.fileno(), inode=path.stat().st_ino) in list(attached)
+
+
+@bpf.iter("task_file")
+def paths(task, fd, file):  # type: ignore[no-untyped-def]
+    path = bpf.chars(256)
+    if file is not None and bpf.helpers.d_path(file.f_path, path) > 0:
+        print(f"{fd} {path}")
+
+
+def test_a_struct_inside_of_an_object_is_lent_to_a_helper(kernel: KernelEngine, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with path.open("w") as file, paths.attach(pid=os.getpid()) as attached:
+        assert f"{file.fileno()} {path}" in list(attached)
+
+
+def test_what_is_inside_of_nothing_is_not_lent() -> None:
+    @bpf.iter("task_file")
+    def untested(file):  # type: ignore[no-untyped-def]
+        path = bpf.chars(256)
+        bpf.helpers.d_path(file.f_path, path)
+
+    with pytest.raises(CompileError, match=r"`file.f_path` may be None here"):
+        untested.compiled()
 
 
 def test_helpers_by_name(kernel: KernelEngine) -> None:

@@ -63,6 +63,15 @@ def unknown(cx: Lowering, node: ast.AST, name: str) -> None:
     cx.fail(node, f"the kernel has no helper `{name}`", hint=hint)
 
 
+TRACING = ("fentry", "fexit", "fmod_ret", "tp_btf")
+HAS_PATHS = frozenset(  # btf_allowlist_d_path in kernel/trace/bpf_trace.c
+    {
+        "security_file_permission", "security_inode_getattr", "security_file_open", "security_path_truncate", "vfs_truncate",
+        "vfs_fallocate", "dentry_open", "vfs_getattr", "filp_close",
+    }
+)  # fmt: skip
+
+
 def allowed(cx: Lowering, node: ast.AST, name: str) -> Helper:
     """The helper's description, or an error: unknown, not for this program type, GPL-only under another licence."""
     from purebpf.tables.helpers import helper
@@ -111,6 +120,9 @@ def allowed(cx: Lowering, node: ast.AST, name: str) -> Helper:
 def _at_this_hook(cx: Lowering, node: ast.AST, found: Helper) -> None:
     """Refuse a helper that only programs for other hooks of the type may call."""
     kind = cx.unit.kind
+    if found.name == "d_path" and kind.decorator in TRACING and cx.unit.hook not in HAS_PATHS:
+        hint = f"iterators and security hooks have it, and probes of: {', '.join(sorted(HAS_PATHS))}"
+        cx.fail(node, f"helper `d_path` is not available in a `@bpf.{kind.decorator}` program of `{cx.unit.hook}`", hint=hint)
     hooks = found.attach_types.get(kind.type)
     if hooks is None or kind.attach is None or kind.attach in hooks:
         return

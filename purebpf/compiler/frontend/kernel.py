@@ -318,19 +318,24 @@ def identity_of(cx: Lowering, ref: KernelRef) -> IntValue:
 
 
 def lent(cx: Lowering, node: ast.AST, what: str, wanted: str, value: Value) -> Op:
-    """An object of the kernel, handed to a helper: a pointer that the verifier knows and that is not NULL."""
+    """An object of the kernel, or one inside of it, handed to a helper: a pointer that the verifier knows, and not NULL."""
     if not isinstance(value, KernelRef):
         cx.fail(node, f"{what} is the kernel's `{wanted}`, not {describe(value)}")
     name = btf_of(cx, node).name(value.type)
-    if name != wanted or len(value.path) > 1:
+    if name != wanted:
         cx.fail(node, f"{what} is the kernel's `{wanted}`, not a `{value.name}`")
     if not value.direct:
         hint = "`bpf.current.task`, and what traced functions are called with, are such objects"
         cx.fail(node, f"{what} must be an object that the verifier knows", "this is an address", hint)
     if value.nullable and wanted not in NEVER_NULL:
         name = ast.unparse(node) if isinstance(node, ast.expr) else "it"
-        cx.fail(node, f"`{name}` may be None here", f"{what} may not", advice.none_test(node))
-    return value.op
+        hint = (
+            advice.none_test(node)
+            if len(value.path) == 1
+            else "test the object that it lies in, by a name: `if x is not None:`"
+        )
+        cx.fail(node, f"`{name}` may be None here", f"{what} may not", hint)
+    return address(cx, value)
 
 
 # -- what is at a place
