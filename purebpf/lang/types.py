@@ -44,7 +44,7 @@ class IntType:
         try:
             number = index(value)
         except TypeError:
-            raise TypeError(f"an integer is wanted, not {value!r}") from None
+            raise TypeError(f"an integer is wanted, not {value!r}{_number_of(value)}") from None
         if not self.low <= number <= self.high:
             raise ValueError(f"{number} does not fit {self} ({self.low} to {self.high})")
         return number.to_bytes(self.size, "big" if self.big else "little", signed=self.signed)
@@ -54,6 +54,14 @@ class IntType:
 
     def zero(self) -> Any:
         return 0
+
+
+def _number_of(value: object) -> str:
+    """Behind an IPv4 address that is given for a number: what makes it one; else ""."""
+    parts = str(value).split(".")
+    if len(parts) != 4 or not all(part.isdecimal() for part in parts):
+        return ""
+    return f': int(ipaddress.IPv4Address("{value}")) makes a number of it'
 
 
 @data

@@ -119,10 +119,16 @@ class KeyedMap(MapDeclaration, Generic[K, V]):
         del self[key]
         return 0
 
-    def pop(self, key: K) -> V | None:
-        """Take an entry out: its value, or None when there is none."""
+    @overload
+    def pop(self, key: K) -> V | None: ...
+
+    @overload
+    def pop(self, key: K, default: D) -> V | D: ...
+
+    def pop(self, key: K, default: Any = None) -> Any:
+        """Take an entry out: its value, or None when there is none (in user space `default`)."""
         data = self.live.take(self._key(key))
-        return None if data is None else cast(V, self._unpack(data))
+        return default if data is None else self._unpack(data)
 
     def popitem(self) -> tuple[K, V]:
         """Take some entry out. Raises KeyError when there is none. User space only."""
@@ -148,7 +154,13 @@ class KeyedMap(MapDeclaration, Generic[K, V]):
         self._check_flags(flags)
         if not isinstance(entries, Mapping | KeyedMap | Iterable):
             raise TypeError(f"`{self.name}` is updated by a dictionary, or pairs of a key and a value, not by {entries!r:.60}")
-        pairs = list(entries.items() if isinstance(entries, Mapping | KeyedMap) else entries)
+        given = list(entries.items() if isinstance(entries, Mapping | KeyedMap) else entries)
+        try:
+            pairs = [(key, value) for key, value in given]
+        except (TypeError, ValueError):
+            hint = ": `update(enumerate(values))`" if self.kind in (MapType.ARRAY, MapType.PERCPU_ARRAY) else ""
+            what = f"a list of {type(given[0]).__name__}"
+            raise TypeError(f"`{self.name}` is updated by pairs of a key and a value, not by {what}{hint}") from None
         keys = b"".join(self._key(key) for key, _ in pairs)
         values = b"".join(self._encode(value) for _, value in pairs)
         self.live.update_batch(keys, values, len(pairs), flags)

@@ -34,7 +34,7 @@ def clone(template: M) -> M:
     vars(made).update(
         {name: value for name, value in vars(template).items() if not name.startswith(("_pack", "_unpack", "_lookup"))}
     )
-    made._live = made._engine = None
+    made._live = made._engine = made.holder = None
     return made
 
 
@@ -78,7 +78,18 @@ class Outer(MapDeclaration, Generic[K, M]):
             for key, inner in self.entries.items():
                 self._put(key, inner)
 
+    def _check_alike(self, inner: M) -> None:
+        """Raise TypeError for a map that the kernel would not take for one of these (bpf_map_meta_equal)."""
+        wanted, given = self.inner.describe("inner"), inner.describe("inner")
+        for what in ("key_size", "value_size", "flags"):
+            one, other = getattr(given, what), getattr(wanted, what)
+            if one != other:
+                raise TypeError(
+                    f"`{self.called}` holds maps as `{self.inner.called}`: {what} of `{inner.called}` is {one}, not {other}"
+                )
+
     def _put(self, key: Any, inner: M) -> None:
+        self._check_alike(inner)
         if not inner.bound:
             name = inner.name = inner.name or f"{self.name}_{len(self._own)}"
             inner.bind(self.engine.create_map(_alike(inner.describe(name))), self.engine)
@@ -136,6 +147,19 @@ class Outer(MapDeclaration, Generic[K, M]):
         for key in self.live.keys():  # noqa: SIM118
             if self.live.lookup(key) is not None:
                 yield cast(Any, self.key_type.decode(key))
+
+    def keys(self) -> Iterator[Any]:
+        return iter(self)
+
+    def values(self) -> Iterator[M]:
+        """The inner maps."""
+        return (inner for _, inner in self.items())
+
+    def items(self) -> Iterator[tuple[Any, M]]:
+        """The keys that have an inner map, each with it."""
+        for key in self:
+            if (inner := self.get(key)) is not None:
+                yield key, inner
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
