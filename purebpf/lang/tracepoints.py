@@ -111,7 +111,8 @@ def unknown(hook: str) -> str | None:
     """Why there is no such event, with similar names; None when there is one, or when tracefs cannot be read."""
     parts = HOOK.fullmatch(hook)
     if parts is None:
-        found = _of_that_name(hook)
+        with_slash = hook.replace(":", "/", 1)  # as perf and bpftrace write it
+        found = with_slash if HOOK.fullmatch(with_slash) else _of_that_name(hook)
         wanted = f"did you mean {found}?" if found else "write category/name, such as syscalls/sys_enter_openat"
         return f"{hook!r} is no tracepoint; {wanted}" if found else f"{hook!r} is no tracepoint: {wanted}"
     for place in PLACES:

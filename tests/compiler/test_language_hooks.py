@@ -246,6 +246,15 @@ def test_unknown_events_and_fields_are_named() -> None:
     with pytest.raises(bpf.CompileError, match=r"no tracepoint category `syscall`; did you mean syscalls/sys_enter_openat"):
         category.compiled()
 
+    @bpf.tracepoint("syscalls:sys_enter_openat")
+    def as_perf_writes_it(ctx: bpf.TracepointContext) -> None:
+        return
+
+    with pytest.raises(
+        bpf.CompileError, match=r"'syscalls:sys_enter_openat' is no tracepoint; did you mean syscalls/sys_enter_op"
+    ):
+        as_perf_writes_it.compiled()
+
     @bpf.tracepoint("syscalls/sys_enter_openat")
     def field(ctx: bpf.TracepointContext) -> None:
         counts[0] = ctx.descriptor

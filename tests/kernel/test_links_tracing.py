@@ -157,6 +157,15 @@ def test_tracefs_that_is_not_mounted_says_how_to_mount_it(
         kernel.attach(program, {"event": TRACEPOINT})
 
 
+def test_a_program_that_is_attached_there_already_is_told(kernel: KernelEngine) -> None:
+    said = "This program is attached there already: close that attachment first, or load the program twice"
+    with kernel.load_program(returning(0, ProgramType.TRACEPOINT), {}) as program:
+        with kernel.attach(program, {"event": TRACEPOINT}), pytest.raises(KernelError, match=said) as again:
+            kernel.attach(program, {"event": TRACEPOINT})
+        assert again.value.errno == errno.EEXIST
+        kernel.attach(program, {"event": TRACEPOINT}).close()
+
+
 def test_pid_is_no_option_of_a_tracepoint(kernel: KernelEngine) -> None:
     with (
         kernel.load_program(returning(0, ProgramType.TRACEPOINT), {}) as program,
@@ -314,7 +323,10 @@ def test_perf_event_of_a_process_samples_its_threads_early_and_late(kernel: Kern
         ({"pid": 0, "tid": 0}, "got both pid and tid"),
         ({"pid": -2}, "got a negative pid"),
         ({"pid": 1 << 30}, "There is no process 1073741824 to sample"),
-        ({"tid": 0, "cpu": 99_999}, "Opening the event cpu-clock of thread 0 on CPU 99999 failed"),
+        (
+            {"tid": 0, "cpu": 99_999},
+            r"Opening the event cpu-clock of thread 0 on CPU 99999 failed: .* There is no CPU 99999; they are 0 to \d+ here",
+        ),
     ],
 )
 def test_wrong_options_of_a_perf_event(kernel: KernelEngine, options: dict[str, object], said: str) -> None:

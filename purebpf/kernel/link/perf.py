@@ -17,6 +17,10 @@ from purebpf.tables.enums import AttachType
 
 LINKS_SINCE = (5, 15)
 NEEDS = ("CAP_PERFMON",)
+REASONS = {
+    errno.EEXIST: "This program is attached there already: close that attachment first, or load the program twice.",
+    errno.E2BIG: "An event takes 64 programs, and these are there already.",
+}
 
 
 def open_event(what: str, fields: Mapping[str, int], pid: int, cpu: int, reasons: Mapping[int, str] = EMPTY) -> Descriptor:
@@ -55,7 +59,9 @@ def _link(program: KernelProgram, event: Descriptor, cookie: int) -> Descriptor 
     """A link; None on a kernel that has none, where the cookie was not asked for."""
     fields = {"target_fd": event.number, "attach_type": int(AttachType.PERF_EVENT), "perf_event_bpf_cookie": cookie}
     try:
-        return create_link(program, event.what, fields, needs=NEEDS, first=LINKS_SINCE, feature="perf event links")
+        return create_link(
+            program, event.what, fields, needs=NEEDS, first=LINKS_SINCE, feature="perf event links", reasons=REASONS
+        )
     except Exception as error:
         if cookie or not _older(error):
             raise
@@ -72,5 +78,5 @@ def _by_ioctl(program: KernelProgram, event: Descriptor) -> None:
         fcntl.ioctl(event.number, PERF_EVENT_IOC_SET_BPF, program.handle)
     except OSError as error:
         raise failure(
-            error.errno or errno.EINVAL, f"Attaching {program.descriptor.what} to {event.what}", needs=NEEDS
+            error.errno or errno.EINVAL, f"Attaching {program.descriptor.what} to {event.what}", needs=NEEDS, reasons=REASONS
         ) from error

@@ -72,7 +72,7 @@ def attach(program: KernelProgram, given: Mapping[str, object], links: bool = Tr
                 f"the event {event}" + (f" of thread {thread}" if thread >= 0 else "") + (f" on CPU {cpu}" if cpu >= 0 else "")
             )
             try:
-                opened = open_event(what, fields, thread, cpu, REASONS)
+                opened = open_event(what, fields, thread, cpu, _reasons(cpu))
             except KernelError as error:
                 if error.errno == errno.ESRCH and held:  # a thread that has ended since
                     continue
@@ -86,6 +86,12 @@ def attach(program: KernelProgram, given: Mapping[str, object], links: bool = Tr
     if "pid" in options and not fields.get("inherit"):
         mechanism += ", without threads that start later"
     return KernelLink(mechanism, tuple(held))
+
+
+def _reasons(cpu: int) -> dict[int, str]:
+    """What an errno means for an event on a CPU, which may be none."""
+    last = cpus.identifiers() - 1
+    return REASONS | ({errno.EINVAL: f"There is no CPU {cpu}; they are 0 to {last} here."} if cpu > last else {})
 
 
 def _fields(options: Options, event: str) -> dict[str, int]:
