@@ -444,6 +444,8 @@ else:
                     value = getattr(import_module(f"purebpf.{module}"), original or known)
                     setattr(import_module(__name__), name, value)  # `globals()` would be ours
                     return value
+        if name in ("net", "vmlinux"):  # modules that programs use names of, whether or not something has imported them
+            return import_module(f"purebpf.{name}")
         if name.isupper():
             from purebpf.tables.constants import constant
 

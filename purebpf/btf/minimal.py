@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from purebpf.btf.builder import BtfBuilder
 from purebpf.btf.core import types_like
+from purebpf.btf.errors import BtfError
 from purebpf.btf.graph import references, renumbered
 from purebpf.btf.reader import Btf
 from purebpf.btf.types import (
@@ -34,8 +35,12 @@ def minimal(
     """BTF with these types and what they need, and their numbers in it: (bytes, old number -> new number).
 
     A struct or union that is needed only behind a pointer is declared and not defined, unless `pointers` asks for it. `members`
-    gives, by number of a struct or union, the only members to keep; anonymous ones stay where they lead to one of them.
+    gives, by number of a struct or union, the only members to keep; anonymous ones stay where they lead to one of them. Raises
+    BtfError for a name there.
     """
+    for number in members or ():
+        if not isinstance(number, int):
+            raise BtfError(f"members are given by the number of their struct, `btf.find({number!r})`, not by its name")
     kept = _Needed(btf, members or {}, pointers)
     for number in types:
         kept.need(number)

@@ -41,4 +41,5 @@ def stubs(names: tuple[str, ...], file: str, depth: int, folder: Path | None) ->
         (place / "vmlinux.pyi").write_text(text)
     except OSError as error:
         raise Error(f"{place} cannot be written: {error.strerror}; choose a folder with -o") from None
-    click.echo(f"wrote {place / 'vmlinux.pyi'}: {text.count(chr(10) + 'class ')} classes")
+    made = text.count("\nclass ")
+    click.echo(f"wrote {place / 'vmlinux.pyi'}: {made} {'class' if made == 1 else 'classes'}")

@@ -81,6 +81,12 @@ def test_minimal_has_what_is_needed_and_no_more() -> None:
     assert small.size_of(numbers[number]) == btf.size_of(number)
 
 
+def test_members_are_not_given_by_a_name() -> None:
+    btf, number = task_btf()
+    with pytest.raises(BtfError, match="by the number of their struct"):
+        minimal(btf, [number], members={"task": ["pid"]})  # type: ignore[dict-item]
+
+
 def test_minimal_declares_what_is_behind_pointers() -> None:
     btf, number = task_btf()
     raw, numbers = minimal(btf, [btf.find("kick", Kind.FUNC)])

@@ -192,6 +192,7 @@ REFUSED = {
     '@bpf.fentry("tcp_v4_connect")\ndef f(sk):\n    sk.x = 1': ("the kernel's", ""),
     '@bpf.fentry("tcp_v4_connect")\ndef f(sk):\n    y = sk.skc_x': ("no field `skc_x`", ""),
     "@bpf.xdp\ndef f(ctx, x): pass": ("takes one parameter", "ctx: bpf.XdpContext"),
+    "@bpf.raw_tracepoint('sched_switch')\ndef f(prev, next): pass": ("takes one parameter", '@bpf.tp_btf("sched_switch")'),
 }
 
 

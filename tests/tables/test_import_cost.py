@@ -59,3 +59,9 @@ def test_constants_are_read_when_first_asked_for() -> None:
 def test_the_generator_is_never_imported_by_a_table() -> None:
     for module in ("enums", "helpers", "contexts", "constants", "sections", "since"):
         assert not any("generate" in name for name in loaded(f"{TABLES}.{module}"))
+
+
+def test_modules_for_programs_are_there_without_an_import() -> None:
+    code = "import purebpf as bpf; print(bpf.net.ETH_P_IP, bpf.vmlinux.task_struct.__name__)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert found.stdout.split() == ["2048", "task_struct"]

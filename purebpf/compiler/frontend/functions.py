@@ -127,7 +127,10 @@ def _bind_parameters(cx: Lowering, source: Source) -> None:
         return buffers.bind(cx, source)
     names = [*given.posonlyargs, *given.args]
     if len(names) != 1 or given.kwonlyargs:
-        cx.fail(source.node, f"a program takes one parameter, its context: `def {source.node.name}(ctx: bpf.{kind.context}):`")
+        by_name = kind.decorator == "raw_tracepoint" and len(source.node.args.args) > 0
+        hint = f'`@bpf.tp_btf("{cx.unit.hook}")` takes the arguments of the event by their names' if by_name else ""
+        what = f"a program takes one parameter, its context: `def {source.node.name}(ctx: bpf.{kind.context}):`"
+        cx.fail(source.node, what, hint=hint)
     check_context(cx, names[0])
     cx.flow.names[names[0].arg] = Context(cx.context)
 

@@ -302,7 +302,9 @@ def identity(cx: Lowering, node: ast.Call) -> Value:
     """`id(ref)`: the address as a number."""
     value = cx.expression(node.args[0]) if len(node.args) == 1 and not node.keywords else None
     if not isinstance(value, KernelRef):
-        cx.fail(node, "`id` gives the address of an object in the kernel", hint="id(bpf.current.task)")
+        there = isinstance(value, IntValue)
+        hint = f"`{ast.unparse(node.args[0])}` is a number already" if there else "id(bpf.current.task)"
+        cx.fail(node, "`id` gives the address of an object in the kernel", hint=hint)
     if not value.direct:
         return identity_of(cx, value)
     helpers.allowed(cx, node, "probe_read_kernel")  # it gives back a number, which the verifier does not take for a pointer
