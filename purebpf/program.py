@@ -344,9 +344,16 @@ class Attachment:
         together with it. Raises Unsupported for kinds that the kernel does not update (tracing, probes, perf events)."""
         from purebpf.kernel.program import KernelProgram
 
-        new = program.loaded
-        assert isinstance(new, KernelProgram)
-        self._kernel("update").update(new)
+        if not isinstance(program, Program):
+            raise TypeError(
+                f"another program takes the place of `{self.program.name}`, a decorated function, not {program!r:.60}"
+            )
+        link, new = self._kernel("update"), program.loaded
+        if not isinstance(new, KernelProgram):
+            raise Error(
+                f"`{program.name}` is loaded in the virtual machine, and `{self.program.name}` is attached in the kernel"
+            )
+        link.update(new)
         self.program = program
 
     def detach(self) -> None:

@@ -51,7 +51,7 @@ def _checked(path: str, what: str) -> str:
 def _new(path: str, what: str) -> str:
     """The same for a name that is to be given. Raises Error."""
     path = os.path.abspath(path)
-    if os.path.isdir(path):
+    if os.path.isdir(path) and on_bpffs(path):
         raise Error(f"{what} needs a name to be pinned by, and {path} is a folder: give one in it, such as {path}/counts.")
     if "." in os.path.basename(path):
         raise Error(f"{what} cannot be pinned as {path}: a BPF file system takes no name with a dot in it.")

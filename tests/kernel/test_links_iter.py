@@ -12,7 +12,7 @@ import pytest
 import purebpf as bpf
 from purebpf import u64
 from purebpf.btf.hooks import find_hook
-from purebpf.errors import KernelError, Unsupported
+from purebpf.errors import Error, KernelError, Unsupported
 from purebpf.kernel.engine import KernelEngine
 from purebpf.tables.enums import AttachType
 
@@ -66,6 +66,11 @@ LEAST: dict[str, Callable[[], int]] = {
 }
 
 
+@bpf.xdp
+def frames(ctx: bpf.XdpContext) -> bpf.XdpAction:
+    return bpf.XDP_PASS
+
+
 def program(kind: str) -> bpf.Program:
     @bpf.iter(kind)
     def each(ctx: bpf.IterContext) -> None:
@@ -107,6 +112,15 @@ def test_elements_of_a_map(kernel: KernelEngine) -> None:
 def test_a_map_that_is_not_given(kernel: KernelEngine) -> None:
     with pytest.raises(KernelError, match=r"attach\(map=\.\.\.\)"):
         counted("bpf_map_elem", {})
+
+
+def test_what_cannot_take_the_place_of_a_program_is_told(kernel: KernelEngine) -> None:
+    needs_iterator("task")
+    with program("task").attach(engine="kernel") as attached, frames.load("vm"):
+        with pytest.raises(TypeError, match="the place of `each`, a decorated function, not None"):
+            attached.update(None)  # type: ignore[arg-type]
+        with pytest.raises(Error, match="`frames` is loaded in the virtual machine, and `each` is attached in the kernel"):
+            attached.update(frames)
 
 
 def test_an_attachment_says_what_it_is(kernel: KernelEngine) -> None:
