@@ -221,6 +221,11 @@ def compare(
 
         numbers = kernel.identity_of(cx, left), kernel.identity_of(cx, right)
         return compare(cx, node, left_node, numbers[0], symbol, right_node, numbers[1])
+    for side, at, other in ((left, left_node, right), (right, right_node, left)):
+        if isinstance(side, KernelRef) and isinstance(other, Const) and other.value == 0:
+            shown = ast.unparse(at)
+            hint = f"whether it is NULL: `{shown} is {'not ' if symbol == '!=' else ''}None`"
+            cx.fail(node, f"{describe(side)} is no number to compare with 0", hint=hint)
     a, b = as_int(cx.builder, left), as_int(cx.builder, right)
     if a is None and isinstance(left, Const) and isinstance(left.value, int):
         return _beyond(cx, left.value, SWAPPED[symbol])
