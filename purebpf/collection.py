@@ -191,9 +191,9 @@ class Collection:
                     self._bound.append(declaration)
                     declaration.holder = self
                     declaration.bind(self.maps[name], self.engine)
-            for program in sorted(self.programs, key=lambda each: each.replaces is not None):
+            for program in sorted(self.programs, key=lambda each: each.whole is not None):
                 name = self._names[program]
-                self.loaded[name] = self._load_program(self.spec.programs[name], program.replaces)
+                self.loaded[name] = self._load_program(self.spec.programs[name], program.whole)
             for table in _tables(self._bound):
                 for index, member in table.entries.items():
                     table.store(index, self.of(member))
@@ -204,13 +204,13 @@ class Collection:
             program.collection = self
         return self
 
-    def _load_program(self, spec: ProgramSpec, replaces: Program | None) -> EngineProgram:
+    def _load_program(self, spec: ProgramSpec, whole: Program | None) -> EngineProgram:
         """Load one; a rejection by the verifier is told in words, at the Python line."""
         try:
-            if replaces is None:
+            if whole is None:
                 return self.engine.load_program(spec, self.maps)
-            whole = self.loaded[self._names[replaces]] if replaces in self._names else replaces.loaded
-            return self.engine.load_program(spec, self.maps, part_of=whole)
+            other = self.loaded[self._names[whole]] if whole in self._names else whole.loaded
+            return self.engine.load_program(spec, self.maps, part_of=other)
         except VerifierError as error:
             from purebpf.rejection import told
 
@@ -265,8 +265,8 @@ def _target(engine: Engine) -> Options:
     return Options(cpu, btf=_default_btf, **{name: engine.has(name) for name in OPTIONAL})
 
 
-def reachable(programs: Iterable[Program], compiled: Callable[[Program], Loadable], replaced: bool = True) -> list[Program]:
-    """The programs, those in the program arrays they use, and with `replaced` those of which they replace a part."""
+def reachable(programs: Iterable[Program], compiled: Callable[[Program], Loadable], wholes: bool = True) -> list[Program]:
+    """The programs, those in the program arrays they use, and with `wholes` those of which they replace or trace a part."""
     found: list[Program] = []
     work = list(programs)
     while work:
@@ -274,8 +274,8 @@ def reachable(programs: Iterable[Program], compiled: Callable[[Program], Loadabl
         if program in found:
             continue
         found.append(program)
-        if replaced and program.replaces is not None and program.replaces.collection is None:
-            work.append(program.replaces)
+        if wholes and program.whole is not None and program.whole.collection is None:
+            work.append(program.whole)
         for table in _tables(compiled(program).declarations.values()):
             work += table.entries.values()
     return found

@@ -243,7 +243,7 @@ class Engine(Protocol):
     def load_program(
         self, spec: ProgramSpec, maps: Mapping[str, EngineMap], *, part_of: EngineProgram | None = None
     ) -> EngineProgram:
-        """`part_of`: the program of which it replaces a function."""
+        """`part_of`: the program of which it replaces or traces a function."""
 
     def attach(self, program: EngineProgram, options: Mapping[str, object]) -> EngineLink:
         """Attach by the program's type; the options are those of `Program.attach` (interface, mode, direction, pid, cpu

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def with_tables(programs: Iterable[Program], compiled: Callable[[Program], Loadable]) -> list[Program]:
     """The programs, and those in the program arrays they use."""
-    return reachable(programs, compiled, replaced=False)
+    return reachable(programs, compiled, wholes=False)
 
 
 def with_entries(

@@ -172,7 +172,7 @@ def freplace(program: Program, function: str) -> Decorator:
 
     def decorate(own: Callable[..., Any]) -> Program:
         made = Program(own, kind, function)  # type: ignore[arg-type]
-        made.replaces = program
+        made.whole = program
         return made
 
     return decorate

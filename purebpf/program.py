@@ -16,6 +16,7 @@ from purebpf.lang import declaring
 from purebpf.lang.program_types import KINDS, ProgramKind
 from purebpf.lang.run_given import check_given
 from purebpf.spec import CollectionSpec
+from purebpf.tables.enums import ProgramType
 from purebpf.targets import with_names
 
 TYPE_CHECKING = False
@@ -53,11 +54,12 @@ class Program:
         self.function = function
         self.kind = kind
         self.hook = hook
-        self.replaces: Program | None = None  # the program of which it replaces a function
+        self.whole: Program | None = None  # the program of which it replaces or traces a function
         self.options: Options | None = None  # None: as the engine wants it that loads the program
         self.collection: Collection | None = None
         self._compiled: dict[Options, Compiled] = {}
         self._kept: dict[tuple[str, ...], Loadable] = {}  # by the identity of the engine
+        self._forgotten = False  # whether what was kept did not load: it may still be where it was found
         self._warned: set[str] = set()
         self.__name__ = function.__name__
         self.__doc__ = function.__doc__
@@ -103,7 +105,7 @@ class Program:
         if self._compiled or default_btf() or (self.options is not None and self.options.btf):
             return self.compiled(target=target())  # what is kept knows nothing of that file
         if engine.identity not in self._kept:
-            found = find(self, engine)
+            found = None if self._forgotten else find(self, engine)
             if found is None:
                 made = self.compiled(target=target())
                 keep(self, engine, made)
@@ -123,6 +125,7 @@ class Program:
         used = bool(self._kept)
         self._kept.clear()
         if used:
+            self._forgotten = True
             forget(self)
         return used
 
@@ -484,7 +487,9 @@ def _hooked(name: str) -> Callable[..., Callable[[Callable[..., Any]], Program]]
     """A decorator that takes its hook."""
     plain = KINDS[name]
 
-    def with_hook(hook: str, *, sleepable: bool = False) -> Callable[[Callable[..., Any]], Program]:
+    def with_hook(hook: str | Program, *, sleepable: bool = False) -> Callable[[Callable[..., Any]], Program]:
+        if isinstance(hook, Program) and name in ("fentry", "fexit"):
+            return _tracing(hook, plain, sleepable)
         if not isinstance(hook, str):
             raise declaring.error(f"@bpf.{name} takes its hook: {plain.hook}", f'@bpf.{name}("...")')
         if sleepable and not plain.may_sleep:
@@ -499,6 +504,22 @@ def _hooked(name: str) -> Callable[..., Callable[[Callable[..., Any]], Program]]
     if plain.may_sleep:
         with_hook.__doc__ += " `sleepable`: it may call what sleeps."
     return with_hook
+
+
+def _tracing(whole: Program, plain: ProgramKind, sleepable: bool) -> Callable[[Callable[..., Any]], Program]:
+    """A decorator of programs that run where another one starts or ends."""
+    if sleepable:
+        raise declaring.error("a program that traces another cannot be sleepable", f"@bpf.{plain.decorator}({whole.name})")
+    if whole.kind.of is not None or whole.kind.type is ProgramType.TRACING:
+        raise declaring.error(f"`{whole.name}` traces something itself: the kernel does not let programs trace such a one")
+    kind = replace(plain, of=whole.kind.type)
+
+    def decorate(function: Callable[..., Any]) -> Program:
+        made = Program(function, kind, whole.name)  # type: ignore[arg-type]
+        made.whole = whole
+        return made
+
+    return decorate
 
 
 tc = plain_decorator(KINDS["tc"])

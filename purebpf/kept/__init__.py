@@ -33,7 +33,7 @@ FORMATS = ("/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events")
 
 def find(program: Program, engine: Engine) -> Loadable | None:
     """The program as it was compiled before; None if there is none that is still right."""
-    entry = files.read(program.function.__code__) if _wanted() and program.replaces is None else None
+    entry = files.read(program.function.__code__) if _wanted() and program.whole is None else None
     if entry is None:
         return None
     words, kept = entry
@@ -51,7 +51,7 @@ def find(program: Program, engine: Engine) -> Loadable | None:
 
 def keep(program: Program, engine: Engine, made: Loadable) -> None:
     """Keep it for the next process; where that cannot be, do nothing."""
-    if not _wanted() or sys.dont_write_bytecode or program.replaces is not None:
+    if not _wanted() or sys.dont_write_bytecode or program.whole is not None:
         return
     from purebpf.compiler.frontend.source import text_of
     from purebpf.kept.plain import packed

@@ -7,7 +7,7 @@ sent with every program, so the plain case is encoded here, without the modules 
 
 from __future__ import annotations
 
-from struct import pack
+from struct import iter_unpack, pack
 
 from purebpf.errors import KernelError, Unsupported
 from purebpf.isa.instruction import WIDE_LOAD
@@ -79,6 +79,13 @@ def tell(spec: ProgramSpec, what: str, fields: verifier.Fields) -> tuple[Descrip
         fields[f"{name}_rec_size"] = size
         fields[f"{name}_cnt"] = (len(functions) if name == "func_info" else len(lines)) // size
     return btf, held
+
+
+def numbers(spec: ProgramSpec, held: list[Pinned]) -> dict[str, int]:
+    """The types of a program's functions in what was told, by name."""
+    if not held:
+        return {}
+    return {function.name: type for function, (_, type) in zip(spec.functions, iter_unpack("=II", held[0].raw), strict=False)}
 
 
 def share(spec: ProgramSpec, maps: Mapping[str, EngineMap], fields: verifier.Fields) -> tuple[Descriptor, list[Pinned]]:

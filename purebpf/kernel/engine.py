@@ -98,7 +98,9 @@ class KernelEngine:
     ) -> KernelProgram:
         """Raises VerifierError when the verifier rejects it. `log_level` 1 or 2 keeps its log of a success as `log`."""
         if part_of is not None and not isinstance(part_of, KernelProgram):
-            raise Error(f"The program {part_of.spec.name!r} is not loaded in the kernel; nothing of it can be replaced there.")
+            raise Error(
+                f"The program {part_of.spec.name!r} is not loaded in the kernel; nothing of it can be replaced or traced there."
+            )
         return load_program(spec, maps, log_level, part_of)
 
     def attach(self, program: EngineProgram, options: Mapping[str, object]) -> KernelLink:

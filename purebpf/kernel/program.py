@@ -39,12 +39,16 @@ LOAD_REASONS = {
 
 
 class KernelProgram:
-    """A program in the kernel. `log` is the verifier's, when one was asked for."""
+    """A program in the kernel. `log` is the verifier's, when one was asked for; `types` the numbers of its functions in the BTF
+    that the kernel was told, by name."""
 
-    def __init__(self, spec: ProgramSpec, descriptor: Descriptor, log: str = "") -> None:
+    def __init__(
+        self, spec: ProgramSpec, descriptor: Descriptor, log: str = "", types: Mapping[str, int] | None = None
+    ) -> None:
         self.spec = spec
         self.descriptor = descriptor
         self.log = log
+        self.types = types or {}
 
     @property
     def handle(self) -> int:
@@ -158,7 +162,7 @@ def _sent(
 
         if lacking := unseen(spec):
             raise lacking
-    told, _held = _told(spec, maps, what, fields, common)
+    told, held = _told(spec, maps, what, fields, common)
     with told, _hook(spec, fields) if part_of is None else _part(spec, fields, part_of):
         if named.calls is not None:
             named.calls.tell(fields)
@@ -167,7 +171,7 @@ def _sent(
         if named.calls is not None and named.calls.reached(log):
             raise named.calls.missing()
         raise _rejected(-answer, spec, what, log)
-    return KernelProgram(spec, Descriptor(answer, what), log if log_level else "")
+    return KernelProgram(spec, Descriptor(answer, what), log if log_level else "", debug_info.numbers(spec, held))
 
 
 def _hook(spec: ProgramSpec, fields: verifier.Fields) -> Descriptor:
@@ -190,11 +194,15 @@ def _hook(spec: ProgramSpec, fields: verifier.Fields) -> Descriptor:
 
 
 def _part(spec: ProgramSpec, fields: verifier.Fields, whole: KernelProgram) -> Descriptor:
-    """Have the fields tell the function of a loaded program that this one replaces. Raises Error for one that cannot be."""
-    able = {function.name: function.type for function in whole.spec.functions if function.type}
+    """Have the fields tell the function of a loaded program that this one replaces or traces. Raises Error for one that cannot
+    be."""
+    able: Mapping[str, int] = {function.name: function.type for function in whole.spec.functions if function.type}
+    to, none = "replace", "none: mark them @bpf.global_subprogram"
+    if spec.type is not ProgramType.EXT:
+        able, to, none = whole.types or able, "trace", "none that the kernel knows"
     if spec.attach_to not in able:
-        known = ", ".join(able) or "none: mark them @bpf.global_subprogram"
-        raise Error(f"The program {whole.spec.name!r} has no function {spec.attach_to!r} to replace; it has {known}.")
+        known = ", ".join(able) or none
+        raise Error(f"The program {whole.spec.name!r} has no function {spec.attach_to!r} to {to}; it has {known}.")
     fields["attach_prog_fd"], fields["attach_btf_id"] = whole.handle, able[spec.attach_to]
     return Descriptor.none()
 

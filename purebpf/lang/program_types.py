@@ -16,7 +16,7 @@ class ProgramKind:
     that, without writing), "copy" (read-only through a helper), "dynptr" (read-only through a kfunc) or "" (none). `attach` is
     the expected attach type, for kinds that share a program type. `may_sleep`: it can be made `sleepable`, and then may call
     what sleeps. `frags`: XDP packets may have several pieces. Types of the network and of cgroups are in `network_types.py`.
-    `row`: the type of what an iterator's program emits."""
+    `row`: the type of what an iterator's program emits. `of`: the type of the program that this one traces."""
 
     decorator: str
     type: ProgramType
@@ -31,6 +31,7 @@ class ProgramKind:
     results: tuple[int, int] | None = None
     row: object = None
     frags: bool = False
+    of: ProgramType | None = None
 
     def sleeping(self) -> ProgramKind:
         """The same kind, made sleepable."""
@@ -53,6 +54,7 @@ class ProgramKind:
 
 
 FUNCTION = 'a function of the kernel, such as "tcp_v4_connect"'
+TRACED = f"{FUNCTION}, or a program"
 PROBE = 'functions of the kernel: "tcp_v4_connect", several, or a pattern such as "tcp_v4_*"'
 USER = 'a binary or library and a symbol or pattern in it, such as "libc.so.6", "malloc"'
 CALL = 'a system call, such as "openat"'
@@ -127,7 +129,7 @@ KINDS = {
             ProgramType.TRACING,
             "fentry",
             "TracingContext",
-            hook=FUNCTION,
+            hook=TRACED,
             attach=AttachType.TRACE_FENTRY,
             may_sleep=True,
             results=(0, 0),
@@ -137,7 +139,7 @@ KINDS = {
             ProgramType.TRACING,
             "fexit",
             "TracingContext",
-            hook=FUNCTION,
+            hook=TRACED,
             attach=AttachType.TRACE_FEXIT,
             may_sleep=True,
             results=(0, 0),

@@ -105,8 +105,8 @@ def compiled(path: Path, options: Options | None = None) -> tuple[CollectionSpec
         for program in programs:
             program.options = options
     for program in with_tables(programs, Program.compiled):
-        if program.replaces is not None:
-            what = f"`{program.name}` replaces a part of `{program.replaces.name}` once that is loaded"
+        if program.whole is not None:
+            what = f"`{program.name}` replaces or traces a part of `{program.whole.name}` once that is loaded"
             raise Error(f"{what}: keep it in Python, a package cannot tell that")
     with instead(options.btf if options is not None else ""):
         return spec_and_declarations(*defined)

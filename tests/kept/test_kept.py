@@ -416,21 +416,34 @@ def test_a_damaged_file_is_no_harm(damage: bytes | None, tmp_path: Path) -> None
     assert run(script) == ("kept", "1")
 
 
+STUCK = """
+if "STUCK" in os.environ:
+    from purebpf.kept import files
+    files.remove = files.write = lambda *given: None
+"""
+
+
 def test_what_an_engine_refuses_is_compiled_again(tmp_path: Path) -> None:
-    """As if an engine had taken it once and does not any more."""
+    """As if an engine had taken it once and does not any more; also where nothing can be removed or written."""
+    script = write(tmp_path, "@bpf.xdp\ndef f(ctx):\n    return N + len(ctx.packet)\n" + STUCK)
+    assert run(script)[1] == "65"
+    (kept,) = (tmp_path / "__pycache__").glob("*.bpf")
+    break_instructions(kept)
+    assert run(script, STUCK="yes") == ("compiled", "65")
+    assert run(script) == ("compiled", "65")
+    assert run(script) == ("kept", "65")
+
+
+def break_instructions(kept: Path) -> None:
+    """Put one that no engine has into a program."""
     import marshal
     from zlib import crc32
 
-    script = write(tmp_path, "@bpf.xdp\ndef f(ctx):\n    return N + len(ctx.packet)\n")
-    assert run(script)[1] == "65"
-    (kept,) = (tmp_path / "__pycache__").glob("*.bpf")
     stamp, words, [(seen, plain)] = marshal.loads(kept.read_bytes()[4:])
     program, instructions, *rest = plain
     broken = [(0x8D, *i[1:]) if i[0] == 0x95 else i for i in instructions]
     data = marshal.dumps((stamp, words, [(seen, (program, broken, *rest))]))
     kept.write_bytes(crc32(data).to_bytes(4, "little") + data)
-    assert run(script) == ("compiled", "65")
-    assert run(script) == ("kept", "65")
 
 
 def test_nothing_is_written_or_read_when_it_is_not_wanted(tmp_path: Path) -> None:

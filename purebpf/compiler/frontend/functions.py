@@ -139,6 +139,8 @@ def _check_hook(cx: Lowering, source: Source) -> None:
     """An event that the kernel does not have is an error at the decorator."""
     from purebpf.lang import hooks
 
+    if cx.unit.kind.of is not None:
+        return
     unknown = hooks.unknown_elsewhere if cx.unit.options.btf else hooks.unknown
     reason = unknown(cx.unit.kind, cx.unit.hook)
     if reason is not None:

@@ -85,6 +85,10 @@ def bind(cx: Lowering, source: Source) -> None:
         from purebpf.compiler.frontend import usdt
 
         return usdt.bind(cx, source, names, contexts)
+    if kind.of is not None:
+        from purebpf.compiler.frontend import traced_programs
+
+        return traced_programs.bind(cx, source, names, contexts)
     if kind.decorator in USER:
         return _bind_user(cx, source, names, contexts)
     slots = _slots(cx, source)
