@@ -442,9 +442,6 @@ else:
 
         Or load an object file, given by its path, its bytes or its spec (`purebpf.objects.load` tells the options).
         """
-        from purebpf.lang.maps.declaration import MapDeclaration
-        from purebpf.spec import CollectionSpec
-
         if len(programs) == 1 and isinstance(programs[0], CollectionSpec | str | bytes | os.PathLike):
             from purebpf.objects import load as load_spec
 
@@ -459,10 +456,12 @@ else:
                 own += operations.values()
             elif isinstance(each, Program):
                 continue
-            elif isinstance(each, MapDeclaration):
-                alone.append(each)
             else:
-                raise Error(f"`load` takes programs and maps, or an object file by its path or bytes, not {each!r:.60}")
+                from purebpf.lang.maps.declaration import MapDeclaration  # what has no maps is not to wait for them
+
+                if not isinstance(each, MapDeclaration):
+                    raise Error(f"`load` takes programs and maps, or an object file by its path or bytes, not {each!r:.60}")
+                alone.append(each)
         return Collection(own, chosen, alone=alone).load()
 
 
