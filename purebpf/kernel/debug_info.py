@@ -85,7 +85,8 @@ def numbers(spec: ProgramSpec, held: list[Pinned]) -> dict[str, int]:
     """The types of a program's functions in what was told, by name."""
     if not held:
         return {}
-    return {function.name: type for function, (_, type) in zip(spec.functions, iter_unpack("=II", held[0].raw), strict=False)}
+    records = iter_unpack("=II", held[0].raw[: FUNC_INFO_BYTES * len(spec.functions)])
+    return {function.name: type for function, (_, type) in zip(spec.functions, records, strict=True)}
 
 
 def share(spec: ProgramSpec, maps: Mapping[str, EngineMap], fields: verifier.Fields) -> tuple[Descriptor, list[Pinned]]:

@@ -73,7 +73,7 @@ def test_what_the_processor_counts(kernel: object, event: str) -> None:
         ({"event": "breakpoint", "address": 4096, "length": 3}, "none of 1, 2, 4, 8"),
         ({"event": "breakpoint", "address": 4096, "access": "read"}, "one of 'write', 'read-write', 'execute'"),
         ({"event": "page-faults", "address": 4096}, "are for event='breakpoint'"),
-        ({"event": "cycles"}, "cpu-cycles, instructions"),
+        ({"event": "cycles"}, "'cpu-cycles', 'instructions'"),
     ],
 )
 def test_wrong_options_are_told(kernel: object, options: dict[str, object], words: str) -> None:
