@@ -152,7 +152,7 @@ def test_what_makes_no_package_is_an_error(settings: Settings, message: str) -> 
 
 
 def test_a_program_that_replaces_a_part_of_another_stays_in_python(tmp_path: Path) -> None:
-    with pytest.raises(Error, match="`better` replaces a part of `main`"):
+    with pytest.raises(Error, match="`better` replaces or traces a part of `main`"):
         read_source(source(tmp_path, REPLACING))
 
 
