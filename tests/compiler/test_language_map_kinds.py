@@ -386,7 +386,7 @@ def test_inner_maps_are_loaded_with_the_outer_one(engine: str) -> None:
         with pytest.raises(TypeError, match="`by_index` holds maps as"):
             by_index[1] = rows  # type: ignore[assignment]
         other = bpf.Hash[u32, u32](max_entries=8)
-        with pytest.raises(TypeError, match="value_size of `.*` is 4, not 8"):
+        with pytest.raises(TypeError, match=r"value_size of `.*` is 4, not 8"):
             by_index[1] = other  # type: ignore[assignment]
     by_index.entries.clear()
 
