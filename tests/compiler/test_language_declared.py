@@ -22,6 +22,7 @@ from purebpf.vmlinux import mm_struct  # type: ignore[attr-defined, unused-ignor
 from tests.btf.kit import Kit
 from tests.compiler.test_language_kernel import WAYS, kernel_has_types
 from tests.compiler.test_language_other_kernels import BY_HELPER, OtherKernel
+from tests.kernel.programs import needs
 
 with_types = pytest.mark.skipif(bool(kernel_has_types()), reason=kernel_has_types())
 found = bpf.Array[u64](max_entries=32)
@@ -379,6 +380,7 @@ class task_struct___wide(bpf.KernelStruct):
 
 
 @with_types
+@needs((5, 11), "a pointer to the current task that the verifier knows")
 def test_a_signed_field_of_another_size_is_told_with_the_right_one(kernel: KernelEngine) -> None:
     @bpf.raw_tracepoint("sys_enter")
     def wide(ctx: bpf.RawTracepointContext) -> None:

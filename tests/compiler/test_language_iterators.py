@@ -15,6 +15,7 @@ from purebpf import s32, u16, u32, u64
 from purebpf.btf.running import kernel_btf
 from purebpf.errors import CompileError, Error, Unsupported
 from purebpf.kernel.engine import KernelEngine
+from tests.kernel.programs import needs
 
 
 def no_types() -> str:
@@ -26,6 +27,7 @@ def no_types() -> str:
 
 
 pytestmark = pytest.mark.skipif(bool(no_types()), reason=no_types())
+KNOWN = needs((5, 11), "pointers into the kernel that the verifier knows, as programs use them here")
 
 
 @bpf.struct
@@ -228,6 +230,7 @@ def paths(task, fd, file):  # type: ignore[no-untyped-def]
         print(f"{fd} {path}")
 
 
+@KNOWN
 def test_a_struct_inside_of_an_object_is_lent_to_a_helper(kernel: KernelEngine, tmp_path: Path) -> None:
     path = tmp_path / "file"
     with path.open("w") as file, paths.attach(pid=os.getpid()) as attached:
@@ -244,6 +247,7 @@ def test_what_is_inside_of_nothing_is_not_lent() -> None:
         untested.compiled()
 
 
+@KNOWN
 def test_helpers_by_name(kernel: KernelEngine) -> None:
     with raw_helpers.attach() as attached:
         assert set(attached) == {"P"}

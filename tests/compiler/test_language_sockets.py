@@ -8,6 +8,7 @@ import pytest
 
 import purebpf as bpf
 from purebpf import be16, u8, u32, u64
+from purebpf.kernel.errors import kernel_version
 from purebpf.net import IPv4
 
 ETHERNET = bytes.fromhex("020000000001 020000000002 0800")
@@ -78,6 +79,8 @@ def from_the_network_header(ctx: bpf.CgroupSkbContext) -> int:
 
 
 def test_a_cgroups_packets_begin_at_the_network_header(how: str) -> None:
+    if how == "kernel" and kernel_version() < (6, 18):
+        pytest.skip("older kernels' test runs give programs of cgroups no packet to read in place")
     value, noted = run(from_the_network_header, how)
     assert value == 1
     assert noted == {0: 0xC0000202, 1: 53, 2: 4000, 3: len(DATAGRAM) - 14, 4: 0xC0000202, 5: 0xC0000201}

@@ -35,7 +35,8 @@ def test_ctrl_c_ends_an_example_quietly(name: str, command: str) -> None:
     ) as running:
         assert running.stdout is not None
         try:
-            assert running.stdout.readline().startswith("PID")
+            heading = running.stdout.readline()
+            assert heading.startswith("PID"), heading or running.communicate(timeout=30)[1]
             assert eventually(lambda: waiting(running.pid), 10)
             running.send_signal(signal.SIGINT)
             _, complaint = running.communicate(timeout=30)
